@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/* memattach/snapshot.h - the snapshot file: written in constant memory, read with bounds on everything.
+ * The layout is docs/snapshot-format.md; server/format is its only reader and writer. */
+#ifndef MEMATTACH_SNAPSHOT_H
+#define MEMATTACH_SNAPSHOT_H
+
+#include <memattach/error.h>
+#include <memattach/types.h>
+#include <memattach/wire.h>
+
+/* ------------------------------------------------------------------ writing */
+struct ma_snap_writer;
+
+struct ma_snap_writer_options {
+	int zstd_level;       /* 0 = 1 */
+	unsigned threads;     /* compressing threads beside the caller; 0 = 1 */
+	size_t backlog_bytes; /* raw chunks waiting for compression before they are written uncompressed; 0 = 16 MiB */
+};
+
+/* Opens "PATH.tmp-XXXXXX" beside `path` (mode 0600, O_EXCL), so that an unwritable place shows before a
+ * target is touched. Nothing ever stands half-written under `path` itself. */
+MA_CHECK struct ma_error *ma_snap_writer_create(const char *path, const struct ma_snap_writer_options *opt,
+						struct ma_snap_writer **ret);
+/* One block. Copies the payload; waits for nothing but the disk: when compression falls behind, the chunk
+ * is written uncompressed and rewritten by commit. */
+MA_CHECK struct ma_error *ma_snap_writer_block(struct ma_snap_writer *w, const struct ma_block_hdr *hdr,
+					       const void *payload);
+/* Ends compression, rewrites what was left uncompressed, writes index and trailer, syncs, and renames to `path`.
+ * An existing file of that name is replaced. */
+MA_CHECK struct ma_error *ma_snap_writer_commit(struct ma_snap_writer *w, uint64_t *file_bytes_ret);
+/* Removes the temporary file unless committed. NULL is allowed. */
+void ma_snap_writer_destroy(struct ma_snap_writer *w);
+
+/* ------------------------------------------------------------------ reading */
+struct ma_snap;
+
+struct ma_str {
+	const char *p; /* not NUL-terminated; untrusted bytes */
+	uint32_t len;
+};
+
+struct ma_snap_type { /* index = type id - 1 */
+	uint64_t addr;
+	uint32_t flags; /* MA_TF_* */
+	uint64_t basicsize, itemsize;
+	struct ma_str module, qualname;
+	char *name; /* "module.qualname", built-ins bare; NUL-terminated, control bytes still in it */
+};
+
+struct ma_snap_tid {
+	uint64_t tid, fs_base;
+	char *name;
+};
+
+struct ma_snap_meta { /* absent numbers are 0, absent strings are "" */
+	uint64_t taken_realtime_ns, taken_monotonic_ns, pid, uid, start_time, uptime_ns;
+	uint64_t pause_ns, safe_ns, twin_ns, walk_ns, attempts, faults;
+	uint64_t rss_anon, rss_file, rss_shmem, vm_pte, cgroup_limit, cgroup_usage;
+	uint64_t consistency, values;
+	char *host, *command, *python, *exe, *libpython, *build_id, *layout_source, *tool, *arch;
+	struct ma_snap_tid *tids;
+	size_t tids_count;
+	char **notes;
+	size_t notes_count;
+};
+
+struct ma_snap_region {
+	uint64_t start, end, inode, rss, pss, private_dirty, private_clean, shared, anonymous, huge, swap;
+	uint32_t prot, kind;
+	char *path;
+};
+
+struct ma_snap_local {
+	uint64_t dst;
+	uint32_t name_id; /* 0 = none */
+	bool borrowed;
+};
+
+struct ma_snap_frame {
+	uint64_t code, addr;
+	uint32_t file_id, function_id, line;
+	uint32_t locals_begin, locals_end; /* in ma_snap.locals */
+};
+
+struct ma_snap_thread {
+	uint64_t pthread_id, native_id, tstate, interp_id;
+	uint64_t tid;     /* as the machine that took the snapshot sees it; 0 = not known */
+	const char *name; /* never NULL */
+	bool holds_gil;
+	uint32_t frames_begin, frames_end; /* innermost first */
+};
+
+struct ma_snap_interp {
+	uint64_t id, addr;
+	bool collecting;
+	uint32_t locals_begin, locals_end; /* the objects it holds */
+};
+
+struct ma_snap_arena {
+	uint64_t addr, bytes, pools, free_pools;
+};
+
+struct ma_snap_class {
+	uint64_t block_bytes, pools, used, free, objects, waste_bytes;
+};
+
+struct ma_snap_freelist {
+	char *name;
+	uint64_t objects, bytes;
+};
+
+/* Everything but the objects, loaded by open. All pointers belong to the snapshot. */
+struct ma_snap_tables {
+	struct ma_snap_meta meta;
+	const struct ma_snap_type *types;
+	size_t types_count;
+	const struct ma_str *names; /* index = name id - 1 */
+	size_t names_count;
+	const struct ma_snap_region *regions;
+	size_t regions_count;
+	const struct ma_snap_thread *threads;
+	size_t threads_count;
+	const struct ma_snap_frame *frames;
+	size_t frames_count;
+	const struct ma_snap_interp *interps;
+	size_t interps_count;
+	const struct ma_snap_local *locals;
+	size_t locals_count;
+	const struct ma_snap_arena *arenas;
+	size_t arenas_count;
+	const struct ma_snap_class *classes;
+	size_t classes_count;
+	const struct ma_snap_freelist *freelists;
+	size_t freelists_count;
+	uint64_t stats[64];    /* by enum ma_stat */
+	uint64_t file_bytes, chunks, damaged_chunks;
+	bool complete;         /* trailer and index were there and every chunk is whole */
+	char *missing;         /* one sentence when not complete, else NULL */
+};
+
+/* Opens a file. A foreign file gives MA_ERR_BAD_DATA. A truncated or damaged one opens up to what is whole:
+ * tables->complete is false and `missing` says what is not there. */
+MA_CHECK struct ma_error *ma_snap_open(const char *path, struct ma_snap **ret);
+const struct ma_snap_tables *ma_snap_tables(const struct ma_snap *s);
+void ma_snap_close(struct ma_snap *s);
+#define _cleanup_snap_ __attribute__((__cleanup__(ma_snap_close_p)))
+void ma_snap_close_p(struct ma_snap **s);
+
+struct ma_snap_object {
+	uint64_t addr, size, refcnt /* 0 with immortal */, buffer;
+	uint32_t type_id; /* checked: 1 .. types_count, or 0 when its definition is lost */
+	bool gc, immortal, has_edges;
+	uint32_t extra; /* MA_OX_* */
+	enum ma_place place;
+};
+
+struct ma_snap_edge {
+	uint64_t src, dst;
+	enum ma_edge_kind kind;
+	uint64_t index;   /* MA_EDGE_NEXT and MA_EDGE_AT */
+	uint32_t name_id; /* MA_EDGE_NAMED and MA_EDGE_BORROWED; 0 = none */
+	uint64_t key;     /* MA_EDGE_VALUE: address of its key */
+};
+
+/* A pass over all objects in file order, one chunk in memory at a time. A record with MA_OX_CONT is handed out
+ * like an object; most callers skip it but read its edges. Edges not read are skipped by the next
+ * ma_snap_next_object(). */
+struct ma_snap_cursor;
+MA_CHECK struct ma_error *ma_snap_cursor_create(const struct ma_snap *s, struct ma_snap_cursor **ret);
+void ma_snap_cursor_destroy(struct ma_snap_cursor *c);
+/* true and *ret, or false at the end (or when an error was met: see ma_snap_cursor_error). */
+bool ma_snap_next_object(struct ma_snap_cursor *c, struct ma_snap_object *ret);
+bool ma_snap_next_edge(struct ma_snap_cursor *c, struct ma_snap_edge *ret);
+/* Damaged chunks are passed over and counted in tables->damaged_chunks at open time; an error here means that
+ * memory ran out or the file changed while it was read. */
+MA_CHECK struct ma_error *ma_snap_cursor_error(struct ma_snap_cursor *c);
+
+/* `memattach check`: reads every byte, checks every checksum and every record. NULL when whole; MA_ERR_BAD_DATA
+ * with the first thing that is wrong and where. */
+MA_CHECK struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t *edges_ret);
+
+#endif
