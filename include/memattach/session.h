@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/* memattach/session.h - taking a snapshot: attach, format and stream composed. The local command, and later
+ * --stdio and the TLS daemon, all call this one function: local is a session without a wire. */
+#ifndef MEMATTACH_SESSION_H
+#define MEMATTACH_SESSION_H
+
+#include <memattach/attach.h>
+
+struct ma_session_options {
+	struct ma_attach_options attach;
+	const char *path; /* where the snapshot goes; its folder must exist */
+	int zstd_level;   /* 0 = the default */
+};
+
+struct ma_session_result {
+	struct ma_attach_result attach;
+	uint64_t file_bytes;
+	uint64_t total_ns; /* from the call to the closed file */
+};
+
+/* The output is opened before the target is touched. On an error nothing is left at `path`. */
+MA_CHECK struct ma_error *ma_session_snapshot(const struct ma_session_options *options, struct ma_session_result *ret);
+
+/* What `memattach doctor` says. Reads only; nothing is stopped. Strings belong to the struct and may be NULL. */
+struct ma_doctor {
+	pid_t pid, pid_inside; /* inside: in its own pid namespace */
+	char *command, *python, *build; /* build: "CPython 3.11.7, shared libpython, stripped, ..." */
+	bool may_attach;
+	char *may_attach_text;   /* "yes: CAP_SYS_PTRACE" or the check that fails and what helps */
+	bool supported;
+	char *layouts;           /* "table 3.11, validated (no DWARF, no debug offsets)" or why not */
+	uint64_t estimate_ns, small_page_bytes, huge_page_bytes;
+	uint64_t rss_anon, cgroup_limit, cgroup_usage;
+	bool obstacle;           /* no twin can be made */
+	char *in_the_way;        /* "no seccomp, no other tracer, no userfaultfd" or what is */
+};
+MA_CHECK struct ma_error *ma_session_doctor(pid_t pid, struct ma_doctor *ret);
+void ma_doctor_deinit(struct ma_doctor *d);
+
+#endif
