@@ -24,8 +24,6 @@ struct ma_layout {
 #define MA_FIELD(id, type, member, lo, hi) int32_t id;
 #define MA_SIZE(id, type, lo, hi) int32_t id;
 #include <memattach/layout_fields.h>
-#undef MA_FIELD
-#undef MA_SIZE
 };
 
 enum ma_known_type {
