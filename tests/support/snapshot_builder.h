@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/* snapshot_builder.h - makes snapshot files for tests, record by record, as the agent and the tool would.
+ * Link `ma_test_support`. Any failure prints a line and aborts: a test that can not build its input is broken.
+ *
+ * Types and names may be added at any time before they are used; ids count from 1. Edges belong to the
+ * object, frame or interpreter added last. Example:
+ *
+ *	struct snap_builder *b = sb_create("/tmp/x.masnap");
+ *	uint32_t t_dict = sb_type(b, "", "dict", 0x1000, 0, 64, 0);
+ *	sb_object(b, &(struct sb_object){ .addr = 0x2000, .type = t_dict, .size = 232, .refcnt = 1, .gc = true });
+ *	sb_edge(b, MA_EDGE_KEY, 0x3000, 0);
+ *	sb_edge(b, MA_EDGE_VALUE, 0x4000, 0);
+ *	sb_finish(b);
+ */
+#ifndef MA_TEST_SNAPSHOT_BUILDER_H
+#define MA_TEST_SNAPSHOT_BUILDER_H
+
+#include <memattach/snapshot.h>
+
+struct snap_builder;
+
+/* A builder that writes to `path`. */
+struct snap_builder *sb_create(const char *path);
+/* The same with options of the writer. */
+struct snap_builder *sb_create_opt(const char *path, const struct ma_snap_writer_options *opt);
+/* Writes STATS (objects, edges, types, names, threads, frames, arenas as counted, unless sb_stat gave
+ * another value) and RESULT, commits and frees. Returns the size of the file. */
+uint64_t sb_finish(struct snap_builder *b);
+/* Ends every open block, so that what follows stands in another block. */
+void sb_flush(struct snap_builder *b);
+
+void sb_meta_num(struct snap_builder *b, enum ma_meta_tag tag, uint64_t value);
+void sb_meta_str(struct snap_builder *b, enum ma_meta_tag tag, const char *text);
+void sb_meta_tid(struct snap_builder *b, uint64_t tid, uint64_t fs_base, const char *comm);
+/* The META fields that a report wants: pid 4242, host "builder", Python 3.11.7, 10 MB RssAnon, ... */
+void sb_meta_default(struct snap_builder *b);
+/* The same fields as sb_meta_num, but in the RESULT block at the end. */
+void sb_result_num(struct snap_builder *b, enum ma_meta_tag tag, uint64_t value);
+void sb_stat(struct snap_builder *b, enum ma_stat stat, uint64_t value);
+
+uint32_t sb_type(struct snap_builder *b, const char *module, const char *qualname, uint64_t addr, uint32_t flags,
+		 uint64_t basicsize, uint64_t itemsize);
+uint32_t sb_name(struct snap_builder *b, const char *text);
+/* The next type or name defined gets this id: makes a gap, as a lost chunk would. */
+void sb_skip_type_ids(struct snap_builder *b, uint32_t count);
+void sb_skip_name_ids(struct snap_builder *b, uint32_t count);
+
+struct sb_object {
+	uint64_t addr; /* a multiple of 8 */
+	uint32_t type;
+	uint64_t size, refcnt /* 0 = immortal */, buffer;
+	uint32_t extra; /* MA_OX_* */
+	enum ma_place place;
+	bool gc;
+};
+void sb_object(struct snap_builder *b, const struct sb_object *o);
+/* `arg`: the index of MA_EDGE_AT, the name id of MA_EDGE_NAMED and MA_EDGE_BORROWED, else not used. */
+void sb_edge(struct snap_builder *b, enum ma_edge_kind kind, uint64_t dst, uint64_t arg);
+
+void sb_thread(struct snap_builder *b, uint64_t pthread_id, uint64_t native_id, uint64_t tstate, uint64_t interp_id,
+	       bool holds_gil);
+/* Innermost first, of the thread before; edges that follow are its locals. */
+void sb_frame(struct snap_builder *b, uint64_t code, uint32_t file_id, uint32_t function_id, uint32_t line,
+	      uint64_t addr);
+void sb_interp(struct snap_builder *b, uint64_t id, uint64_t addr, bool collecting);
+
+void sb_arena(struct snap_builder *b, uint64_t addr, uint64_t bytes, uint64_t pools, uint64_t free_pools);
+void sb_class(struct snap_builder *b, uint64_t block_bytes, uint64_t pools, uint64_t used, uint64_t free_blocks,
+	      uint64_t objects, uint64_t waste_bytes);
+void sb_freelist(struct snap_builder *b, const char *name, uint64_t objects, uint64_t bytes);
+void sb_region(struct snap_builder *b, const struct ma_snap_region *r); /* r->path may be NULL */
+
+/* A block of any bytes, as they are. */
+void sb_raw_block(struct snap_builder *b, uint32_t kind, uint32_t records, const void *payload, uint32_t bytes);
+
+/* A file with some of every record kind (6 types, 7 names, 2 threads, 3 frames, ...), for readers. `objects` is
+ * the number of instances in a list that a local holds. */
+void sb_sample(const char *path, unsigned objects);
+
+#endif
