@@ -236,7 +236,7 @@ static void count(struct snap_builder *b, enum ma_stat stat, uint64_t more)
 uint32_t sb_type(struct snap_builder *b, const char *module, const char *qualname, uint64_t addr, uint32_t flags,
 		 uint64_t basicsize, uint64_t itemsize)
 {
-	struct ma_buf _cleanup_(ma_buf_deinit) r = MA_BUF_INIT(MA_BLOCK_PAYLOAD);
+	_cleanup_buf_ struct ma_buf r = MA_BUF_INIT(MA_BLOCK_PAYLOAD);
 	ma_buf_varint(&r, b->next_type);
 	ma_buf_varint(&r, addr);
 	ma_buf_varint(&r, flags);
@@ -251,7 +251,7 @@ uint32_t sb_type(struct snap_builder *b, const char *module, const char *qualnam
 
 uint32_t sb_name(struct snap_builder *b, const char *text)
 {
-	struct ma_buf _cleanup_(ma_buf_deinit) r = MA_BUF_INIT(MA_BLOCK_PAYLOAD);
+	_cleanup_buf_ struct ma_buf r = MA_BUF_INIT(MA_BLOCK_PAYLOAD);
 	ma_buf_varint(&r, b->next_name);
 	string(&r, text);
 	put(b, MA_BLOCK_NAMES, &r);
