@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/* cli.h - what main() gives to a command, and what commands share.
+ *
+ * A command is one function in cmd_<verb>.c with a row in commands.c. The row says which options and how
+ * many arguments it takes, so a command finds them checked. It prints its result to cli->out and returns
+ * errors: main() alone prints those (one line on stderr) and chooses the exit code. */
+#ifndef MA_CLI_H
+#define MA_CLI_H
+
+#include <memattach/error.h>
+#include <memattach/types.h>
+#include <stdio.h>
+
+/* Options that a command may allow. */
+enum ma_cli_option {
+	MA_OPT_OUTPUT = 1,     /* -o FILE, --output FILE */
+	MA_OPT_JSON = 2,       /* --json */
+	MA_OPT_CSV = 4,        /* --csv */
+	MA_OPT_BYTES = 8,      /* --bytes */
+	MA_OPT_TYPE = 16,      /* --type GLOB */
+	MA_OPT_MAX_PAUSE = 32, /* --max-pause MS */
+};
+
+struct ma_cli {
+	FILE *out;          /* the result; write errors are reported by main() */
+	char **args;        /* arguments after the command's name (for `memattach TARGET`: TARGET) */
+	int args_count;
+	const char *output; /* -o, or NULL */
+	const char *type_glob;
+	bool json, csv, bytes;
+	bool colour;        /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
+	unsigned columns;   /* width of the terminal, else 80 */
+	uint64_t max_pause_ns; /* 0 = no limit */
+};
+
+struct ma_command {
+	const char *name; /* NULL = `memattach TARGET` */
+	const char *args; /* for the usage line */
+	int args_min, args_max;
+	unsigned options; /* enum ma_cli_option */
+	const char *summary;
+	const char *help; /* lines that `memattach help NAME` prints */
+	struct ma_error *(*run)(const struct ma_cli *cli);
+};
+
+extern const struct ma_command ma_commands[];
+extern const size_t ma_commands_count;
+/* The command of that name, or NULL. */
+const struct ma_command *ma_command_find(const char *name);
+
+struct ma_error *ma_cmd_target(const struct ma_cli *cli);
+struct ma_error *ma_cmd_snap(const struct ma_cli *cli);
+struct ma_error *ma_cmd_report(const struct ma_cli *cli);
+struct ma_error *ma_cmd_query(const struct ma_cli *cli);
+struct ma_error *ma_cmd_check(const struct ma_cli *cli);
+struct ma_error *ma_cmd_stacks(const struct ma_cli *cli);
+struct ma_error *ma_cmd_doctor(const struct ma_cli *cli);
+
+/* A process id from an argument; MA_ERR_USAGE when it is none, MA_ERR_UNSUPPORTED for ssh://, tls:// and core:. */
+MA_CHECK struct ma_error *ma_cli_parse_pid(const char *text, pid_t *ret);
+
+#endif
