@@ -7,6 +7,10 @@
 #include <memattach/types.h>
 #include <memattach/wire.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Where the blocks go, in order. `block` gets a header and its payload, valid during the call only; an
  * error it returns ends the snapshot, undoes everything, and is what ma_attach_snapshot() returns. */
 struct ma_sink {
@@ -45,5 +49,9 @@ struct ma_attach_result {
  * trace of us. */
 MA_CHECK struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, struct ma_sink *sink,
 					     struct ma_attach_result *ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

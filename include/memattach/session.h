@@ -6,6 +6,10 @@
 
 #include <memattach/attach.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct ma_session_options {
 	struct ma_attach_options attach;
 	const char *path; /* where the snapshot goes; its folder must exist */
@@ -36,5 +40,9 @@ struct ma_doctor {
 };
 MA_CHECK struct ma_error *ma_session_doctor(pid_t pid, struct ma_doctor *ret);
 void ma_doctor_deinit(struct ma_doctor *d);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 #include <memattach/types.h>
 #include <memattach/wire.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ------------------------------------------------------------------ writing */
 struct ma_snap_writer;
 
@@ -178,5 +182,9 @@ MA_CHECK struct ma_error *ma_snap_cursor_error(struct ma_snap_cursor *c);
 /* `memattach check`: reads every byte, checks every checksum and every record. NULL when whole; MA_ERR_BAD_DATA
  * with the first thing that is wrong and where. */
 MA_CHECK struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t *edges_ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,12 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+#define MA_WIRE_ASSERT static_assert
+#else
+#define MA_WIRE_ASSERT _Static_assert
+#endif
+
 #define MA_WIRE_VERSION 1u
 
 #define MA_SLOT_BYTES (256u * 1024u)
@@ -39,7 +45,7 @@ struct ma_block_hdr {
 	uint32_t records; /* how many records begin in it */
 	uint32_t reserved;/* 0 */
 };
-_Static_assert(sizeof(struct ma_block_hdr) == 16, "block header");
+MA_WIRE_ASSERT(sizeof(struct ma_block_hdr) == 16, "block header");
 
 /* ---- TYPES: one record for each type the first time an object of it is written.
  * v id (1, 2, 3, ... in order), v address, v flags (MA_TF_*), v basicsize, v itemsize,
@@ -167,7 +173,7 @@ struct ma_ring {
 	uint32_t heartbeat;/* changes at least every 100 ms while the agent makes progress */
 	uint32_t pad2[9];
 };
-_Static_assert(sizeof(struct ma_ring) == 192, "ring control");
+MA_WIRE_ASSERT(sizeof(struct ma_ring) == 192, "ring control");
 #define MA_RING_MAGIC 0x4d415231u
 #define MA_RING_CONTROL 4096u
 #define MA_RING_BYTES (MA_RING_CONTROL + MA_RING_SLOTS * MA_SLOT_BYTES)
