@@ -50,11 +50,6 @@ MA_FIELD(tstate_thread_id, PyThreadState, thread_id, 308, 315)
 MA_FIELD(tstate_native_thread_id, PyThreadState, native_thread_id, 311, 315)
 MA_FIELD(tstate_eval_breaker, PyThreadState, eval_breaker, 313, 315)
 
-#undef MA_FIELD
-#undef MA_SIZE
-#undef MA_ALT
-#undef MA_ALT_SIZE
-
 /* what the agent walks: attach/agent */
 MA_FIELD(object_type, PyObject, ob_type, 308, 315)
 MA_FIELD(varobject_size, PyVarObject, ob_size, 308, 315)
@@ -283,3 +278,9 @@ MA_FIELD(weakref_callback, PyWeakReference, wr_callback, 308, 315)
 MA_FIELD(slice_start, PySliceObject, start, 308, 315)
 MA_FIELD(slice_stop, PySliceObject, stop, 308, 315)
 MA_FIELD(slice_step, PySliceObject, step, 308, 315)
+
+/* keep these last: rows go above */
+#undef MA_FIELD
+#undef MA_SIZE
+#undef MA_ALT
+#undef MA_ALT_SIZE
