@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the attach tests: which Pythons are here, which memattach is tested, targets that always end."""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "attach"))
+
+import pythons  # noqa: E402
+from memattach import Memattach  # noqa: E402
+from target import Target  # noqa: E402
+
+REPO = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--long") or os.environ.get("MEMATTACH_LONG") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="long: run with --long or MEMATTACH_LONG=1"))
+
+
+def pytest_report_header(config):
+    found = ", ".join(p.id for p in pythons.supported()) or "none"
+    return [f"memattach: {memattach_path()}", f"target Pythons: {found}"]
+
+
+def pytest_generate_tests(metafunc):
+    """`python` is every supported Python; `one_python` is 3.11; `hazard_python` is 3.11 and the newest."""
+    every = pythons.supported()
+    for name, chosen in (("python", every), ("one_python", pythons.one(every)), ("hazard_python", pythons.two(every))):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, chosen or [pytest.param(None, marks=pytest.mark.skip(
+                reason="no supported CPython found: set MEMATTACH_PYTHONS"))], ids=[p.id for p in chosen] or ["none"])
+
+
+def memattach_path():
+    return Path(os.environ.get("MEMATTACH_BIN") or REPO / "BUILD" / "bin" / "memattach")
+
+
+@pytest.fixture
+def memattach(tmp_path):
+    path = memattach_path()
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"no memattach at {path}: build it, or set MEMATTACH_BIN", pytrace=False)
+    m = Memattach(path, tmp_path)
+    yield m
+    m.close()
+
+
+@pytest.fixture
+def start():
+    """start(python, "idle", ...) gives a Target that is past its ready line; it is ended when the test is over."""
+    running = []
+
+    def make(python, program, *args, **options):
+        t = Target(python, program, *args, **options)
+        running.append(t)
+        t.wait_ready()
+        return t
+
+    yield make
+    for t in running:
+        t.close()
+
+
+@pytest.fixture
+def need_root():
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
