@@ -136,7 +136,7 @@ struct ma_snap_tables {
 	size_t classes_count;
 	const struct ma_snap_freelist *freelists;
 	size_t freelists_count;
-	uint64_t stats[64];    /* by enum ma_stat */
+	uint64_t stats[64];    /* by enum ma_stat_id */
 	uint64_t file_bytes, chunks, damaged_chunks;
 	bool complete;         /* trailer and index were there and every chunk is whole */
 	char *missing;         /* one sentence when not complete, else NULL */

@@ -35,7 +35,7 @@ enum ma_block_kind {
 	MA_BLOCK_THREADS = 5,/* by the agent: thread and frame records */
 	MA_BLOCK_ARENAS = 6, /* by the agent: arena and pool records */
 	MA_BLOCK_REGIONS = 7,/* by the tool: the twin's smaps */
-	MA_BLOCK_STATS = 8,  /* by the agent, last: enum ma_stat counters */
+	MA_BLOCK_STATS = 8,  /* by the agent, last: enum ma_stat_id counters */
 	MA_BLOCK_RESULT = 9, /* by the tool, after the agent ended: meta fields known only then */
 };
 
@@ -147,8 +147,8 @@ enum ma_meta_tag {
 
 enum ma_consistency { MA_CONS_ARBITRARY = 0, MA_CONS_GIL_FREE = 1, MA_CONS_SAFE_POINT = 2 };
 
-/* ---- STATS: fields of v enum ma_stat, v value. */
-enum ma_stat {
+/* ---- STATS: fields of v enum ma_stat_id, v value. */
+enum ma_stat_id {
 	MA_STAT_OBJECTS = 1, MA_STAT_EDGES = 2 /* written; implied type edges are not counted */, MA_STAT_BYTES = 3, MA_STAT_FAULTS = 4,
 	MA_STAT_GC_OBJECTS = 5, MA_STAT_UNREACHED = 6, MA_STAT_UNREACHED_BYTES = 7, MA_STAT_TYPES = 8,
 	MA_STAT_NAMES = 9, MA_STAT_THREADS = 10, MA_STAT_FRAMES = 11, MA_STAT_ARENAS = 12,
