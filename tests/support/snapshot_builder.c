@@ -221,13 +221,13 @@ void sb_meta_default(struct snap_builder *b)
 	sb_result_num(b, MA_META_CONSISTENCY, MA_CONS_GIL_FREE);
 }
 
-void sb_stat(struct snap_builder *b, enum ma_stat stat, uint64_t value)
+void sb_stat(struct snap_builder *b, enum ma_stat_id stat, uint64_t value)
 {
 	b->stats[stat & 63] = value;
 	b->stat_given[stat & 63] = true;
 }
 
-static void count(struct snap_builder *b, enum ma_stat stat, uint64_t more)
+static void count(struct snap_builder *b, enum ma_stat_id stat, uint64_t more)
 {
 	if (!b->stat_given[stat])
 		b->stats[stat] += more;

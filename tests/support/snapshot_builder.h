@@ -36,7 +36,7 @@ void sb_meta_tid(struct snap_builder *b, uint64_t tid, uint64_t fs_base, const c
 void sb_meta_default(struct snap_builder *b);
 /* The same fields as sb_meta_num, but in the RESULT block at the end. */
 void sb_result_num(struct snap_builder *b, enum ma_meta_tag tag, uint64_t value);
-void sb_stat(struct snap_builder *b, enum ma_stat stat, uint64_t value);
+void sb_stat(struct snap_builder *b, enum ma_stat_id stat, uint64_t value);
 
 uint32_t sb_type(struct snap_builder *b, const char *module, const char *qualname, uint64_t addr, uint32_t flags,
 		 uint64_t basicsize, uint64_t itemsize);
