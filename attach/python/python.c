@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cleanup.h"
+#include "python_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define OLDEST_MINOR 8
+#define NEWEST_MINOR 13
+
+static struct ma_error *refuse_version(uint32_t version)
+{
+	unsigned major = version >> 16, minor = version >> 8 & 0xff;
+	if (major < 3 || minor < OLDEST_MINOR)
+		return ma_errorf(MA_ERR_UNSUPPORTED, "Python %u.%u is too old: 3.%d and later are supported", major,
+				 minor, OLDEST_MINOR);
+	if (major > 3 || minor > NEWEST_MINOR)
+		return ma_errorf(MA_ERR_UNSUPPORTED, "Python %u.%u is not supported yet: 3.%d to 3.%d are", major,
+				 minor, OLDEST_MINOR, NEWEST_MINOR);
+	return NULL;
+}
+
+static struct ma_error *read_layout(const struct ma_image *im, struct ma_python *py)
+{
+	struct ma_layout *l = &py->layout;
+	bool any;
+	MA_TRY(ma_layout_from_dwarf(im->elf, l, &any));
+	if (!any && im->debug)
+		MA_TRY(ma_layout_from_dwarf(im->debug, l, &any));
+	if (any) {
+		py->sources |= MA_LAYOUT_DWARF;
+		py->source_name = "dwarf";
+	}
+	const struct ma_layout_row *row = ma_layout_missing(l);
+	if (row)
+		return ma_errorf(MA_ERR_UNSUPPORTED, "Python %s: the layout of its structures is not known (%s)",
+				 py->version, row->id);
+	return NULL;
+}
+
+static struct ma_error *read_symbols(const struct ma_image *im, struct ma_python *py)
+{
+	enum { ARENAS = MA_KNOWN_COUNT, MAXARENAS, DEBUG_BUILD, COUNT };
+	struct ma_elf_symbol s[COUNT] = {
+#define MA_KNOWN(id, symbol) [MA_KT_##id] = { .name = symbol },
+#include <memattach/known_types.h>
+#undef MA_KNOWN
+		[ARENAS] = { .name = "arenas" },
+		[MAXARENAS] = { .name = "maxarenas" },
+		[DEBUG_BUILD] = { .name = "_Py_NegativeRefcount" }, /* Include/object.h: exported under Py_REF_DEBUG
+								       only */
+	};
+	MA_TRY(ma_image_symbols(im, s, COUNT));
+	for (size_t i = 0; i < MA_KNOWN_COUNT; i++)
+		py->known[i] = s[i].found ? s[i].vaddr : 0;
+	if (py->minor <= 11) {
+		py->arenas = s[ARENAS].found ? s[ARENAS].vaddr : 0;
+		py->maxarenas = s[MAXARENAS].found ? s[MAXARENAS].vaddr : 0;
+	}
+	py->layout.debug_build = s[DEBUG_BUILD].found;
+	return NULL;
+}
+
+static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps, struct ma_python *py)
+{
+	_cleanup_image_ struct ma_image im = { 0 };
+	MA_TRY(ma_image_find(pid, task_dir, maps, &im));
+	uint32_t version;
+	MA_TRY(ma_version_find(&im, &version));
+	MA_TRY(refuse_version(version));
+	py->minor = version >> 8 & 0xff;
+	py->micro = version & 0xff;
+	snprintf(py->version, sizeof(py->version), "3.%u.%u", py->minor, py->micro);
+	py->runtime = im.runtime;
+	ma_elf_build_id(im.elf, py->build_id);
+	ma_layout_clear(&py->layout, version);
+	MA_TRY(read_layout(&im, py));
+	MA_TRY(read_symbols(&im, py));
+	char exe[PATH_MAX];
+	ssize_t n = readlinkat(task_dir, "exe", exe, sizeof(exe) - 1);
+	if (n < 0)
+		return errno == ENOENT || errno == ESRCH ? ma_errorf(MA_ERR_TARGET_GONE, "pid %d is gone", pid)
+							 : ma_error_os(errno, "/proc/%d/exe", pid);
+	exe[n] = 0;
+	py->exe = strdup(exe);
+	py->libpython = ma_take_ptr(im.path);
+	return py->exe ? NULL : &ma_enomem;
+}
+
+static struct ma_error *read_maps(pid_t pid, int task_dir, struct ma_maps *ret)
+{
+	struct ma_error *err = ma_maps_read(task_dir, "maps", ret);
+	if (err && (err->errnum == EACCES || err->errnum == EPERM)) {
+		ma_error_free(err);
+		return ma_errorf(MA_ERR_PERMISSION, "not permitted to read /proc/%d/maps", pid);
+	}
+	return err;
+}
+
+struct ma_error *ma_python_find(pid_t pid, int task_dir, struct ma_python *ret)
+{
+	struct ma_maps maps;
+	struct ma_python py = { .source_name = "table" };
+	MA_TRY(read_maps(pid, task_dir, &maps));
+	struct ma_error *err = find(pid, task_dir, &maps, &py);
+	ma_maps_deinit(&maps);
+	if (err) {
+		ma_python_deinit(&py);
+		return err;
+	}
+	*ret = py;
+	return NULL;
+}
+
+void ma_python_deinit(struct ma_python *py)
+{
+	free(py->exe);
+	free(py->libpython);
+	*py = (struct ma_python){ 0 };
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/* python_internal.h - the steps of ma_python_find(), one file each; for this folder and its tests. */
+#ifndef MA_PYTHON_INTERNAL_H
+#define MA_PYTHON_INTERNAL_H
+
+#include "elf_image.h"
+#include "proc.h"
+#include "python.h"
+
+/* ---- peek.c: bytes of the live target by process_vm_readv. */
+/* All `bytes` or an error: MA_ERR_BAD_DATA (not mapped), MA_ERR_TARGET_GONE, MA_ERR_PERMISSION. */
+MA_CHECK struct ma_error *ma_peek(pid_t pid, ma_raddr addr, void *buf, size_t bytes);
+MA_CHECK struct ma_error *ma_peek_u64(pid_t pid, ma_raddr addr, uint64_t *ret);
+/* What is readable of it from `addr` on; 0 when nothing is, or on any error. */
+size_t ma_peek_some(pid_t pid, ma_raddr addr, void *buf, size_t bytes);
+
+/* ---- image.c: the image that holds the interpreter. */
+struct ma_image {
+	struct ma_elf *elf;
+	struct ma_elf *debug; /* its separate debug file, or NULL */
+	char *path;           /* as in maps */
+	uint64_t bias;        /* address in the target = address in the file + bias */
+	ma_raddr runtime;     /* &_PyRuntime, 0: an interpreter older than 3.7 */
+};
+/* MA_ERR_UNSUPPORTED when no image has _PyRuntime or, for older ones, Py_GetVersion. */
+MA_CHECK struct ma_error *ma_image_find(pid_t pid, int task_dir, const struct ma_maps *maps, struct ma_image *ret);
+void ma_image_deinit(struct ma_image *im);
+#define _cleanup_image_ __attribute__((__cleanup__(ma_image_deinit)))
+/* Target addresses of the symbols (in the image, then in its debug file): `vaddr` becomes an address in the target. */
+MA_CHECK struct ma_error *ma_image_symbols(const struct ma_image *im, struct ma_elf_symbol *symbols, size_t count);
+
+/* ---- version.c */
+/* 0x030b07 for 3.11.7; MA_ERR_UNSUPPORTED when it cannot be told. */
+MA_CHECK struct ma_error *ma_version_find(const struct ma_image *im, uint32_t *ret);
+/* The text part of it, pure: looks for the version in read-only data. False if there is none. */
+bool ma_version_search(const char *data, size_t bytes, uint32_t *ret);
+
+/* ---- layout.c: the rows of layout_fields.h, and what the sources say about them. */
+struct ma_layout_row {
+	const char *id, *type, *member; /* member NULL: a size */
+	unsigned lo, hi;                /* versions, 300 + minor */
+	size_t at;                      /* offset of the id in struct ma_layout */
+};
+const struct ma_layout_row *ma_layout_rows(size_t *count_ret);
+/* Everything MA_ABSENT, the version set. */
+void ma_layout_clear(struct ma_layout *l, uint32_t version);
+int32_t ma_layout_get(const struct ma_layout *l, const struct ma_layout_row *row);
+void ma_layout_set(struct ma_layout *l, const struct ma_layout_row *row, int32_t value);
+bool ma_layout_row_applies(const struct ma_layout_row *row, const struct ma_layout *l);
+
+/* Each fills the rows it knows. *any_ret false: this source is not at hand. */
+MA_CHECK struct ma_error *ma_layout_from_dwarf(const struct ma_elf *e, struct ma_layout *l, bool *any_ret);
+/* The first id that both know and that differs, or NULL. */
+const struct ma_layout_row *ma_layout_compare(const struct ma_layout *a, const struct ma_layout *b);
+/* Values of `from` for the rows that `to` lacks. */
+void ma_layout_merge(struct ma_layout *to, const struct ma_layout *from);
+/* The first row of this version that has no value, or NULL. */
+const struct ma_layout_row *ma_layout_missing(const struct ma_layout *l);
+
+#endif
