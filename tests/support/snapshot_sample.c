@@ -10,6 +10,7 @@
 void sb_sample(const char *path, unsigned objects)
 {
 	struct snap_builder *b = sb_create(path);
+	char exe[] = "/usr/bin/python3.11", heap[] = "[heap]";
 	sb_meta_default(b);
 	sb_meta_tid(b, 4242, 0x7f2000000740, "python3");
 	sb_meta_tid(b, 4243, 0x7f3000000740, "worker");
@@ -113,7 +114,7 @@ void sb_sample(const char *path, unsigned objects)
 					       .end = STATIC + 0x300000,
 					       .prot = 3,
 					       .inode = 77,
-					       .path = "/usr/bin/python3.11",
+					       .path = exe,
 					       .rss = 0x200000,
 					       .pss = 0x100000,
 					       .private_dirty = 0x80000,
@@ -124,7 +125,7 @@ void sb_sample(const char *path, unsigned objects)
 	sb_region(b, &(struct ma_snap_region){ .start = HEAP,
 					       .end = HEAP + 0x100000,
 					       .prot = 3,
-					       .path = "[heap]",
+					       .path = heap,
 					       .rss = 0x100000,
 					       .pss = 0x100000,
 					       .private_dirty = 0x100000,

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/* snap.h - the reader's private side: an open snapshot, its chunks, and what builds its tables. */
+#ifndef MA_SNAP_H
+#define MA_SNAP_H
+
+#include "buffer.h"
+#include "snap_file.h"
+
+#include <memattach/snapshot.h>
+
+/* Limits of what open loads, so that a small hostile file can not take the machine's memory. */
+#define MA_TABLE_RAW_MAX (UINT64_C(512) << 20) /* unpacked bytes of all chunks but objects */
+#define MA_TYPES_MAX (4u << 20)
+#define MA_NAMES_MAX (16u << 20)
+#define MA_ROWS_MAX (16u << 20)     /* of any other table */
+#define MA_GAP_MAX MA_CHUNK_RAW_MAX /* ids that one run of lost chunks may have defined */
+
+/* A chunk that is whole, in order of seq. */
+struct ma_snap_chunk {
+	uint64_t off; /* of its header */
+	struct ma_chunk_hdr hdr;
+};
+
+struct ma_vec {
+	void *data;
+	size_t count, cap;
+};
+
+struct ma_text_block; /* strings live as long as the snapshot */
+
+struct ma_snap {
+	char *path;
+	int fd;
+	uint64_t file_bytes;
+	struct ma_snap_chunk *chunks;
+	size_t chunks_count;
+	bool lost;             /* chunks that were written are not there */
+	struct ma_buf missing; /* sentences, joined by "; " */
+
+	struct ma_snap_tables tables;
+	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
+	size_t lost_types; /* entries of `types` whose definition is lost */
+	struct ma_text_block *text;
+};
+
+/* Finds the chunks that are whole and says what is not there (scan.c). */
+MA_CHECK struct ma_error *ma_snap_scan(struct ma_snap *s);
+/* Loads every chunk but objects (tables.c). */
+MA_CHECK struct ma_error *ma_snap_load(struct ma_snap *s);
+/* Adds a sentence to `missing`: the snapshot is then not complete. */
+void ma_snap_lacks(struct ma_snap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Reads a chunk again and unpacks it: `stored` has MA_CHUNK_STORED_MAX bytes, `raw` MA_CHUNK_RAW_MAX. The error
+ * says that the file changed or that the bytes, though their checksum is right, can not be unpacked. */
+MA_CHECK struct ma_error *ma_snap_read_chunk(const struct ma_snap *s, const struct ma_snap_chunk *c, void *dctx,
+					     void *stored, void *raw);
+
+/* Memory that belongs to the snapshot; NULL when memory is out. text.c */
+char *ma_snap_text(struct ma_snap *s, const void *bytes, size_t len); /* a copy with a NUL after it */
+void ma_snap_text_free(struct ma_snap *s);
+/* Room for one more row of `bytes`, zeroed, at most `limit` rows. */
+MA_CHECK struct ma_error *ma_vec_add(struct ma_vec *v, size_t bytes, size_t limit, void **row_ret);
+
+/* The blocks of an unpacked chunk, one after the other. */
+struct ma_block_iter {
+	const uint8_t *p, *end;
+	const struct ma_chunk_hdr *chunk;
+	uint32_t blocks, records;
+};
+void ma_block_iter_init(struct ma_block_iter *it, const struct ma_chunk_hdr *chunk, const void *raw);
+/* 1 and a block, 0 at a sound end, -1 when the bytes are no blocks of this chunk's kind or count. */
+int ma_block_iter_next(struct ma_block_iter *it, struct ma_block_hdr *hdr_ret, const uint8_t **payload_ret);
+
+#endif

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The writer: gathers blocks into chunks of one kind, and writes header, index and trailer around them. */
+#include "cleanup.h"
+#include "writer_queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <memattach/snapshot.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+/* Definitions gather in chunks of their own beside the open chunk, and go out before it: so that a file that is cut
+ * off has the definitions of what it still has, and a type now and then does not make small chunks of objects. */
+enum open_chunk { OPEN_TYPES, OPEN_NAMES, OPEN_OTHER, OPEN_COUNT };
+
+struct ma_snap_writer {
+	char *path, *temp;
+	int fd;
+	bool committed, failed;
+	struct ma_write_queue *queue;
+	struct ma_chunk *open[OPEN_COUNT];
+};
+
+static struct ma_error *check_target(const char *path)
+{
+	struct stat st;
+	const char *slash = strrchr(path, '/');
+	if (!*path || (slash && !slash[1]))
+		return ma_errorf(MA_ERR_USAGE, "cannot write \"%s\": it names no file", path);
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		/* a rename would replace the directory entry: /dev/null must stay what it is */
+		return ma_errorf(MA_ERR_USAGE, "cannot write %s: it exists and is not a regular file", path);
+	return NULL;
+}
+
+static struct ma_error *begin(struct ma_snap_writer *w, const char *path, const struct ma_snap_writer_options *opt)
+{
+	MA_TRY(check_target(path));
+	w->path = strdup(path);
+	if (!w->path)
+		return &ma_enomem;
+	char *temp;
+	if (asprintf(&temp, "%s.tmp-XXXXXX", path) < 0)
+		return &ma_enomem;
+	w->fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 and O_EXCL */
+	if (w->fd < 0) {
+		int errnum = errno;
+		free(temp);
+		return ma_error_os(errnum, "cannot write %s", path);
+	}
+	w->temp = temp;
+	struct ma_file_hdr hdr = { .version = MA_FILE_VERSION, .wire_version = MA_WIRE_VERSION };
+	memcpy(hdr.magic, MA_FILE_MAGIC, sizeof(hdr.magic));
+	hdr.checksum = ma_file_sum(&hdr, offsetof(struct ma_file_hdr, checksum));
+	int errnum = ma_pwrite_all(w->fd, &hdr, sizeof(hdr), 0);
+	if (errnum)
+		return ma_error_os(errnum, "cannot write %s", path);
+	struct ma_write_queue_options q = {
+		.zstd_level = opt ? opt->zstd_level : 0,
+		.threads = opt ? opt->threads : 0,
+		.backlog_bytes = opt ? opt->backlog_bytes : 0,
+		.fd = w->fd,
+		.off = sizeof(hdr),
+		.path = w->path,
+	};
+	return ma_write_queue_create(&q, &w->queue);
+}
+
+struct ma_error *ma_snap_writer_create(const char *path, const struct ma_snap_writer_options *opt,
+				       struct ma_snap_writer **ret)
+{
+	struct ma_snap_writer *w = calloc(1, sizeof(*w));
+	if (!w)
+		return &ma_enomem;
+	w->fd = -1;
+	struct ma_error *err = begin(w, path, opt);
+	if (err) {
+		ma_snap_writer_destroy(w);
+		return err;
+	}
+	*ret = w;
+	return NULL;
+}
+
+static struct ma_error *flush(struct ma_snap_writer *w, enum open_chunk which)
+{
+	if (!w->open[which] || !w->open[which]->bytes)
+		return NULL;
+	if (which == OPEN_OTHER) {
+		MA_TRY(flush(w, OPEN_TYPES));
+		MA_TRY(flush(w, OPEN_NAMES));
+	}
+	return ma_write_queue_put(w->queue, ma_take_ptr(w->open[which]));
+}
+
+static struct ma_error *add_block(struct ma_snap_writer *w, const struct ma_block_hdr *hdr, const void *payload)
+{
+	if (hdr->kind < MA_BLOCK_META || hdr->kind > MA_BLOCK_RESULT || hdr->bytes > MA_BLOCK_PAYLOAD)
+		return ma_errorf(MA_ERR_BAD_DATA, "a block of kind %u with %u bytes can not be in a snapshot",
+				 hdr->kind, hdr->bytes);
+	enum open_chunk which = hdr->kind == MA_BLOCK_TYPES   ? OPEN_TYPES
+				: hdr->kind == MA_BLOCK_NAMES ? OPEN_NAMES
+							      : OPEN_OTHER;
+	struct ma_chunk *c = w->open[which];
+	if (c && c->bytes && (c->kind != hdr->kind || c->bytes + sizeof(*hdr) + hdr->bytes > MA_CHUNK_RAW_MAX)) {
+		MA_TRY(flush(w, which));
+		c = NULL;
+	}
+	if (!c) {
+		c = w->open[which] = ma_write_queue_get(w->queue);
+		if (!c)
+			return &ma_enomem;
+	}
+	struct ma_block_hdr clean = { .kind = hdr->kind, .bytes = hdr->bytes, .records = hdr->records };
+	c->kind = hdr->kind;
+	memcpy(c->data + c->bytes, &clean, sizeof(clean));
+	if (hdr->bytes)
+		memcpy(c->data + c->bytes + sizeof(clean), payload, hdr->bytes);
+	c->bytes += (uint32_t)sizeof(clean) + hdr->bytes;
+	c->records += hdr->records;
+	c->blocks++;
+	return NULL;
+}
+
+/* After an error nothing may follow, and no commit. */
+static struct ma_error *guard(struct ma_snap_writer *w)
+{
+	if (w->failed || w->committed)
+		return ma_errorf(MA_ERR_USAGE, "%s: the writer has %s", w->path, w->failed ? "failed" : "ended");
+	w->failed = true; /* until the call is through */
+	return NULL;
+}
+
+struct ma_error *ma_snap_writer_block(struct ma_snap_writer *w, const struct ma_block_hdr *hdr, const void *payload)
+{
+	struct ma_block_hdr copy = *hdr; /* it may lie in memory that another process writes */
+	MA_TRY(guard(w));
+	MA_TRY(add_block(w, &copy, payload));
+	w->failed = false;
+	return NULL;
+}
+
+static struct ma_error *append(struct ma_snap_writer *w, const void *data, size_t bytes, uint64_t *end)
+{
+	int errnum = ma_pwrite_all(w->fd, data, bytes, *end);
+	if (errnum)
+		return ma_error_os(errnum, "cannot write %s", w->path);
+	*end += bytes;
+	return NULL;
+}
+
+/* The index in as many chunks as it needs, then the trailer. */
+static struct ma_error *write_end(struct ma_snap_writer *w, const struct ma_index_row *rows, size_t count,
+				  uint64_t *end)
+{
+	struct ma_file_trailer t = { .index_off = *end, .chunks = (uint32_t)count };
+	_cleanup_free_ struct ma_chunk *c = malloc(sizeof(*c));
+	_cleanup_free_ uint8_t *out = malloc(MA_CHUNK_STORED_MAX);
+	const size_t most = MA_CHUNK_RAW_MAX / sizeof(*rows);
+	if (!c || !out)
+		return &ma_enomem;
+	ZSTD_CCtx *cctx = ZSTD_createCCtx(); /* without it the index is stored as it is */
+	uint32_t seq = (uint32_t)count;
+	struct ma_error *err = NULL;
+	while (count && !err) {
+		size_t n = count < most ? count : most;
+		struct ma_chunk_hdr hdr;
+		c->kind = MA_CHUNK_INDEX;
+		c->seq = seq++;
+		c->blocks = 0;
+		c->records = (uint32_t)n;
+		c->bytes = (uint32_t)(n * sizeof(*rows));
+		memcpy(c->data, rows, c->bytes);
+		const void *stored = ma_chunk_pack(cctx, 3, c, out, &hdr);
+		err = append(w, &hdr, sizeof(hdr), end);
+		if (!err)
+			err = append(w, stored, hdr.stored_bytes, end);
+		rows += n;
+		count -= n;
+	}
+	ZSTD_freeCCtx(cctx);
+	if (err)
+		return err;
+	memcpy(t.mark, MA_TRAILER_MARK, MA_MARK_BYTES);
+	t.file_bytes = *end + sizeof(t);
+	t.checksum = ma_file_sum(&t, offsetof(struct ma_file_trailer, checksum));
+	return append(w, &t, sizeof(t), end);
+}
+
+struct ma_error *ma_snap_writer_commit(struct ma_snap_writer *w, uint64_t *file_bytes_ret)
+{
+	size_t rows_count;
+	uint64_t end;
+	MA_TRY(guard(w));
+	for (unsigned i = 0; i < OPEN_COUNT; i++)
+		MA_TRY(flush(w, (enum open_chunk)i));
+	MA_TRY(ma_write_queue_finish(w->queue));
+	const struct ma_index_row *rows = ma_write_queue_index(w->queue, &rows_count, &end);
+	MA_TRY(write_end(w, rows, rows_count, &end));
+	if (fsync(w->fd) != 0)
+		return ma_error_os(errno, "cannot write %s", w->path);
+	/* network file systems tell about a full disk here only */
+	if (close(ma_take_fd(w->fd)) != 0 && errno != EINTR)
+		return ma_error_os(errno, "cannot write %s", w->path);
+	if (rename(w->temp, w->path) != 0)
+		return ma_error_os(errno, "cannot rename %s to %s", w->temp, w->path);
+	w->committed = true;
+	w->failed = false;
+	if (file_bytes_ret)
+		*file_bytes_ret = end;
+	return NULL;
+}
+
+void ma_snap_writer_destroy(struct ma_snap_writer *w)
+{
+	if (!w)
+		return;
+	ma_write_queue_destroy(w->queue); /* ends the threads before their file goes */
+	for (unsigned i = 0; i < OPEN_COUNT; i++)
+		free(w->open[i]);
+	if (w->fd >= 0)
+		close(w->fd);
+	if (w->temp && !w->committed)
+		unlink(w->temp);
+	free(w->temp);
+	free(w->path);
+	free(w);
+}
