@@ -64,12 +64,13 @@ def status_kb(pid):
     return fields
 
 
-def tool_processes(root):
-    """memattach and its helpers: processes that run its binary and are not older than `root`."""
+def tool_processes(mark):
+    """memattach and its helpers: processes that run its binary with `mark` in their environment."""
     exe, found = os.path.realpath(MEMATTACH), []
     for name in os.listdir("/proc"):
         try:
-            if name.isdigit() and int(name) >= root and os.readlink(f"/proc/{name}/exe") == exe:
+            if name.isdigit() and os.readlink(f"/proc/{name}/exe") == exe and \
+                    mark in Path(f"/proc/{name}/environ").read_bytes():
                 found.append(int(name))
         except OSError:
             pass
@@ -79,13 +80,13 @@ def tool_processes(root):
 def take(pid, path):
     """One `memattach PID -o path --json`. Returns its report, the seconds until the file stood closed under its
     name, and the peak RSS of each process of the tool until then (what comes after is the report's, not the attach's)."""
-    peak = {}
+    peak, mark = {}, f"MEMATTACH_BENCH={os.getpid()}"
     began = time.perf_counter()
     closed = None
     tool = subprocess.Popen([str(MEMATTACH), str(pid), "-o", str(path), "--json"], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)
+                            stderr=subprocess.PIPE, env={**os.environ, "MEMATTACH_BENCH": str(os.getpid())})
     while tool.poll() is None and closed is None:
-        for one in tool_processes(tool.pid):
+        for one in tool_processes(mark.encode()):
             try:
                 peak[one] = max(peak.get(one, 0), status_kb(one).get("VmHWM", 0) * 1024)
             except OSError:
@@ -194,8 +195,11 @@ def has_peers(python):
 
 
 def default_python():
-    found = sorted(Path.home().glob(".pyenv/versions/3.11*/bin/python3")) + [Path("/usr/bin/python3.11")]
-    return next((str(p) for p in found if p.exists()), sys.executable)
+    """A CPython 3.11, best one that has the peers."""
+    found = [*sorted(Path.home().glob(".pyenv/versions/3.11*/bin/python3")), HERE.parent.parent / "BUILD/venv/bin/python",
+             Path("/usr/bin/python3.11")]
+    found = [str(p) for p in found if p.exists()] or [sys.executable]
+    return next((p for p in found if has_peers(p)), found[0])
 
 
 def main():
