@@ -78,9 +78,13 @@ struct ma_preflight {
 	bool seccomp;               /* filtered, PTRACE_O_SUSPEND_SECCOMP is needed (and we have CAP_SYS_ADMIN) */
 	uint64_t estimate_ns;       /* of the stop: from RssAnon and page sizes */
 	uint64_t small_page_bytes, huge_page_bytes, shared_bytes;
-	uint64_t cgroup_limit, cgroup_usage; /* bytes; 0 = no limit or not readable */
+	/* Bytes, of the cgroup level with the least room, less file cache that can be dropped at once (inactive_file);
+	 * 0 = no limit or not readable. */
+	uint64_t cgroup_limit, cgroup_usage;
 	double cpu_quota;           /* cores, 0 = none */
 	char *cgroups;              /* /proc/PID/cgroup as it is, for moving the twin */
+	char *note;                 /* what does not forbid a twin but a person should know (locked or pinned memory,
+				     * real-time scheduling), one line, or NULL */
 };
 MA_CHECK struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *status, const struct ma_maps *maps,
 					    struct ma_preflight *ret);
@@ -89,6 +93,11 @@ void ma_preflight_deinit(struct ma_preflight *p);
 /* Why PTRACE_SEIZE said `errnum` (EPERM, ...): the check that failed, and the command that helps, as one
  * MA_ERR_PERMISSION error of at most two lines. */
 MA_CHECK struct ma_error *ma_diagnose_seize(int dir, pid_t pid, int errnum);
+
+/* Whether an attach would be permitted, without one: NULL and *how_ret ("CAP_SYS_PTRACE", "same user"; the caller
+ * frees it), or the error that ma_diagnose_seize() would give. Opens /proc/PID/mem, which the kernel guards by the
+ * same check, and reads nothing from it. */
+MA_CHECK struct ma_error *ma_may_attach(int dir, pid_t pid, char **how_ret);
 
 /* Moves task `pid` into our own cgroups (every v1 hierarchy, or v2). *moved_ret: at least cpu and memory were done
  * or are the same already. Errors are not errors: *moved_ret false, and *why_ret (caller frees) says why. */
