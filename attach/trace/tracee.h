@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/* tracee.h - the threads of one live process, stopped and let go again.
+ *
+ * Everything done to the target is on record in its struct ma_thread: seized, stopped, signals blocked,
+ * registers changed, system call repaired. ma_tracee_release() is the one way back; it may be called at any
+ * moment, half-built, twice, and on a target that died. The tracer must have SIGCHLD blocked.
+ */
+#ifndef MA_TRACEE_H
+#define MA_TRACEE_H
+
+#include "proc.h"
+#include "regs.h"
+#include "stop.h"
+
+#include <memattach/error.h>
+#include <memattach/types.h>
+
+struct ma_thread {
+	pid_t tid;
+	bool seized;          /* ours until release */
+	bool stopped;         /* in a ptrace stop: registers can be read */
+	bool gone;            /* exited */
+	bool group_stop;      /* the process was stopped by a signal before we came */
+	struct ma_regs saved; /* what the thread gets back */
+	bool have_regs;
+	bool regs_changed; /* the registers are not `saved` now */
+	uint64_t mask;     /* signal mask it gets back */
+	bool mask_changed;
+	int pending_signal;  /* of a signal-delivery-stop, given back on release */
+	uint64_t tls;        /* thread pointer, 0 if not read */
+	long blocked_nr;     /* system call it was blocked in before the stop, -1 if none */
+	uint64_t blocked_ns; /* for how long, 0 if not known */
+};
+
+struct ma_tracee {
+	pid_t pid;
+	int dir;   /* /proc/PID */
+	int pidfd; /* -1 on kernels that have none for it */
+	uint64_t start_time;
+	struct ma_thread *threads;
+	size_t count, cap;
+	bool suspend_seccomp;
+	bool repair;             /* hide EINTR of calls that a stop breaks off; true as a rule */
+	uint64_t interrupted_ns; /* CLOCK_MONOTONIC of the first interrupt of this stop */
+};
+
+/* Opens the process, stops nothing. MA_ERR_TARGET_GONE when there is none. */
+MA_CHECK struct ma_error *ma_tracee_open(pid_t pid, struct ma_tracee *ret);
+void ma_tracee_close(struct ma_tracee *t); /* releases first */
+
+/* Still the process that was opened? MA_ERR_TARGET_GONE when it exited or its number was used again. */
+MA_CHECK struct ma_error *ma_tracee_verify(const struct ma_tracee *t);
+
+/* Seizes and stops every thread but the io_uring workers, until a pass over /proc/PID/task finds nothing new.
+ * On an error all is released again. MA_ERR_TIMEOUT: a thread did not stop (uninterruptible sleep, vfork). */
+MA_CHECK struct ma_error *ma_tracee_stop_all(struct ma_tracee *t, uint64_t timeout_ns);
+/* The same for one thread only: the best one to make a system call in (not in a call that a stop would disturb). */
+MA_CHECK struct ma_error *ma_tracee_stop_one(struct ma_tracee *t, uint64_t timeout_ns, struct ma_thread **ret);
+
+/* Gives every thread its mask and registers back and lets it go. NULL when all of it is undone; a target that
+ * died meanwhile counts as undone. */
+MA_CHECK struct ma_error *ma_tracee_release(struct ma_tracee *t);
+
+struct ma_thread *ma_tracee_find_tls(struct ma_tracee *t, uint64_t tls); /* NULL if none */
+/* A stopped thread that is best for an injected call: blocked in a system call rather than running, never one in a
+ * restartable sequence if another is there. NULL if none is stopped. */
+struct ma_thread *ma_tracee_pick(struct ma_tracee *t);
+
+#endif

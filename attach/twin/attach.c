@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The command's half of a snapshot: it looks at the target, starts the tracer, and takes what comes out of the ring. */
+#include <memattach/attach.h>
+
+#include "cleanup.h"
+#include "drain.h"
+#include "mem.h"
+#include "meta.h"
+#include "tracee.h"
+#include "tracer.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define STEP_MS 20
+#define PROGRESS_NS 100000000u
+
+struct attach {
+	const struct ma_attach_options *options;
+	struct ma_sink *sink;
+	struct ma_buf meta, notes; /* META's payload; notes that come after META was written */
+	bool meta_written, stopped;
+	struct ma_drain drain;
+	int smaps;
+	struct ma_msg_done done;
+	bool tracer_done;
+	const char *phase;
+	uint64_t began, shown;
+};
+
+static void progress(struct attach *a, const char *phase)
+{
+	uint64_t now = ma_now_ns();
+	if (!a->options->progress || (phase == a->phase && now - a->shown < PROGRESS_NS))
+		return;
+	struct ma_attach_progress p = { .phase = phase, .elapsed_ns = now - a->began };
+	if (a->drain.ring) {
+		p.objects = a->drain.ring->objects;
+		p.edges = a->drain.ring->edges;
+		p.ring_percent = (a->drain.ring->head - a->drain.tail) * 100 / MA_RING_SLOTS;
+	}
+	a->options->progress(a->options->progress_arg, &p);
+	a->phase = phase;
+	a->shown = now;
+}
+
+static const char *known_phase(const char *text)
+{
+	static const char *const phases[] = { "stopping", "running forward", "walking", "finishing" };
+	for (size_t i = 0; i < MA_ARRAY_SIZE(phases); i++)
+		if (!strcmp(phases[i], text))
+			return phases[i];
+	return "working";
+}
+
+static struct ma_error *write_meta(struct attach *a)
+{
+	if (a->meta_written)
+		return NULL;
+	a->meta_written = true;
+	return ma_meta_emit(a->sink, MA_BLOCK_META, 0, &a->meta);
+}
+
+static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
+{
+	switch (m->kind) {
+	case MA_MSG_PHASE:
+		progress(a, known_phase(m->u.text));
+		return NULL;
+	case MA_MSG_STOPPED:
+		/* A second attempt replaces the first: later fields win in the reader. */
+		if (m->bytes == sizeof(m->u.stopped))
+			ma_meta_stopped(&a->meta, &m->u.stopped);
+		return NULL;
+	case MA_MSG_TIDS:
+		/* Threads beyond a block's size go without a name. */
+		if (!a->stopped && a->meta.len + m->bytes < MA_BLOCK_PAYLOAD - 4096)
+			ma_buf_add(&a->meta, m->u.text, m->bytes);
+		return NULL;
+	case MA_MSG_NOTE:
+		ma_meta_text(&a->notes, MA_META_NOTE, m->u.text);
+		return NULL;
+	case MA_MSG_RING:
+		if (m->fd < 0)
+			return ma_errorf(MA_ERR_OS, "the ring did not arrive");
+		MA_TRY(ma_drain_open(m->fd, &a->drain));
+		return write_meta(a);
+	case MA_MSG_SMAPS:
+		if (a->smaps >= 0)
+			close(a->smaps);
+		a->smaps = ma_take_fd(m->fd);
+		return NULL;
+	case MA_MSG_DONE:
+		if (m->bytes == sizeof(m->u.done))
+			a->done = m->u.done;
+		a->tracer_done = true;
+		return NULL;
+	case MA_MSG_ERROR:
+		return ma_channel_error(m);
+	}
+	return ma_errorf(MA_ERR_BAD_DATA, "message %u of the tracer is unknown", m->kind);
+}
+
+static struct ma_error *serve(struct attach *a, int end)
+{
+	struct ma_msg *m = malloc(sizeof(*m));
+	struct ma_error *err = m ? NULL : &ma_enomem;
+	while (!err && !a->tracer_done) {
+		int n = ma_channel_receive(end, a->drain.ring ? 0 : STEP_MS, m);
+		if (n > 0) {
+			err = on_message(a, m);
+			if (m->fd >= 0)
+				close(m->fd);
+		} else if (n < 0) {
+			err = ma_errorf(MA_ERR_OS, "the tracer was killed; a zombie named memattach-twin may stay "
+						   "until the next snapshot");
+		} else if (a->drain.ring) {
+			unsigned moved;
+			err = ma_drain_step(&a->drain, STEP_MS, a->sink, &moved);
+			progress(a, "walking");
+		}
+		if (!err && a->options->cancel && *a->options->cancel)
+			err = ma_errorf(MA_ERR_CANCELLED, "interrupted");
+	}
+	free(m);
+	return err;
+}
+
+/* What is left in the ring after the tracer is done, then what the tool itself knows. */
+static struct ma_error *finish(struct attach *a)
+{
+	unsigned moved;
+	bool finished;
+	if (!a->drain.ring)
+		return ma_errorf(MA_ERR_OS, "the tracer ended without a walk");
+	MA_TRY(ma_drain_step(&a->drain, 0, a->sink, &moved));
+	MA_TRY(ma_drain_finished(&a->drain, &finished));
+	if (!finished)
+		return ma_errorf(MA_ERR_OS, "the walk ended before its end");
+	if (a->smaps >= 0)
+		MA_TRY(ma_meta_regions(a->sink, a->smaps));
+	ma_meta_done(&a->notes, &a->done);
+	return ma_meta_emit(a->sink, MA_BLOCK_RESULT, 0, &a->notes);
+}
+
+static struct ma_error *refuse(const struct ma_attach_options *o, const struct ma_preflight *pre)
+{
+	if (pre->obstacle != MA_OBS_NONE)
+		return ma_errorf(MA_ERR_UNSUPPORTED, "%s", pre->reason ? pre->reason : "its copy can not be made");
+	if (o->max_pause_ns && pre->estimate_ns > o->max_pause_ns)
+		return ma_errorf(MA_ERR_LIMIT, "the stop is estimated at %" PRIu64 " ms, more than --max-pause allows",
+				 pre->estimate_ns / 1000000);
+	return NULL;
+}
+
+/* Everything that can be known without stopping it. */
+static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee *t, struct ma_python *py,
+			     struct ma_preflight *pre, struct ma_tracer_job *job, struct ma_buf *meta)
+{
+	struct ma_status status;
+	struct ma_maps maps = { 0 };
+	MA_TRY(ma_tracee_open(o->pid, t));
+	MA_TRY(ma_status_read(t->dir, &status));
+	if (status.tgid && status.tgid != o->pid)
+		return ma_errorf(MA_ERR_USAGE, "that is a thread of process %d: name the process", status.tgid);
+	if (status.tracer)
+		return ma_diagnose_seize(t->dir, o->pid, EPERM);
+	MA_TRY(ma_python_find(o->pid, t->dir, py));
+	MA_TRY(ma_maps_read(t->dir, "maps", &maps));
+	struct ma_error *err = ma_preflight_read(t->dir, o->pid, &status, &maps, pre);
+	ma_maps_deinit(&maps);
+	if (err)
+		return err;
+	MA_TRY(refuse(o, pre));
+	MA_TRY(ma_meta_target(meta, t->dir, o->pid, &status, py, pre));
+	if (py->layout.runtime_interp_head < 0)
+		return ma_errorf(MA_ERR_UNSUPPORTED, "the layout of this Python has no interpreter list");
+	MA_TRY(ma_mem_read_u64(o->pid, py->runtime + (uint64_t)py->layout.runtime_interp_head, &job->runtime_head));
+	job->options = o;
+	job->python = py;
+	job->preflight = pre;
+	job->start_time = t->start_time;
+	return NULL;
+}
+
+struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, struct ma_sink *sink,
+				    struct ma_attach_result *ret)
+{
+	struct attach a = { .options = options,
+			    .sink = sink,
+			    .meta = MA_BUF_INIT(MA_BLOCK_PAYLOAD),
+			    .notes = MA_BUF_INIT(MA_BLOCK_PAYLOAD),
+			    .smaps = -1,
+			    .began = ma_now_ns() };
+	struct ma_tracee t = { .dir = -1, .pidfd = -1 };
+	struct ma_python py = { 0 };
+	struct ma_preflight pre = { 0 };
+	struct ma_tracer_job job = { 0 };
+	pid_t tracer = 0;
+	int end = -1;
+
+	progress(&a, "finding");
+	struct ma_error *err = look(options, &t, &py, &pre, &job, &a.meta);
+	if (!err)
+		err = ma_tracer_start(&job, &end, &tracer);
+	if (!err) {
+		err = serve(&a, end);
+		/* Closing our end tells a tracer that is still at work to undo everything; it needs no more than
+		 * moments, and we stay until it is done, so that an error says the truth about the target. */
+		close(end);
+		while (waitpid(tracer, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (!err)
+		err = finish(&a);
+	if (!err)
+		*ret = (struct ma_attach_result){
+			.pause_ns = a.done.pause_ns,
+			.safe_ns = a.done.safe_ns,
+			.twin_ns = a.done.twin_ns,
+			.walk_ns = a.done.walk_ns,
+			.attempts = a.done.attempts,
+			.consistency = (enum ma_consistency)a.done.consistency,
+			.faults = a.done.faults,
+		};
+	ma_drain_close(&a.drain);
+	if (a.smaps >= 0)
+		close(a.smaps);
+	ma_buf_deinit(&a.meta);
+	ma_buf_deinit(&a.notes);
+	ma_preflight_deinit(&pre);
+	ma_python_deinit(&py);
+	ma_tracee_close(&t);
+	return err;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+struct ma_error *ma_channel_create(int ends[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return ma_error_os(errno, "cannot make a socket pair");
+	return NULL;
+}
+
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+bool ma_channel_send(int end, enum ma_msg_kind kind, const void *data, size_t bytes, int fd)
+{
+	uint32_t tag = kind;
+	union control control = { 0 };
+	if (bytes > MA_MSG_MAX - 1)
+		bytes = MA_MSG_MAX - 1;
+	struct iovec iov[2] = { { &tag, sizeof(tag) }, { (void *)(uintptr_t)data, bytes } };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = bytes ? 2 : 1 };
+	if (fd >= 0) {
+		mh.msg_control = control.bytes;
+		mh.msg_controllen = sizeof(control.bytes);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	ssize_t n;
+	do
+		n = sendmsg(end, &mh, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n >= 0;
+}
+
+bool ma_channel_send_error(int end, const struct ma_error *err)
+{
+	char buf[4096];
+	struct ma_msg_error head = { (int32_t)err->code, err->errnum };
+	size_t len = strnlen(err->message, sizeof(buf) - sizeof(head));
+	memcpy(buf, &head, sizeof(head));
+	memcpy(buf + sizeof(head), err->message, len);
+	return ma_channel_send(end, MA_MSG_ERROR, buf, sizeof(head) + len, -1);
+}
+
+int ma_channel_receive(int end, int timeout_ms, struct ma_msg *ret)
+{
+	struct pollfd p = { .fd = end, .events = POLLIN };
+	int n = poll(&p, 1, timeout_ms);
+	if (n == 0 || (n < 0 && errno == EINTR))
+		return 0;
+	uint32_t tag = 0;
+	union control control;
+	struct iovec iov[2] = { { &tag, sizeof(tag) }, { &ret->u, sizeof(ret->u) - 1 } };
+	struct msghdr mh = {
+		.msg_iov = iov, .msg_iovlen = 2, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
+	};
+	ssize_t got = recvmsg(end, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (got < (ssize_t)sizeof(tag))
+		return -1;
+	ret->kind = (enum ma_msg_kind)tag;
+	ret->bytes = (size_t)got - sizeof(tag);
+	ret->u.text[ret->bytes] = 0;
+	ret->fd = -1;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len >= CMSG_LEN(sizeof(int)))
+			memcpy(&ret->fd, CMSG_DATA(c), sizeof(int));
+	return 1;
+}
+
+struct ma_error *ma_channel_error(const struct ma_msg *msg)
+{
+	if (msg->bytes < sizeof(msg->u.error))
+		return ma_errorf(MA_ERR_OS, "the tracer failed");
+	struct ma_error *err =
+		ma_errorf((enum ma_error_code)msg->u.error.code, "%s", msg->u.text + sizeof(msg->u.error));
+	if (err != &ma_enomem)
+		err->errnum = msg->u.error.errnum;
+	return err;
+}
+
+bool ma_channel_closed(int end)
+{
+	struct pollfd p = { .fd = end, .events = POLLRDHUP };
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR));
+}

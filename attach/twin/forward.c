@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "forward.h"
+
+#include "cleanup.h"
+#include "mem.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#define COPY_CHUNK (2u << 20)
+#define WAIT_SLICE_NS 50000000u
+
+enum verdict { PASS, ANSWER_ZERO, LOCK_OF_ABSENT, END_OF_RUN };
+
+static bool shares(const struct ma_twin *w, uint64_t start, uint64_t bytes)
+{
+	uint64_t end = start + bytes < start ? UINT64_MAX : start + bytes;
+	for (size_t i = 0; i < w->maps.count; i++) {
+		const struct ma_map *m = &w->maps.v[i];
+		if ((m->prot & 8) && m->start < end && start < m->end)
+			return true;
+	}
+	return false;
+}
+
+/* Memory calls pass on private ranges only; calls that tell and change nothing pass; a wake-up has nobody to wake; all
+ * else could be seen outside. */
+static enum verdict judge(const struct ma_twin *w, long nr, const uint64_t a[6], bool locked)
+{
+	switch (nr) {
+	case SYS_mmap:
+		return (a[3] & MAP_ANONYMOUS) && (a[3] & MAP_PRIVATE) && !((a[3] & MAP_FIXED) && shares(w, a[0], a[1]))
+			       ? PASS
+			       : END_OF_RUN;
+	case SYS_munmap:
+	case SYS_mprotect:
+		return shares(w, a[0], a[1]) ? END_OF_RUN : PASS;
+	case SYS_mremap:
+		return shares(w, a[0], a[1]) || shares(w, a[4], (a[3] & MREMAP_FIXED) ? a[2] : 0) ? END_OF_RUN : PASS;
+	case SYS_madvise:
+		return a[2] == MADV_REMOVE || shares(w, a[0], a[1]) ? END_OF_RUN : PASS;
+	case SYS_brk:
+	case SYS_getpid:
+	case SYS_gettid:
+	case SYS_getppid:
+	case SYS_getuid:
+	case SYS_geteuid:
+	case SYS_getgid:
+	case SYS_getegid:
+	case SYS_clock_gettime:
+	case SYS_clock_getres:
+	case SYS_gettimeofday:
+	case SYS_times:
+	case SYS_getrusage:
+	case SYS_getcpu:
+	case SYS_getrandom:
+	case SYS_uname:
+	case SYS_sysinfo:
+	case SYS_sched_yield:
+	case SYS_sched_getaffinity:
+	case SYS_rt_sigprocmask:
+	case SYS_rt_sigaction: /* the twin's own table: made without CLONE_SIGHAND */
+	case SYS_sigaltstack:
+#ifdef SYS_time
+	case SYS_time:
+#endif
+		return PASS;
+	case SYS_futex: {
+		unsigned op = (unsigned)a[1] & FUTEX_CMD_MASK;
+		if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
+			return ANSWER_ZERO;
+		if ((op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI) && locked)
+			return LOCK_OF_ABSENT;
+		return END_OF_RUN;
+	}
+	default:
+		return END_OF_RUN;
+	}
+}
+
+/* A write fault on shared memory: a private copy takes the place of 2 MB around it. False: not ours. */
+static struct ma_error *copy_shared(struct ma_twin *w, uint64_t addr, bool *ours)
+{
+	*ours = false;
+	const struct ma_map *m = ma_maps_find(&w->maps, addr);
+	if (!m || (m->prot & (8 | 2)) != (8 | 2))
+		return NULL;
+	uint64_t start = addr & ~(uint64_t)(COPY_CHUNK - 1), end = start + COPY_CHUNK;
+	start = start < m->start ? m->start : start;
+	end = end > m->end ? m->end : end;
+	_cleanup_free_ char *copy = calloc(1, end - start);
+	if (!copy)
+		return &ma_enomem;
+	/* Pages behind the end of a truncated file can not be read: they stay zero. */
+	for (uint64_t at = start; at < end; at += 4096)
+		ma_mem_read_some(w->pid, at, copy + (at - start), end - at < 4096 ? (size_t)(end - at) : 4096);
+	MA_TRY(ma_twin_call(w, "mmap", NULL, SYS_mmap, start, end - start,
+			    PROT_READ | PROT_WRITE | ((m->prot & 4) ? PROT_EXEC : 0),
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, (uint64_t)-1, 0));
+	MA_TRY(ma_mem_write(w->pid, start, copy, end - start));
+	*ours = true;
+	return NULL;
+}
+
+/* From a fault stop: injected calls, then the faulting instruction again. */
+static struct ma_error *handle_fault(struct ma_twin *w, int sig, bool *ours)
+{
+	siginfo_t info;
+	struct ma_regs at_fault, base = w->th.saved;
+	*ours = false;
+	if ((sig != SIGSEGV && sig != SIGBUS) || ptrace(PTRACE_GETSIGINFO, w->pid, 0, &info))
+		return NULL;
+	MA_TRY(ma_regs_get(w->pid, &at_fault));
+	w->th.saved = at_fault; /* injected calls start here, in no system call */
+	struct ma_error *err = copy_shared(w, (uint64_t)(uintptr_t)info.si_addr, ours);
+	w->th.saved = base;
+	if (!err)
+		err = ma_regs_set(w->pid, &at_fault);
+	return err;
+}
+
+static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil, uint64_t deadline,
+			    bool (*cancelled)(void *), void *arg, struct ma_forward_result *ret)
+{
+	for (;;) {
+		struct ma_stop stop;
+		int n;
+		if (ptrace(PTRACE_SYSCALL, w->pid, 0, 0))
+			return ma_error_os(errno, "cannot continue the twin");
+		uint64_t slice;
+		do {
+			slice = ma_now_ns() + WAIT_SLICE_NS;
+			n = ma_wait_tid(w->pid, slice < deadline ? slice : deadline, &stop);
+			if (n == 0 && cancelled(arg))
+				return ma_errorf(MA_ERR_CANCELLED, "interrupted");
+		} while (n == 0 && ma_now_ns() < deadline);
+		if (n == 0) {
+			ptrace(PTRACE_INTERRUPT, w->pid, 0, 0);
+			n = ma_wait_tid(w->pid, ma_now_ns() + 5000000000u, &stop);
+			if (n <= 0)
+				return ma_errorf(MA_ERR_OS, "the twin does not stop");
+			ret->end = MA_FWD_TIMEOUT;
+			if (stop.kind != MA_STOP_EXITED && stop.kind != MA_STOP_KILLED)
+				return NULL;
+		}
+		if (n < 0 || stop.kind == MA_STOP_EXITED || stop.kind == MA_STOP_KILLED) {
+			w->th.gone = true;
+			return ma_errorf(MA_ERR_OS,
+					 "the twin was killed on its way to the safe point (out of memory?)");
+		}
+		if (stop.kind == MA_STOP_SIGNAL) {
+			bool ours;
+			MA_TRY(handle_fault(w, stop.value, &ours));
+			if (ours) {
+				ret->copied++;
+				continue;
+			}
+			if (stop.value == SIGSEGV || stop.value == SIGBUS || stop.value == SIGILL ||
+			    stop.value == SIGFPE || stop.value == SIGTRAP) {
+				ret->end = MA_FWD_FAULT;
+				ret->signal = stop.value;
+				return NULL;
+			}
+			continue; /* a signal of the target is not for its twin */
+		}
+		if (stop.kind != MA_STOP_SYSCALL)
+			continue;
+		/* At the entry of a system call. */
+		struct ma_regs regs;
+		uint64_t args[6];
+		bool locked;
+		MA_TRY(ma_regs_get(w->pid, &regs));
+		MA_TRY(ma_gil_locked(w->pid, py, gil, &locked));
+		long nr = ma_regs_syscall(&regs, args);
+		enum verdict v = locked ? judge(w, nr, args, locked) : END_OF_RUN;
+		if (v != PASS)
+			MA_TRY(ma_regs_skip(w->pid, &regs));
+		if (ptrace(PTRACE_SYSCALL, w->pid, 0, 0))
+			return ma_error_os(errno, "cannot continue the twin");
+		do
+			n = ma_wait_tid(w->pid, UINT64_MAX, &stop);
+		while (n > 0 && stop.kind != MA_STOP_SYSCALL && stop.kind != MA_STOP_EXITED &&
+		       stop.kind != MA_STOP_KILLED && !ptrace(PTRACE_SYSCALL, w->pid, 0, 0));
+		if (n < 0 || stop.kind != MA_STOP_SYSCALL) {
+			w->th.gone = true;
+			return ma_errorf(MA_ERR_OS,
+					 "the twin was killed on its way to the safe point (out of memory?)");
+		}
+		if (v == ANSWER_ZERO) {
+			MA_TRY(ma_regs_get(w->pid, &regs));
+			ma_regs_set_result(&regs, 0);
+			MA_TRY(ma_regs_set(w->pid, &regs));
+		}
+		if (v == LOCK_OF_ABSENT || v == END_OF_RUN) {
+			ret->nr = nr;
+			ret->end = !locked ? MA_FWD_SAFE : v == LOCK_OF_ABSENT ? MA_FWD_LOCK : MA_FWD_SYSCALL;
+			return NULL;
+		}
+	}
+}
+
+struct ma_error *ma_twin_forward(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
+				 uint64_t timeout_ns, bool (*cancelled)(void *), void *arg,
+				 struct ma_forward_result *ret)
+{
+	struct ma_forward_result result = { 0 };
+	uint64_t began = ma_now_ns();
+	MA_TRY(ma_gil_request(w->pid, py, gil));
+	/* Where the thread was when it was stopped. A system call that was broken off is made again: it is then the
+	 * first thing that is judged. */
+	struct ma_regs start = w->origin;
+	if (ma_regs_restarts(&start))
+		ma_regs_rewind(&start);
+	MA_TRY(ma_regs_set(w->pid, &start));
+	struct ma_error *err = run(w, py, gil, began + timeout_ns, cancelled, arg, &result);
+	if (err)
+		return err;
+	result.ns = ma_now_ns() - began;
+	/* Injected calls start from where it stands now, in no system call. */
+	MA_TRY(ma_regs_get(w->pid, &w->th.saved));
+	*ret = result;
+	return NULL;
+}

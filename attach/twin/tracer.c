@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tracer.h"
+
+#include "cleanup.h"
+#include "forward.h"
+#include "load.h"
+#include "mem.h"
+#include "meta.h"
+#include "twin.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define MAX_ATTEMPTS 3u
+#define DEFAULT_STOP_NS 1000000000u
+#define DEFAULT_SAFE_NS 2000000000u
+#define DEFAULT_WALK_NS 120000000000u
+
+struct tracer {
+	const struct ma_tracer_job *job;
+	int end; /* of the channel */
+	struct ma_tracee target;
+	struct ma_twin twin;
+	ma_raddr gadget;
+	struct ma_msg_done done;
+	uint64_t target_start_code; /* an exec moves it */
+};
+
+static bool command_gone(void *arg)
+{
+	const struct tracer *t = arg;
+	return ma_channel_closed(t->end);
+}
+
+static void phase(struct tracer *t, const char *text)
+{
+	ma_channel_send(t->end, MA_MSG_PHASE, text, strlen(text), -1);
+}
+
+static void note(struct tracer *t, const char *text)
+{
+	ma_channel_send(t->end, MA_MSG_NOTE, text, strlen(text), -1);
+}
+
+/* Fields 26 to 28 of /proc/PID/stat, which an exec changes and nothing else does. */
+static uint64_t program_of(int dir)
+{
+	_cleanup_free_ char *text = NULL;
+	struct ma_error *err = ma_proc_read(dir, "stat", 4096, &text, NULL);
+	if (err) {
+		ma_error_free(err);
+		return 0;
+	}
+	const char *p = strrchr(text, ')');
+	uint64_t hash = 0;
+	for (int field = 2; p && field < 28; field++) {
+		p = strchr(p + 1, ' ');
+		if (p && field + 1 >= 26)
+			hash = hash * 1099511628211u + strtoull(p + 1, NULL, 10);
+	}
+	return hash;
+}
+
+/* Between events while the twin lives: is there still a command, and still the target? */
+static struct ma_error *watch(void *arg)
+{
+	struct tracer *t = arg;
+	struct pollfd p = { .fd = t->target.pidfd, .events = POLLIN };
+	if (command_gone(t))
+		return ma_errorf(MA_ERR_CANCELLED, "interrupted");
+	if (t->target.pidfd >= 0 && poll(&p, 1, 0) > 0)
+		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited while the snapshot was taken");
+	if (program_of(t->target.dir) != t->target_start_code)
+		return ma_errorf(MA_ERR_TARGET_GONE,
+				 "the process exited or ran another program while the snapshot was taken");
+	return NULL;
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* All that happens between the first interrupt and the last detach. The target's threads are stopped on entry. */
+static struct ma_error *copy_target(struct tracer *t, struct ma_gil *gil, bool *holder_found,
+				    struct ma_msg_stopped *stopped)
+{
+	const struct ma_python *py = t->job->python;
+	struct ma_status status;
+	uint64_t head;
+	*stopped = (struct ma_msg_stopped){ .realtime_ns = realtime_ns(), .monotonic_ns = ma_now_ns() };
+
+	struct ma_error *err =
+		ma_mem_read_u64(t->target.pid, py->runtime + (uint64_t)py->layout.runtime_interp_head, &head);
+	if (err || head != t->job->runtime_head) {
+		ma_error_free(err);
+		return ma_errorf(MA_ERR_TARGET_GONE,
+				 "the process exited, ran another program or changed its interpreters meanwhile");
+	}
+	MA_TRY(ma_gil_read(t->target.pid, py, gil));
+	struct ma_thread *th = gil->locked ? ma_tracee_find_tls(&t->target, gil->holder_thread) : NULL;
+	*holder_found = th != NULL;
+	if (!th)
+		th = ma_tracee_pick(&t->target);
+	if (!th)
+		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
+	MA_TRY(ma_status_read(t->target.dir, &status));
+	stopped->rss_anon = status.rss_anon;
+	stopped->rss_file = status.rss_file;
+	stopped->rss_shmem = status.rss_shmem;
+	stopped->vm_pte = status.vm_pte;
+	return ma_twin_create(&t->target, th, t->gadget, &t->twin);
+}
+
+static struct ma_error *send_tids(struct tracer *t, const struct ma_thread *threads, size_t count)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(MA_MSG_MAX - 1);
+	for (size_t i = 0; i < count; i++) {
+		char path[48], comm[64] = "";
+		_cleanup_free_ char *text = NULL;
+		snprintf(path, sizeof(path), "task/%d/comm", threads[i].tid);
+		struct ma_error *err = ma_proc_read(t->target.dir, path, sizeof(comm) - 1, &text, NULL);
+		if (!err)
+			snprintf(comm, sizeof(comm), "%.*s", (int)strcspn(text, "\n"), text);
+		ma_error_free(err);
+		ma_buf_varint(&b, MA_META_TID);
+		ma_buf_varint(&b, 16 + strlen(comm));
+		ma_buf_u64(&b, (uint64_t)threads[i].tid);
+		ma_buf_u64(&b, threads[i].tls);
+		ma_buf_add(&b, comm, strlen(comm));
+		if (b.len > MA_MSG_MAX - 256 || i + 1 == count) {
+			ma_channel_send(t->end, MA_MSG_TIDS, ma_buf_text(&b), b.len, -1);
+			b.len = 0;
+		}
+	}
+	return ma_buf_error(&b);
+}
+
+/* One stop of the whole target, from which a twin comes. */
+static struct ma_error *take_twin(struct tracer *t, struct ma_gil *gil, bool *holder_found)
+{
+	const struct ma_attach_options *o = t->job->options;
+	struct ma_msg_stopped stopped;
+	_cleanup_free_ struct ma_thread *threads = NULL;
+	size_t count = 0;
+
+	MA_TRY(ma_tracee_stop_all(&t->target, o->stop_timeout_ns ? o->stop_timeout_ns : DEFAULT_STOP_NS));
+	struct ma_error *err = copy_target(t, gil, holder_found, &stopped);
+	if (!err) {
+		threads = malloc(t->target.count * sizeof(*threads));
+		if (threads) {
+			count = t->target.count;
+			memcpy(threads, t->target.threads, count * sizeof(*threads));
+		}
+	}
+	struct ma_error *undo = ma_tracee_release(&t->target);
+	t->done.pause_ns += ma_now_ns() - t->target.interrupted_ns;
+	t->done.attempts++;
+	if (err) {
+		ma_error_free(undo);
+		return err;
+	}
+	if (undo)
+		return undo;
+	/* The target runs again. */
+	t->target_start_code = program_of(t->target.dir);
+	ma_channel_send(t->end, MA_MSG_STOPPED, &stopped, sizeof(stopped), -1);
+	return send_tids(t, threads, count);
+}
+
+static void end_twin(struct tracer *t)
+{
+	if (t->twin.pid <= 0)
+		return;
+	t->done.twin_ns += ma_now_ns() - t->twin.born_ns;
+	ma_twin_end(&t->twin);
+}
+
+static struct ma_error *to_safe_point(struct tracer *t, const struct ma_gil *gil, bool holder_found, bool *again)
+{
+	const struct ma_attach_options *o = t->job->options;
+	struct ma_forward_result fwd;
+	char text[160];
+	*again = false;
+	if (!gil->locked) {
+		t->done.consistency = MA_CONS_GIL_FREE;
+		return NULL;
+	}
+	t->done.consistency = MA_CONS_ARBITRARY;
+	if (!holder_found) {
+		note(t, "the thread that holds the GIL is not known: the heap was walked as it stood");
+		return NULL;
+	}
+	phase(t, "running forward");
+	MA_TRY(ma_twin_forward(&t->twin, t->job->python, gil, o->safe_timeout_ns ? o->safe_timeout_ns : DEFAULT_SAFE_NS,
+			       command_gone, t, &fwd));
+	t->done.safe_ns += fwd.ns;
+	switch (fwd.end) {
+	case MA_FWD_SAFE:
+		t->done.consistency = MA_CONS_SAFE_POINT;
+		return NULL;
+	case MA_FWD_LOCK:
+		if (t->done.attempts < MAX_ATTEMPTS) {
+			*again = true;
+			return NULL;
+		}
+		note(t, "it waits for a lock of another thread with the GIL held: the heap was walked as it stood");
+		return NULL;
+	case MA_FWD_SYSCALL:
+		snprintf(text, sizeof(text),
+			 "it makes system call %ld with the GIL held: the heap was walked as it stood", fwd.nr);
+		break;
+	case MA_FWD_TIMEOUT:
+		snprintf(text, sizeof(text), "no safe point within %.1f s: the heap was walked as it stood",
+			 (double)fwd.ns / 1e9);
+		break;
+	case MA_FWD_FAULT:
+		snprintf(text, sizeof(text), "signal %d on the way to the safe point: the heap was walked as it stood",
+			 fwd.signal);
+		break;
+	}
+	note(t, text);
+	return NULL;
+}
+
+/* The twin's smaps: anonymous memory is equal to the kB to the target's, and reading it stops nobody. */
+static struct ma_error *send_smaps(struct tracer *t)
+{
+	char path[48], buf[65536];
+	snprintf(path, sizeof(path), "/proc/%d/smaps", t->twin.pid);
+	_cleanup_close_ int in = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int out = (int)syscall(SYS_memfd_create, "memattach-smaps", 1u);
+	if (in < 0 || out < 0) {
+		note(t, "the memory map of the copy could not be read");
+		return NULL;
+	}
+	for (ssize_t n; (n = read(in, buf, sizeof(buf))) > 0;)
+		for (ssize_t done = 0; done < n;) {
+			ssize_t w = write(out, buf + done, (size_t)(n - done));
+			if (w <= 0)
+				return ma_error_os(errno, "cannot keep the regions of the twin");
+			done += w;
+		}
+	ma_channel_send(t->end, MA_MSG_SMAPS, NULL, 0, out);
+	return NULL;
+}
+
+static struct ma_error *walk(struct tracer *t, const struct ma_gil *gil)
+{
+	const struct ma_attach_options *o = t->job->options;
+	struct ma_loaded loaded = { .ring_fd = -1 };
+	MA_TRY(ma_twin_unshare_memory(&t->twin));
+	MA_TRY(ma_agent_load(&t->twin, t->job->python, gil, o->threads_only ? MAA_FLAG_THREADS_ONLY : 0, &loaded));
+	ma_channel_send(t->end, MA_MSG_RING, NULL, 0, loaded.ring_fd);
+	close(loaded.ring_fd);
+	phase(t, "walking");
+	uint64_t began = ma_now_ns();
+	struct ma_error *err =
+		ma_agent_run(&t->twin, &loaded, o->walk_timeout_ns ? o->walk_timeout_ns : DEFAULT_WALK_NS, watch, t,
+			     &t->done.faults);
+	t->done.walk_ns = ma_now_ns() - began;
+	return err;
+}
+
+static struct ma_error *snapshot(struct tracer *t)
+{
+	const struct ma_tracer_job *job = t->job;
+	struct ma_maps maps = { 0 };
+	struct ma_gil gil;
+	bool holder_found, again;
+
+	MA_TRY(ma_tracee_open(job->options->pid, &t->target));
+	if (t->target.start_time != job->start_time)
+		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited and its number was used again");
+	t->target.suspend_seccomp = job->preflight->seccomp;
+	MA_TRY(ma_maps_read(t->target.dir, "maps", &maps));
+	struct ma_error *err = ma_gadget_find(t->target.pid, &maps, &t->gadget);
+	ma_maps_deinit(&maps);
+	if (err)
+		return err;
+	/* What an earlier run that was killed left behind. */
+	err = ma_twin_reap(&t->target, t->gadget, &t->done.pause_ns);
+	if (err && err->code != MA_ERR_OS && err->code != MA_ERR_TIMEOUT)
+		return err;
+	ma_error_free(err);
+
+	for (;;) {
+		char *why = NULL;
+		phase(t, "stopping");
+		if (command_gone(t))
+			return ma_errorf(MA_ERR_CANCELLED, "interrupted");
+		MA_TRY(take_twin(t, &gil, &holder_found));
+		MA_TRY(ma_twin_isolate(&t->twin, job->preflight->cgroups, &why));
+		if (why)
+			note(t, why);
+		free(why);
+		if (gil.others_run)
+			note(t, "another interpreter with a GIL of its own was running: its objects were walked as "
+				"they stood");
+		MA_TRY(send_smaps(t));
+		MA_TRY(to_safe_point(t, &gil, holder_found, &again));
+		if (!again)
+			break;
+		end_twin(t);
+		MA_TRY(ma_twin_reap(&t->target, t->gadget, &t->done.pause_ns));
+	}
+	return walk(t, &gil);
+}
+
+static void run(const struct ma_tracer_job *job, int end)
+{
+	struct tracer t = { .job = job, .end = end, .target = { .dir = -1, .pidfd = -1 } };
+	struct ma_error *err = snapshot(&t);
+	/* The one way out, whatever happened before: twin, zombie, threads. */
+	phase(&t, "finishing");
+	end_twin(&t);
+	struct ma_error *undo = ma_tracee_release(&t.target);
+	if (t.target.dir >= 0 && t.gadget) {
+		struct ma_error *reap = ma_twin_reap(&t.target, t.gadget, &t.done.pause_ns);
+		if (reap && reap->code == MA_ERR_TARGET_GONE) {
+			ma_error_free(reap); /* it took its zombie with it */
+			reap = NULL;
+		}
+		if (undo)
+			ma_error_free(reap);
+		else
+			undo = reap;
+	}
+	if (undo)
+		note(&t, undo->message);
+	ma_error_free(undo);
+	ma_tracee_close(&t.target);
+	if (err)
+		ma_channel_send_error(end, err);
+	else
+		ma_channel_send(end, MA_MSG_DONE, &t.done, sizeof(t.done), -1);
+	ma_error_free(err);
+}
+
+/* Nothing that stops the command or its terminal stops the tracer. */
+static void settle(void)
+{
+	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN,
+				       SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ, SIGXCPU };
+	sigset_t chld;
+	setsid();
+	prctl(PR_SET_NAME, MA_TRACER_NAME);
+	for (size_t i = 0; i < MA_ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &chld, NULL); /* stops arrive by sigtimedwait (wait.h) */
+	/* The tracer must outlive a shortage of memory: the target may hang on it. */
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, "-1000", 5) < 0) { /* needs CAP_SYS_RESOURCE: without it the score stays as it is */
+		}
+		close(fd);
+	}
+}
+
+/* All but the channel and stderr: a pipe of the command must not stay open through us. */
+static void close_others(int end)
+{
+	int null = open("/dev/null", O_RDWR);
+	if (null >= 0) {
+		dup2(null, 0);
+		dup2(null, 1);
+		dup2(null, 2);
+		if (null > 2)
+			close(null);
+	}
+	if (end > 3)
+		syscall(SYS_close_range, 3u, (unsigned)end - 1, 0u);
+	syscall(SYS_close_range, (unsigned)end + 1, ~0u, 0u);
+}
+
+struct ma_error *ma_tracer_start(const struct ma_tracer_job *job, int *end_ret, pid_t *tracer_ret)
+{
+	int ends[2];
+	MA_TRY(ma_channel_create(ends));
+	pid_t pid = fork();
+	if (pid < 0) {
+		int e = errno;
+		close(ends[0]);
+		close(ends[1]);
+		return ma_error_os(e, "cannot start the tracer");
+	}
+	if (pid == 0) {
+		settle();
+		close_others(ends[1]);
+		run(job, ends[1]);
+		_exit(0);
+	}
+	close(ends[1]);
+	*end_ret = ends[0];
+	*tracer_ret = pid;
+	return NULL;
+}

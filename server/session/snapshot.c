@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memattach/session.h>
+#include <memattach/snapshot.h>
+
+#include "cleanup.h"
+
+#include <string.h>
+#include <time.h>
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static struct ma_error *write_block(void *arg, const struct ma_block_hdr *hdr, const void *payload)
+{
+	return ma_snap_writer_block(arg, hdr, payload);
+}
+
+struct ma_error *ma_session_snapshot(const struct ma_session_options *options, struct ma_session_result *ret)
+{
+	uint64_t began = now_ns();
+	struct ma_snap_writer *w = NULL;
+	struct ma_session_result result;
+	memset(&result, 0, sizeof(result));
+	/* The file first: an unwritable place shows before the target is touched. */
+	struct ma_error *err = ma_snap_writer_create(
+		options->path, &(struct ma_snap_writer_options){ .zstd_level = options->zstd_level }, &w);
+	if (!err) {
+		struct ma_sink sink = { w, write_block };
+		err = ma_attach_snapshot(&options->attach, &sink, &result.attach);
+	}
+	if (!err)
+		err = ma_snap_writer_commit(w, &result.file_bytes);
+	ma_snap_writer_destroy(w);
+	if (err) {
+		free(result.attach.left_behind);
+		return err;
+	}
+	result.total_ns = now_ns() - began;
+	*ret = result;
+	return NULL;
+}
