@@ -20,9 +20,33 @@
 #define PF_IO_WORKER 0x10u /* include/linux/sched.h: stopping one makes its request fail */
 #define MAX_THREADS 65536u
 
+/* The leader if it lives, else the first thread that does. */
+static struct ma_error *find_live(struct ma_tracee *t)
+{
+	_cleanup_free_ pid_t *tids = NULL;
+	size_t n = 0;
+	MA_TRY(ma_tasks_read(t->dir, &tids, &n));
+	for (size_t i = 0; i <= n; i++) {
+		pid_t tid = i ? tids[i - 1] : t->pid;
+		char path[48];
+		struct ma_stat st;
+		snprintf(path, sizeof(path), "task/%d", tid);
+		_cleanup_close_ int dir = openat(t->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		struct ma_error *err = dir >= 0 ? ma_stat_read(dir, &st) : ma_errorf(MA_ERR_TARGET_GONE, "gone");
+		if (err || st.state == 'Z' || st.state == 'X') {
+			ma_error_free(err);
+			continue;
+		}
+		t->live = tid;
+		t->live_dir = ma_take_fd(dir);
+		return NULL;
+	}
+	return ma_errorf(MA_ERR_TARGET_GONE, "the process has exited and waits for its parent (zombie)");
+}
+
 struct ma_error *ma_tracee_open(pid_t pid, struct ma_tracee *ret)
 {
-	struct ma_tracee t = { .pid = pid, .dir = -1, .pidfd = -1, .repair = true };
+	struct ma_tracee t = { .pid = pid, .dir = -1, .live_dir = -1, .pidfd = -1, .repair = true };
 	char path[32];
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	/* The pidfd first: from here on a reused number is noticed (ma_tracee_verify). */
@@ -43,6 +67,11 @@ struct ma_error *ma_tracee_open(pid_t pid, struct ma_tracee *ret)
 		return err;
 	}
 	t.start_time = st.start_time;
+	err = find_live(&t);
+	if (err) {
+		ma_tracee_close(&t);
+		return err;
+	}
 	*ret = t;
 	return NULL;
 }
@@ -53,9 +82,11 @@ void ma_tracee_close(struct ma_tracee *t)
 	free(t->threads);
 	if (t->dir >= 0)
 		close(t->dir);
+	if (t->live_dir >= 0)
+		close(t->live_dir);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
-	*t = (struct ma_tracee){ .dir = -1, .pidfd = -1 };
+	*t = (struct ma_tracee){ .dir = -1, .live_dir = -1, .pidfd = -1 };
 }
 
 struct ma_error *ma_tracee_verify(const struct ma_tracee *t)

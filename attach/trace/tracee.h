@@ -34,8 +34,12 @@ struct ma_thread {
 
 struct ma_tracee {
 	pid_t pid;
-	int dir;   /* /proc/PID */
-	int pidfd; /* -1 on kernels that have none for it */
+	int dir; /* /proc/PID */
+	/* A thread that has the memory: the leader, or another one when the leader has ended (then /proc/PID/maps is
+	 * empty and process_vm_readv of the leader fails, facts/ptrace.md 2b row 20). */
+	pid_t live;
+	int live_dir; /* /proc/PID/task/LIVE */
+	int pidfd;    /* -1 on kernels that have none for it */
 	uint64_t start_time;
 	struct ma_thread *threads;
 	size_t count, cap;

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define STEP_MS 20
+#define STEP_MS 20 /* a cancel is seen within this time */
 #define PROGRESS_NS 100000000u
 
 struct attach {
@@ -26,7 +26,7 @@ struct attach {
 	struct ma_drain drain;
 	int smaps;
 	struct ma_msg_done done;
-	bool tracer_done;
+	bool tracer_done, tracer_lost;
 	const char *phase;
 	uint64_t began, shown;
 };
@@ -109,7 +109,9 @@ static struct ma_error *serve(struct attach *a, int end)
 	struct ma_msg *m = malloc(sizeof(*m));
 	struct ma_error *err = m ? NULL : &ma_enomem;
 	while (!err && !a->tracer_done) {
-		int n = ma_channel_receive(end, a->drain.ring ? 0 : STEP_MS, m);
+		/* Wait where the next thing comes from: the ring while the agent writes, else the tracer. */
+		bool walking = a->drain.ring && !__atomic_load_n(&a->drain.ring->done, __ATOMIC_ACQUIRE);
+		int n = ma_channel_receive(end, walking ? 0 : STEP_MS, m);
 		if (n > 0) {
 			err = on_message(a, m);
 			if (m->fd >= 0)
@@ -163,14 +165,14 @@ static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee
 	struct ma_status status;
 	struct ma_maps maps = { 0 };
 	MA_TRY(ma_tracee_open(o->pid, t));
-	MA_TRY(ma_status_read(t->dir, &status));
+	MA_TRY(ma_status_read(t->live_dir, &status));
 	if (status.tgid && status.tgid != o->pid)
 		return ma_errorf(MA_ERR_USAGE, "that is a thread of process %d: name the process", status.tgid);
 	if (status.tracer)
 		return ma_diagnose_seize(t->dir, o->pid, EPERM);
-	MA_TRY(ma_python_find(o->pid, t->dir, py));
-	MA_TRY(ma_maps_read(t->dir, "maps", &maps));
-	struct ma_error *err = ma_preflight_read(t->dir, o->pid, &status, &maps, pre);
+	MA_TRY(ma_python_find(t->live, t->live_dir, py));
+	MA_TRY(ma_maps_read(t->live_dir, "maps", &maps));
+	struct ma_error *err = ma_preflight_read(t->live_dir, t->live, &status, &maps, pre);
 	ma_maps_deinit(&maps);
 	if (err)
 		return err;
@@ -178,7 +180,7 @@ static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee
 	MA_TRY(ma_meta_target(meta, t->dir, o->pid, &status, py, pre));
 	if (py->layout.runtime_interp_head < 0)
 		return ma_errorf(MA_ERR_UNSUPPORTED, "the layout of this Python has no interpreter list");
-	MA_TRY(ma_mem_read_u64(o->pid, py->runtime + (uint64_t)py->layout.runtime_interp_head, &job->runtime_head));
+	MA_TRY(ma_mem_read_u64(t->live, py->runtime + (uint64_t)py->layout.runtime_interp_head, &job->runtime_head));
 	job->options = o;
 	job->python = py;
 	job->preflight = pre;
@@ -195,7 +197,7 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 			    .notes = MA_BUF_INIT(MA_BLOCK_PAYLOAD),
 			    .smaps = -1,
 			    .began = ma_now_ns() };
-	struct ma_tracee t = { .dir = -1, .pidfd = -1 };
+	struct ma_tracee t = { .dir = -1, .live_dir = -1, .pidfd = -1 };
 	struct ma_python py = { 0 };
 	struct ma_preflight pre = { 0 };
 	struct ma_tracer_job job = { 0 };
@@ -213,6 +215,17 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 		close(end);
 		while (waitpid(tracer, NULL, 0) < 0 && errno == EINTR)
 			;
+	}
+	if (a.tracer_lost) {
+		/* The kernel let the target go and killed the twin; its zombie is left. */
+		job.reap_only = true;
+		struct ma_error *lost = ma_tracer_start(&job, &end, &tracer);
+		if (!lost) {
+			while (waitpid(tracer, NULL, 0) < 0 && errno == EINTR)
+				;
+			close(end);
+		}
+		ma_error_free(lost);
 	}
 	if (!err)
 		err = finish(&a);

@@ -76,7 +76,7 @@ struct ma_error *ma_twin_reap(struct ma_tracee *t, ma_raddr gadget, uint64_t *pa
 	if (!count)
 		return NULL;
 	MA_TRY(ma_tracee_stop_one(t, REAP_STOP_NS, &th));
-	struct ma_error *err = ma_thread_abort_rseq(t->pid, th);
+	struct ma_error *err = ma_thread_abort_rseq(t->live, th);
 	if (!err)
 		err = ma_thread_block_signals(th);
 	for (size_t i = 0; i < count && !err; i++) {

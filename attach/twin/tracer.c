@@ -79,7 +79,7 @@ static struct ma_error *watch(void *arg)
 		return ma_errorf(MA_ERR_CANCELLED, "interrupted");
 	if (t->target.pidfd >= 0 && poll(&p, 1, 0) > 0)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited while the snapshot was taken");
-	if (program_of(t->target.dir) != t->target_start_code)
+	if (program_of(t->target.live_dir) != t->target_start_code)
 		return ma_errorf(MA_ERR_TARGET_GONE,
 				 "the process exited or ran another program while the snapshot was taken");
 	return NULL;
@@ -102,20 +102,20 @@ static struct ma_error *copy_target(struct tracer *t, struct ma_gil *gil, bool *
 	*stopped = (struct ma_msg_stopped){ .realtime_ns = realtime_ns(), .monotonic_ns = ma_now_ns() };
 
 	struct ma_error *err =
-		ma_mem_read_u64(t->target.pid, py->runtime + (uint64_t)py->layout.runtime_interp_head, &head);
+		ma_mem_read_u64(t->target.live, py->runtime + (uint64_t)py->layout.runtime_interp_head, &head);
 	if (err || head != t->job->runtime_head) {
 		ma_error_free(err);
 		return ma_errorf(MA_ERR_TARGET_GONE,
 				 "the process exited, ran another program or changed its interpreters meanwhile");
 	}
-	MA_TRY(ma_gil_read(t->target.pid, py, gil));
+	MA_TRY(ma_gil_read(t->target.live, py, gil));
 	struct ma_thread *th = gil->locked ? ma_tracee_find_tls(&t->target, gil->holder_thread) : NULL;
 	*holder_found = th != NULL;
 	if (!th)
 		th = ma_tracee_pick(&t->target);
 	if (!th)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
-	MA_TRY(ma_status_read(t->target.dir, &status));
+	MA_TRY(ma_status_read(t->target.live_dir, &status));
 	stopped->rss_anon = status.rss_anon;
 	stopped->rss_file = status.rss_file;
 	stopped->rss_shmem = status.rss_shmem;
@@ -174,7 +174,7 @@ static struct ma_error *take_twin(struct tracer *t, struct ma_gil *gil, bool *ho
 	if (undo)
 		return undo;
 	/* The target runs again. */
-	t->target_start_code = program_of(t->target.dir);
+	t->target_start_code = program_of(t->target.live_dir);
 	ma_channel_send(t->end, MA_MSG_STOPPED, &stopped, sizeof(stopped), -1);
 	return send_tids(t, threads, count);
 }
@@ -273,28 +273,35 @@ static struct ma_error *walk(struct tracer *t, const struct ma_gil *gil)
 	return err;
 }
 
-static struct ma_error *snapshot(struct tracer *t)
+/* Opens the target and clears away what an earlier run that was killed left behind. */
+static struct ma_error *prepare(struct tracer *t)
 {
 	const struct ma_tracer_job *job = t->job;
 	struct ma_maps maps = { 0 };
-	struct ma_gil gil;
-	bool holder_found, again;
 
 	MA_TRY(ma_tracee_open(job->options->pid, &t->target));
 	if (t->target.start_time != job->start_time)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited and its number was used again");
 	t->target.suspend_seccomp = job->preflight->seccomp;
-	MA_TRY(ma_maps_read(t->target.dir, "maps", &maps));
-	struct ma_error *err = ma_gadget_find(t->target.pid, &maps, &t->gadget);
+	MA_TRY(ma_maps_read(t->target.live_dir, "maps", &maps));
+	struct ma_error *err = ma_gadget_find(t->target.live, &maps, &t->gadget);
 	ma_maps_deinit(&maps);
 	if (err)
 		return err;
-	/* What an earlier run that was killed left behind. */
 	err = ma_twin_reap(&t->target, t->gadget, &t->done.pause_ns);
 	if (err && err->code != MA_ERR_OS && err->code != MA_ERR_TIMEOUT)
 		return err;
 	ma_error_free(err);
+	return NULL;
+}
 
+static struct ma_error *snapshot(struct tracer *t)
+{
+	const struct ma_tracer_job *job = t->job;
+	struct ma_gil gil;
+	bool holder_found, again;
+
+	MA_TRY(prepare(t));
 	for (;;) {
 		char *why = NULL;
 		phase(t, "stopping");
@@ -320,8 +327,8 @@ static struct ma_error *snapshot(struct tracer *t)
 
 static void run(const struct ma_tracer_job *job, int end)
 {
-	struct tracer t = { .job = job, .end = end, .target = { .dir = -1, .pidfd = -1 } };
-	struct ma_error *err = snapshot(&t);
+	struct tracer t = { .job = job, .end = end, .target = { .dir = -1, .live_dir = -1, .pidfd = -1 } };
+	struct ma_error *err = job->reap_only ? prepare(&t) : snapshot(&t);
 	/* The one way out, whatever happened before: twin, zombie, threads. */
 	phase(&t, "finishing");
 	end_twin(&t);

@@ -17,6 +17,7 @@ struct ma_tracer_job {
 	const struct ma_attach_options *options;
 	const struct ma_python *python;
 	const struct ma_preflight *preflight;
+	bool reap_only;        /* a tracer was killed: only clear away what it left */
 	uint64_t start_time;   /* of the process that was looked at: /proc/PID/stat 22 */
 	uint64_t runtime_head; /* *(_PyRuntime + interpreters.head) as it was looked at; another value = another program
 				*/

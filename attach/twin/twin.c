@@ -126,7 +126,7 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 		       (t->suspend_seccomp ? PTRACE_O_SUSPEND_SECCOMP : 0);
 	struct ma_syscall clone_call = { SYS_clone, { CLONE_FILES, POISON_STACK, 0, 0, 0, 0 } };
 
-	MA_TRY(ma_thread_abort_rseq(t->pid, th));
+	MA_TRY(ma_thread_abort_rseq(t->live, th));
 	MA_TRY(ma_thread_block_signals(th));
 	if (ptrace(PTRACE_SETOPTIONS, th->tid, 0, options))
 		return ma_error_os(errno, "cannot set the options of thread %d", th->tid);
