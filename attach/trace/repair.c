@@ -10,27 +10,46 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* The calls that return EINTR by themselves although no signal came. `timeout_arg`: the register with a relative
- * timeout in milliseconds, -1 if none. */
+/* The calls that return EINTR by themselves although no signal came, and where their relative timeout is. */
+enum timeout_kind {
+	NO_TIMEOUT,     /* has none, or ends by itself */
+	IN_REGISTER_MS, /* argument `arg`, in milliseconds: what is left of it is put there */
+	BEHIND_POINTER, /* argument `arg` points to it, NULL = none */
+	OF_SOCKET,      /* SO_RCVTIMEO or SO_SNDTIMEO: without one these calls are restarted by the kernel */
+};
+
 static const struct {
 	long nr;
-	int timeout_arg;
+	enum timeout_kind kind;
+	unsigned arg;
 } interrupted[] = {
 #ifdef SYS_epoll_wait
-	{ SYS_epoll_wait, 3 },
+	{ SYS_epoll_wait, IN_REGISTER_MS, 3 },
 #endif
-	{ SYS_epoll_pwait, 3 },
+	{ SYS_epoll_pwait, IN_REGISTER_MS, 3 },
 #ifdef SYS_epoll_pwait2
-	{ SYS_epoll_pwait2, -1 },
+	{ SYS_epoll_pwait2, BEHIND_POINTER, 3 },
 #endif
-	{ SYS_recvfrom, -1 },       { SYS_recvmsg, -1 },    { SYS_recvmmsg, -1 },     { SYS_sendto, -1 },
-	{ SYS_sendmsg, -1 },        { SYS_accept, -1 },     { SYS_accept4, -1 },      { SYS_rt_sigtimedwait, -1 },
-	{ SYS_semop, -1 },          { SYS_semtimedop, -1 }, { SYS_io_getevents, -1 },
+	{ SYS_recvfrom, OF_SOCKET, 0 },
+	{ SYS_recvmsg, OF_SOCKET, 0 },
+	{ SYS_recvmmsg, OF_SOCKET, 0 },
+	{ SYS_sendto, OF_SOCKET, 0 },
+	{ SYS_sendmsg, OF_SOCKET, 0 },
+	{ SYS_read, OF_SOCKET, 0 },
+	{ SYS_readv, OF_SOCKET, 0 },
+	{ SYS_write, OF_SOCKET, 0 },
+	{ SYS_writev, OF_SOCKET, 0 },
+	{ SYS_accept, OF_SOCKET, 0 },
+	{ SYS_accept4, OF_SOCKET, 0 },
+	{ SYS_rt_sigtimedwait, BEHIND_POINTER, 2 },
+	{ SYS_semop, NO_TIMEOUT, 0 },
+	{ SYS_semtimedop, BEHIND_POINTER, 3 },
+	{ SYS_io_getevents, BEHIND_POINTER, 4 },
 #ifdef SYS_io_pgetevents
-	{ SYS_io_pgetevents, -1 },
+	{ SYS_io_pgetevents, BEHIND_POINTER, 4 },
 #endif
 #ifdef SYS_io_uring_enter
-	{ SYS_io_uring_enter, -1 },
+	{ SYS_io_uring_enter, NO_TIMEOUT, 0 },
 #endif
 };
 
@@ -44,7 +63,8 @@ static int find(long nr)
 
 bool ma_repair_disturbs(long nr)
 {
-	return nr >= 0 && find(nr) >= 0;
+	/* read and write are on the list for sockets with a timeout; most of them mind nothing. */
+	return nr >= 0 && find(nr) >= 0 && nr != SYS_read && nr != SYS_write && nr != SYS_readv && nr != SYS_writev;
 }
 
 static int open_task(int dir, pid_t tid)
@@ -87,7 +107,7 @@ void ma_repair_observe(int dir, struct ma_thread *th)
 		return;
 	th->blocked_nr = nr;
 	int i = nr >= 0 ? find(nr) : -1;
-	if (i < 0 || interrupted[i].timeout_arg < 0)
+	if (i < 0 || interrupted[i].kind == NO_TIMEOUT)
 		return;
 	_cleanup_close_ int self = open("/proc/thread-self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	uint64_t began, now;
@@ -117,7 +137,7 @@ static bool signal_waits(int dir, pid_t tid)
 	return (pending & ~blocked) != 0;
 }
 
-bool ma_repair_interrupted(int dir, struct ma_thread *th)
+bool ma_repair_interrupted(int dir, struct ma_thread *th, struct ma_series *series)
 {
 	uint64_t args[6];
 	long nr = ma_regs_syscall(&th->saved, args);
@@ -126,13 +146,24 @@ bool ma_repair_interrupted(int dir, struct ma_thread *th)
 	int i = find(nr);
 	if (i < 0 || signal_waits(dir, th->tid))
 		return false;
-	int arg = interrupted[i].timeout_arg;
+	unsigned arg = interrupted[i].arg;
+	bool known = th->blocked_nr == nr;
+	bool begins_anew = interrupted[i].kind == OF_SOCKET || (interrupted[i].kind == BEHIND_POINTER && args[arg]);
+	if (begins_anew && series) {
+		struct ma_series_call call = { .tid = th->tid,
+					       .nr = nr,
+					       .pc = ma_regs_pc(&th->saved),
+					       .sp = ma_regs_sp(&th->saved),
+					       .arg0 = args[0] };
+		if (!ma_series_allow(series, &call, known ? th->blocked_ns : 0))
+			return false;
+	}
 	ma_regs_rewind(&th->saved);
-	if (arg >= 0 && th->blocked_nr == nr) {
+	if (interrupted[i].kind == IN_REGISTER_MS && known) {
 		int timeout_ms = (int)args[arg];
 		uint64_t spent_ms = th->blocked_ns / 1000000;
 		if (timeout_ms > 0)
-			ma_regs_set_arg(&th->saved, (unsigned)arg,
+			ma_regs_set_arg(&th->saved, arg,
 					spent_ms >= (uint64_t)timeout_ms ? 0 : (uint64_t)timeout_ms - spent_ms);
 	}
 	return true;

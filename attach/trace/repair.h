@@ -8,6 +8,7 @@
 #ifndef MA_REPAIR_H
 #define MA_REPAIR_H
 
+#include "series.h"
 #include "tracee.h"
 
 /* Before the stop: which call the thread is blocked in and since when, from /proc/PID/task/TID/syscall and sched. */
@@ -17,7 +18,8 @@ void ma_repair_observe(int dir, struct ma_thread *th);
 bool ma_repair_disturbs(long nr);
 
 /* At the stop: changes th->saved so that the call is made again, with what is left of a timeout that stands in a
- * register; true when it did. Nothing is changed when a signal waits to be delivered: then EINTR is due. */
-bool ma_repair_interrupted(int dir, struct ma_thread *th);
+ * register; true when it did. Nothing is changed when a signal waits to be delivered: then EINTR is due;
+ * nor when the call was made again by an earlier run and its timeout would begin once more (series.h). */
+bool ma_repair_interrupted(int dir, struct ma_thread *th, struct ma_series *series);
 
 #endif

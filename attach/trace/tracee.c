@@ -67,6 +67,7 @@ struct ma_error *ma_tracee_open(pid_t pid, struct ma_tracee *ret)
 		return err;
 	}
 	t.start_time = st.start_time;
+	ma_series_load(pid, t.start_time, &t.series);
 	err = find_live(&t);
 	if (err) {
 		ma_tracee_close(&t);
@@ -239,7 +240,7 @@ static struct ma_error *read_regs(struct ma_tracee *t, struct ma_thread *th)
 	if (err)
 		return err;
 	th->have_regs = true;
-	if (t->repair && ma_repair_interrupted(t->dir, th))
+	if (t->repair && ma_repair_interrupted(t->dir, th, &t->series))
 		th->regs_changed = true; /* `saved` is no longer what the thread has */
 	return NULL;
 }
@@ -365,6 +366,7 @@ struct ma_error *ma_tracee_release(struct ma_tracee *t)
 	for (size_t i = 0; i < t->count; i++)
 		release_thread(&t->threads[i], &err);
 	t->count = 0;
+	ma_series_store(&t->series); /* after the last detach: it costs the target nothing */
 	return err;
 }
 

@@ -10,6 +10,7 @@
 
 #include "proc.h"
 #include "regs.h"
+#include "series.h"
 #include "stop.h"
 
 #include <memattach/error.h>
@@ -45,6 +46,7 @@ struct ma_tracee {
 	size_t count, cap;
 	bool suspend_seccomp;
 	bool repair;             /* hide EINTR of calls that a stop breaks off; true as a rule */
+	struct ma_series series; /* which calls were made again, in this run and the ones before */
 	uint64_t interrupted_ns; /* CLOCK_MONOTONIC of the first interrupt of this stop */
 };
 
