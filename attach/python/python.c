@@ -21,21 +21,53 @@ static struct ma_error *refuse_version(uint32_t version)
 	return NULL;
 }
 
-static struct ma_error *read_layout(const struct ma_image *im, struct ma_python *py)
+/* Adds what `from` knows. A source that contradicts a more trusted one is of another build: nothing is taken from it
+ * and its bit stays unset. */
+static const struct ma_layout_row *add_source(struct ma_python *py, const struct ma_layout *from,
+					      enum ma_layout_source source, const char *name)
 {
-	struct ma_layout *l = &py->layout;
+	const struct ma_layout_row *differs = ma_layout_compare(&py->layout, from);
+	if (differs)
+		return differs;
+	ma_layout_merge(&py->layout, from);
+	if (!py->sources)
+		py->source_name = name;
+	py->sources |= source;
+	return NULL;
+}
+
+static struct ma_error *read_layout(pid_t pid, const struct ma_image *im, struct ma_python *py)
+{
+	struct ma_layout l;
+	const struct ma_layout_row *differs = NULL;
 	bool any;
-	MA_TRY(ma_layout_from_dwarf(im->elf, l, &any));
-	if (!any && im->debug)
-		MA_TRY(ma_layout_from_dwarf(im->debug, l, &any));
-	if (any) {
-		py->sources |= MA_LAYOUT_DWARF;
-		py->source_name = "dwarf";
+	ma_layout_clear(&py->layout, py->layout.version);
+	ma_layout_clear(&l, py->layout.version);
+	MA_TRY(ma_layout_from_debug_offsets(pid, py->runtime, &l, &any)); /* first: it knows free-threaded builds */
+	struct ma_layout dwarf;
+	bool any_dwarf;
+	ma_layout_clear(&dwarf, py->layout.version);
+	MA_TRY(ma_layout_from_dwarf(im->elf, &dwarf, &any_dwarf));
+	if (!any_dwarf && im->debug)
+		MA_TRY(ma_layout_from_dwarf(im->debug, &dwarf, &any_dwarf));
+	if (any_dwarf)
+		add_source(py, &dwarf, MA_LAYOUT_DWARF, "dwarf");
+	if (any)
+		differs = add_source(py, &l, MA_LAYOUT_DEBUG_OFFSETS, "debug-offsets");
+	ma_layout_clear(&l, py->layout.version);
+	if (ma_layout_from_table(&l, &py->layout)) {
+		const struct ma_layout_row *row = add_source(py, &l, MA_LAYOUT_TABLE, "table");
+		differs = row ? row : differs;
 	}
-	const struct ma_layout_row *row = ma_layout_missing(l);
-	if (row)
+	const struct ma_layout_row *missing = ma_layout_missing(&py->layout);
+	if (missing && differs)
+		return ma_errorf(MA_ERR_UNSUPPORTED,
+				 "Python %s: its structures are not those of the releases we know (%s is %d here): "
+				 "install its debug symbols",
+				 py->version, differs->id, ma_layout_get(&py->layout, differs));
+	if (missing)
 		return ma_errorf(MA_ERR_UNSUPPORTED, "Python %s: the layout of its structures is not known (%s)",
-				 py->version, row->id);
+				 py->version, missing->id);
 	return NULL;
 }
 
@@ -75,8 +107,12 @@ static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps
 	py->runtime = im.runtime;
 	ma_elf_build_id(im.elf, py->build_id);
 	ma_layout_clear(&py->layout, version);
-	MA_TRY(read_layout(&im, py));
+	MA_TRY(read_layout(pid, &im, py));
 	MA_TRY(read_symbols(&im, py));
+	py->libpython = ma_take_ptr(im.path);
+	MA_TRY(ma_python_validate(pid, py));
+	if (py->minor <= 11 && !py->arenas)
+		MA_TRY(ma_arenas_find(pid, task_dir, maps, &im, &py->layout, &py->arenas, &py->maxarenas));
 	char exe[PATH_MAX];
 	ssize_t n = readlinkat(task_dir, "exe", exe, sizeof(exe) - 1);
 	if (n < 0)
@@ -84,7 +120,6 @@ static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps
 							 : ma_error_os(errno, "/proc/%d/exe", pid);
 	exe[n] = 0;
 	py->exe = strdup(exe);
-	py->libpython = ma_take_ptr(im.path);
 	return py->exe ? NULL : &ma_enomem;
 }
 

@@ -50,11 +50,40 @@ bool ma_layout_row_applies(const struct ma_layout_row *row, const struct ma_layo
 
 /* Each fills the rows it knows. *any_ret false: this source is not at hand. */
 MA_CHECK struct ma_error *ma_layout_from_dwarf(const struct ma_elf *e, struct ma_layout *l, bool *any_ret);
+/* tables.c: the table of this minor version that agrees with `known` (may be NULL) and is nearest to its patch
+ * level; when none agrees, the nearest. False: there is none for this version and machine. */
+bool ma_layout_from_table(struct ma_layout *l, const struct ma_layout *known);
+/* Alignment of a row's field by the table nearest to the version, 1 when not known. */
+unsigned ma_layout_alignment(const struct ma_layout *l, const struct ma_layout_row *row);
+/* tables.c: _Py_DebugOffsets at the start of _PyRuntime, 3.13+. MA_ERR_UNSUPPORTED for a free-threaded build. */
+MA_CHECK struct ma_error *ma_layout_from_debug_offsets(pid_t pid, ma_raddr runtime, struct ma_layout *l, bool *any_ret);
+
 /* The first id that both know and that differs, or NULL. */
 const struct ma_layout_row *ma_layout_compare(const struct ma_layout *a, const struct ma_layout *b);
 /* Values of `from` for the rows that `to` lacks. */
 void ma_layout_merge(struct ma_layout *to, const struct ma_layout *from);
 /* The first row of this version that has no value, or NULL. */
 const struct ma_layout_row *ma_layout_missing(const struct ma_layout *l);
+
+/* ---- validate.c */
+/* Every offset within bounds and aligned: pure. MA_ERR_BAD_DATA names the first that is not. */
+MA_CHECK struct ma_error *ma_layout_validate(const struct ma_layout *l);
+/* The same against the living process: interpreters, threads, GIL, GC lists and the known types are what the
+ * layout says. It runs meanwhile, so what looks torn is read again. MA_ERR_BAD_DATA with what is wrong. */
+MA_CHECK struct ma_error *ma_python_validate(pid_t pid, const struct ma_python *py);
+
+/* ---- arenas.c */
+/* Finds the variables `arenas` and `maxarenas` of obmalloc.c (3.8 to 3.11) by the shape of what they point to, in the
+ * writable memory of the image. Either is 0 when it is not found. */
+MA_CHECK struct ma_error *ma_arenas_find(pid_t pid, int task_dir, const struct ma_maps *maps, const struct ma_image *im,
+					 const struct ma_layout *l, ma_raddr *arenas_ret, ma_raddr *maxarenas_ret);
+/* The search proper, in a copy of the image's writable memory. */
+struct ma_data {
+	ma_raddr base; /* where it is in the target, 8-aligned */
+	size_t bytes;
+	uint64_t *words;
+};
+void ma_arenas_search(pid_t pid, const struct ma_maps *maps, const struct ma_layout *l, const struct ma_data *d,
+		      ma_raddr *arenas_ret, ma_raddr *maxarenas_ret);
 
 #endif
