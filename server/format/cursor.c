@@ -8,8 +8,9 @@
 #include <string.h>
 #include <zstd.h>
 
-/* Longest run of varints between two checks of the end: six fields of an object, or two of an edge. */
-#define PAD (8u * MA_VARINT_MAX)
+/* Longest run of varints between two checks of the end: six fields of an object, or two of an edge; and the eight
+ * bytes that are read at once. */
+#define PAD (6u * MA_VARINT_MAX + 8u)
 
 struct ma_snap_cursor {
 	const struct ma_snap *s;
@@ -43,7 +44,6 @@ struct ma_error *ma_snap_cursor_create(const struct ma_snap *s, struct ma_snap_c
 		ma_snap_cursor_destroy(c);
 		return &ma_enomem;
 	}
-	memset(c->raw + MA_CHUNK_RAW_MAX, 0, PAD);
 	*ret = c;
 	return NULL;
 }
@@ -78,7 +78,7 @@ static bool malformed(struct ma_snap_cursor *c)
 				 c->s->path, (unsigned long long)c->chunk->off));
 }
 
-/* Three bytes and more. Longer than ten bytes, or more than 64 bits, is malformed. */
+/* Nine bytes and more. Longer than ten bytes, or more than 64 bits, is malformed. */
 static uint64_t varint_long(struct ma_snap_cursor *c, const uint8_t **p)
 {
 	uint64_t v = 0;
@@ -96,18 +96,24 @@ static uint64_t varint_long(struct ma_snap_cursor *c, const uint8_t **p)
 	return v;
 }
 
+/* Without a branch for each byte, since lengths change from field to field and every wrong guess costs more than
+ * the rest: the lowest clear top bit ends the number, then its groups of seven bits move together in three steps. */
 static inline uint64_t varint(struct ma_snap_cursor *c, const uint8_t **p)
 {
-	const uint8_t *q = *p;
-	if (q[0] < 0x80) {
-		*p = q + 1;
-		return q[0];
+	uint64_t w;
+	memcpy(&w, *p, 8);
+	if (!(w & 0x80)) {
+		*p += 1;
+		return w & 0x7f;
 	}
-	if (q[1] < 0x80) {
-		*p = q + 2;
-		return (uint64_t)(q[0] & 0x7f) | (uint64_t)q[1] << 7;
-	}
-	return varint_long(c, p);
+	uint64_t stop = ~w & UINT64_C(0x8080808080808080);
+	if (!stop)
+		return varint_long(c, p);
+	*p += ((unsigned)__builtin_ctzll(stop) + 1) / 8;
+	w &= (stop ^ (stop - 1)) & UINT64_C(0x7f7f7f7f7f7f7f7f);
+	w = (w & UINT64_C(0x007f007f007f007f)) | (w & UINT64_C(0x7f007f007f007f00)) >> 1;
+	w = (w & UINT64_C(0x00003fff00003fff)) | (w & UINT64_C(0x3fff00003fff0000)) >> 2;
+	return (w & UINT64_C(0x000000000fffffff)) | (w & UINT64_C(0x0fffffff00000000)) >> 4;
 }
 
 /* Moves to the next block with objects in it; false at the end or with an error. */
@@ -143,6 +149,7 @@ static bool next_block(struct ma_snap_cursor *c)
 		struct ma_error *err = ma_snap_read_chunk(c->s, c->chunk, c->dctx, c->stored, c->raw);
 		if (err)
 			return stop(c, err);
+		memset(c->raw + c->chunk->hdr.raw_bytes, 0, PAD);
 		ma_block_iter_init(&c->blocks, &c->chunk->hdr, c->raw);
 		c->in_chunk = true;
 	}

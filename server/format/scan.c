@@ -183,9 +183,15 @@ static int by_seq(const void *a, const void *b)
 	return x->off < y->off ? -1 : x->off > y->off;
 }
 
-/* With an index only what it lists counts: a chunk found elsewhere is a leftover inside damaged bytes. Without it,
- * the first of two with the same number. */
-static void choose(struct scan *c, bool indexed)
+static bool listed(const struct ma_index_row *row, const struct ma_snap_chunk *chunk, bool same_place)
+{
+	return row->kind == chunk->hdr.kind && row->records == chunk->hdr.records &&
+	       row->raw_bytes == chunk->hdr.raw_bytes && (!same_place || row->off == chunk->off);
+}
+
+/* With an index only what it lists counts: another chunk is a leftover inside damaged bytes. Without it, the first of
+ * two with the same number. Places count only when the trailer says that the file has its length. */
+static void choose(struct scan *c, bool indexed, bool same_place)
 {
 	struct ma_snap_chunk *chunks = c->chunks.data;
 	const struct ma_index_row *rows = c->rows.data;
@@ -196,8 +202,7 @@ static void choose(struct scan *c, bool indexed)
 		const struct ma_chunk_hdr *h = &chunks[i].hdr;
 		if (kept && chunks[kept - 1].hdr.seq == h->seq)
 			continue;
-		if (indexed && (h->seq >= c->rows.count || rows[h->seq].off != chunks[i].off ||
-				rows[h->seq].kind != h->kind || rows[h->seq].records != h->records))
+		if (indexed && (h->seq >= c->rows.count || !listed(&rows[h->seq], &chunks[i], same_place)))
 			continue;
 		chunks[kept++] = chunks[i];
 	}
@@ -237,7 +242,7 @@ static void report(struct scan *c, bool trailer, const struct ma_file_trailer *t
 	struct ma_snap *s = c->s;
 	bool indexed = c->rows.count && !c->rows_bad && (!trailer || t->chunks == c->rows.count);
 	bool empty = trailer && !t->chunks; /* a file without a chunk has no index */
-	choose(c, indexed);
+	choose(c, indexed, trailer);
 	if (indexed) {
 		s->tables.chunks = c->rows.count;
 		report_lost(c);

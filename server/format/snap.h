@@ -12,8 +12,8 @@
 #define MA_TABLE_RAW_MAX (UINT64_C(512) << 20) /* unpacked bytes of all chunks but objects */
 #define MA_TYPES_MAX (4u << 20)
 #define MA_NAMES_MAX (16u << 20)
-#define MA_ROWS_MAX (16u << 20)     /* of any other table */
-#define MA_GAP_MAX MA_CHUNK_RAW_MAX /* ids that one run of lost chunks may have defined */
+#define MA_ROWS_MAX (16u << 20) /* of any other table */
+#define MA_GAP_MAX (4u << 20)   /* ids that one run of lost chunks may have defined */
 
 /* A chunk that is whole, in order of seq. */
 struct ma_snap_chunk {

@@ -55,7 +55,10 @@ _Static_assert(sizeof(struct ma_chunk_hdr) == 48, "chunk header");
 #define MA_CHUNK_SUMMED 32u
 #define MA_CHUNK_HDR_SUMMED 40u
 
-#define MA_CHUNK_RAW_MAX (4u * MA_SLOT_BYTES) /* 1 MiB: four full blocks */
+/* One full block, or as many smaller ones as fit. Measured on heaps of 8 and 3 M objects: chunks of 1 MiB are a
+ * quarter smaller where the heap is very regular (0.38 for 0.52 bytes an object) and 5 % larger where it is not (9.2
+ * for 8.8), cost four times as much memory, and four times as much when one is damaged. */
+#define MA_CHUNK_RAW_MAX MA_SLOT_BYTES
 /* ZSTD_COMPRESSBOUND(MA_CHUNK_RAW_MAX); a chunk that does not shrink is stored as it is. */
 #define MA_CHUNK_STORED_MAX (MA_CHUNK_RAW_MAX + (MA_CHUNK_RAW_MAX >> 8))
 

@@ -392,7 +392,9 @@ static struct ma_error *load_chunks(struct load *l, void *dctx, void *stored, vo
 			return ma_errorf(MA_ERR_BAD_DATA, "%s: types, names and threads take more than %llu MiB",
 					 s->path, (unsigned long long)MA_TABLE_RAW_MAX >> 20);
 		MA_TRY(ma_snap_read_chunk(s, chunk, dctx, stored, raw));
-		MA_TRY(ma_error_prefix(load_chunk(l, chunk, raw), "%s", s->path));
+		struct ma_error *err = load_chunk(l, chunk, raw);
+		if (err)
+			return ma_error_prefix(err, "%s", s->path);
 	}
 	return NULL;
 }

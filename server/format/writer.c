@@ -102,6 +102,9 @@ static struct ma_error *add_block(struct ma_snap_writer *w, const struct ma_bloc
 	enum open_chunk which = hdr->kind == MA_BLOCK_TYPES   ? OPEN_TYPES
 				: hdr->kind == MA_BLOCK_NAMES ? OPEN_NAMES
 							      : OPEN_OTHER;
+	/* META stays first: only objects wait for definitions that came after them */
+	if (which != OPEN_OTHER && w->open[OPEN_OTHER] && w->open[OPEN_OTHER]->kind != MA_BLOCK_OBJECTS)
+		MA_TRY(flush(w, OPEN_OTHER));
 	struct ma_chunk *c = w->open[which];
 	if (c && c->bytes && (c->kind != hdr->kind || c->bytes + sizeof(*hdr) + hdr->bytes > MA_CHUNK_RAW_MAX)) {
 		MA_TRY(flush(w, which));

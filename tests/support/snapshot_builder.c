@@ -75,9 +75,10 @@ static void end_block(struct snap_builder *b, unsigned kind)
 		b->prev_addr = 0;
 }
 
-/* Definitions go out before what uses them. */
+/* META comes first, and definitions before what uses them. */
 static void end_definitions(struct snap_builder *b)
 {
+	end_block(b, MA_BLOCK_META);
 	end_block(b, MA_BLOCK_TYPES);
 	end_block(b, MA_BLOCK_NAMES);
 }
@@ -261,6 +262,7 @@ uint32_t sb_name(struct snap_builder *b, const char *text)
 
 void sb_skip_type_ids(struct snap_builder *b, uint32_t skip)
 {
+	end_block(b, MA_BLOCK_META);
 	end_block(b, MA_BLOCK_TYPES);
 	b->next_type += skip;
 }
