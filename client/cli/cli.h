@@ -22,14 +22,14 @@ enum ma_cli_option {
 };
 
 struct ma_cli {
-	FILE *out;          /* the result; write errors are reported by main() */
-	char **args;        /* arguments after the command's name (for `memattach TARGET`: TARGET) */
+	FILE *out;   /* the result; write errors are reported by main() */
+	char **args; /* arguments after the command's name (for `memattach TARGET`: TARGET) */
 	int args_count;
 	const char *output; /* -o, or NULL */
 	const char *type_glob;
 	bool json, csv, bytes;
-	bool colour;        /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
-	unsigned columns;   /* width of the terminal, else 80 */
+	bool colour;           /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
+	unsigned columns;      /* width of the terminal, else 80 */
 	uint64_t max_pause_ns; /* 0 = no limit */
 };
 

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cleanup.h"
+#include "cli.h"
+#include "report.h"
+#include "snapshot_path.h"
+#include "taking.h"
+
+struct ma_error *ma_cmd_stacks(const struct ma_cli *cli)
+{
+	pid_t pid;
+	_cleanup_free_ char *path = NULL;
+	_cleanup_snap_ struct ma_snap *s = NULL;
+	struct ma_session_result result;
+	MA_TRY(ma_cli_parse_pid(cli->args[0], &pid));
+	MA_TRY(ma_snapshot_path_temporary(&path));
+	struct ma_error *err = ma_take_snapshot(cli, pid, path, true, &result);
+	if (!err)
+		err = ma_snap_open(path, &s);
+	ma_snapshot_path_discard(path);
+	if (err)
+		return err;
+	const struct ma_report_options opt = { .path = path, .colour = cli->colour, .columns = cli->columns };
+	return cli->json ? ma_stacks_json(cli->out, s) : ma_stacks_text(cli->out, s, &opt);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli.h"
+
+#include <string.h>
+
+/* The offline build has no command that touches a process. */
+#ifdef MA_HAVE_ATTACH
+#define ATTACHING(fn) fn
+#else
+static struct ma_error *not_built(const struct ma_cli *cli)
+{
+	(void)cli;
+	return ma_errorf(MA_ERR_UNSUPPORTED, "this build reads snapshots only: it can not attach to a process");
+}
+#define ATTACHING(fn) not_built
+#endif
+
+const struct ma_command ma_commands[] = {
+	{ NULL, "PID", 1, 1, MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE,
+	  "take a snapshot and print the report",
+	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
+	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
+	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach).\n",
+	  ATTACHING(ma_cmd_target) },
+	{ "snap", "PID", 1, 1, MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE, "take a snapshot, no report",
+	  "Writes the snapshot file and prints one line: its path, size, objects, and how long the process was\n"
+	  "stopped.\n",
+	  ATTACHING(ma_cmd_snap) },
+	{ "report", "FILE", 1, 1, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE, "print the report of a snapshot file",
+	  "Needs neither the process nor the machine where the snapshot was taken. --type prints only the types\n"
+	  "whose name matches, all of them. The fields of --json are in docs/json.md.\n",
+	  ma_cmd_report },
+	{ "query", "FILE SQL", 2, 2, MA_OPT_CSV | MA_OPT_JSON, "ask a snapshot file with SQL",
+	  "One SELECT of SQLite over these tables:\n"
+	  "  objects(addr, type, size, refcnt, gc, place)   place: arena, malloc, static, other\n"
+	  "  edges(src, dst, name)                          who refers to whom, and how\n"
+	  "  types(type, count, bytes)\n"
+	  "  frames(tid, depth, file, function, line)       depth 0 is the innermost\n"
+	  "  memory(name, bytes)                            the rows of resident memory\n"
+	  "For instance: memattach query FILE \"SELECT type, sum(size) FROM objects GROUP BY 1 ORDER BY 2 DESC\"\n",
+	  ma_cmd_query },
+	{ "check", "FILE", 1, 1, 0, "check every byte of a snapshot file",
+	  "Reads all of it and compares every checksum. Exit code 6 and the first thing that is wrong when it is\n"
+	  "damaged.\n",
+	  ma_cmd_check },
+	{ "stacks", "PID", 1, 1, MA_OPT_JSON | MA_OPT_MAX_PAUSE, "print the Python stack of every thread",
+	  "Like a snapshot, but without the heap, and nothing is kept.\n", ATTACHING(ma_cmd_stacks) },
+	{ "doctor", "PID", 1, 1, MA_OPT_JSON, "say whether attaching would work, and what the pause would be",
+	  "Only reads /proc; nothing is stopped. Where something is in the way it says what helps.\n",
+	  ATTACHING(ma_cmd_doctor) },
+};
+const size_t ma_commands_count = sizeof(ma_commands) / sizeof(ma_commands[0]);
+
+const struct ma_command *ma_command_find(const char *name)
+{
+	for (size_t i = 0; i < ma_commands_count; i++)
+		if (ma_commands[i].name && !strcmp(ma_commands[i].name, name))
+			return &ma_commands[i];
+	return NULL;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.h"
+
+#include "cleanup.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPT_JSON = 256, OPT_CSV, OPT_BYTES, OPT_TYPE, OPT_MAX_PAUSE, OPT_NO_COLOR };
+
+static const struct option long_options[] = {
+	{ "output", required_argument, NULL, 'o' },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "csv", no_argument, NULL, OPT_CSV },
+	{ "bytes", no_argument, NULL, OPT_BYTES },
+	{ "type", required_argument, NULL, OPT_TYPE },
+	{ "max-pause", required_argument, NULL, OPT_MAX_PAUSE },
+	{ "no-color", no_argument, NULL, OPT_NO_COLOR },
+	{ "no-colour", no_argument, NULL, OPT_NO_COLOR },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct {
+	enum ma_cli_option bit;
+	const char *name, *arg, *text;
+} described[] = {
+	{ MA_OPT_OUTPUT, "-o, --output", " FILE", "where the snapshot goes" },
+	{ MA_OPT_JSON, "    --json", "", "machine-readable (docs/json.md)" },
+	{ MA_OPT_CSV, "    --csv", "", "comma-separated values" },
+	{ MA_OPT_BYTES, "    --bytes", "", "exact numbers in place of 1.42 GB" },
+	{ MA_OPT_TYPE, "    --type", " GLOB", "only types whose name matches" },
+	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
+};
+
+static const char *const later[] = { "ls", "rm", "diff", "paths", "export", "watch" };
+
+static struct ma_error *parse_ms(const char *text, uint64_t *ret)
+{
+	char *end;
+	errno = 0;
+	double ms = strtod(text, &end);
+	if (errno || end == text || *end || !(ms > 0) || ms > 86400000.0)
+		return ma_errorf(MA_ERR_USAGE, "--max-pause wants milliseconds above 0, not '%s'", text);
+	*ret = (uint64_t)(ms * 1e6) ?: 1;
+	return NULL;
+}
+
+static bool is_target(const char *text)
+{
+	return (text[0] && !text[strspn(text, "0123456789")]) || strstr(text, "://") || !strncmp(text, "core:", 5);
+}
+
+static struct ma_error *find_command(const char *word, const struct ma_command **ret)
+{
+	*ret = ma_command_find(word);
+	if (*ret)
+		return NULL;
+	for (size_t i = 0; i < MA_ARRAY_SIZE(later); i++)
+		if (!strcmp(word, later[i]))
+			return ma_errorf(MA_ERR_USAGE, "this version has no command '%s' yet; see memattach --help",
+					 word);
+	return ma_errorf(MA_ERR_USAGE, "'%s' is neither a process id nor a command; see memattach --help", word);
+}
+
+static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_command *command, unsigned given)
+{
+	const char *name = command->name ? command->name : "memattach PID";
+	for (size_t i = 0; i < MA_ARRAY_SIZE(described); i++)
+		if (given & described[i].bit & ~command->options)
+			return ma_errorf(MA_ERR_USAGE, "%s does not take %s", name, described[i].name + 4);
+	if (cli->args_count < command->args_min || cli->args_count > command->args_max)
+		return ma_errorf(MA_ERR_USAGE, "usage: memattach %s%s%s", command->name ? command->name : "",
+				 command->name ? " " : "", command->args);
+	if (cli->json && cli->csv)
+		return ma_errorf(MA_ERR_USAGE, "--json and --csv exclude each other");
+	return NULL;
+}
+
+static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, struct ma_request *ret, unsigned *given)
+{
+	opterr = 0;
+	optind = 0;
+	for (int c; (c = getopt_long(argc, argv, ":o:hV", long_options, NULL)) != -1;) {
+		switch (c) {
+		case 'o':
+			cli->output = optarg;
+			*given |= MA_OPT_OUTPUT;
+			break;
+		case OPT_JSON:
+			cli->json = true;
+			*given |= MA_OPT_JSON;
+			break;
+		case OPT_CSV:
+			cli->csv = true;
+			*given |= MA_OPT_CSV;
+			break;
+		case OPT_BYTES:
+			cli->bytes = true;
+			*given |= MA_OPT_BYTES;
+			break;
+		case OPT_TYPE:
+			cli->type_glob = optarg;
+			*given |= MA_OPT_TYPE;
+			break;
+		case OPT_MAX_PAUSE:
+			MA_TRY(parse_ms(optarg, &cli->max_pause_ns));
+			*given |= MA_OPT_MAX_PAUSE;
+			break;
+		case OPT_NO_COLOR:
+			cli->colour = false;
+			break;
+		case 'h':
+			ret->wish = MA_WISH_HELP;
+			break;
+		case 'V':
+			ret->wish = MA_WISH_VERSION;
+			break;
+		case ':':
+			return ma_errorf(MA_ERR_USAGE, "option '%s' wants a value", argv[optind - 1]);
+		default:
+			return ma_errorf(MA_ERR_USAGE,
+					 "option '%s' is not known, or wants no value; see memattach --help",
+					 argv[optind - 1]);
+		}
+	}
+	return NULL;
+}
+
+struct ma_error *ma_options_parse(int argc, char **argv, struct ma_cli *cli, struct ma_request *ret)
+{
+	unsigned given = 0;
+	*ret = (struct ma_request){ MA_WISH_RUN, NULL };
+	cli->colour = true;
+	MA_TRY(read_options(argc, argv, cli, ret, &given));
+	if (ret->wish == MA_WISH_VERSION)
+		return NULL;
+	char **words = argv + optind;
+	int count = argc - optind;
+	if (count && !strcmp(words[0], "help")) {
+		ret->wish = MA_WISH_HELP;
+		words++;
+		count--;
+	}
+	if (!count && ret->wish == MA_WISH_HELP)
+		return NULL;
+	if (!count)
+		return ma_errorf(MA_ERR_USAGE, "whose memory? usage: memattach PID; see memattach --help");
+	if (is_target(words[0])) {
+		ret->command = &ma_commands[0];
+	} else {
+		MA_TRY(find_command(words[0], &ret->command));
+		words++;
+		count--;
+	}
+	cli->args = words;
+	cli->args_count = count;
+	return ret->wish == MA_WISH_HELP ? NULL : check_command(cli, ret->command, given);
+}
+
+void ma_options_help(FILE *out, const struct ma_command *command)
+{
+	if (!command) {
+		fputs("What is in the memory of a running Python process, and who holds it.\n\nusage:\n", out);
+		for (size_t i = 0; i < ma_commands_count; i++) {
+			char line[64];
+			snprintf(line, sizeof(line), "memattach %s%s%s", ma_commands[i].name ? ma_commands[i].name : "",
+				 ma_commands[i].name ? " " : "", ma_commands[i].args);
+			fprintf(out, "  %-27s %s\n", line, ma_commands[i].summary);
+		}
+		fputs("  memattach help COMMAND      more about one command\n"
+		      "  memattach --version\n\n"
+		      "exit codes: 0 done, 1 failed, 2 usage, 3 target gone, 4 not permitted,\n"
+		      "  5 not supported, 6 bad data, 7 a limit was passed\n",
+		      out);
+		return;
+	}
+	fprintf(out, "usage: memattach %s%s%s%s\n\n%s", command->name ? command->name : "", command->name ? " " : "",
+		command->args, command->options ? " [options]" : "", command->help);
+	if (command->options)
+		fputs("\noptions:\n", out);
+	for (size_t i = 0; i < MA_ARRAY_SIZE(described); i++) {
+		char name[32];
+		if (!(command->options & described[i].bit))
+			continue;
+		snprintf(name, sizeof(name), "%s%s", described[i].name, described[i].arg);
+		fprintf(out, "  %-20s %s\n", name, described[i].text);
+	}
+	if (command->options)
+		fputs("      --no-color       neither colour nor bars (also by NO_COLOR)\n", out);
+}
+
+struct ma_error *ma_cli_parse_pid(const char *text, pid_t *ret)
+{
+	if (strstr(text, "://") || !strncmp(text, "core:", 5))
+		return ma_errorf(MA_ERR_UNSUPPORTED, "target '%s': this version attaches to local processes only",
+				 text);
+	char *end;
+	errno = 0;
+	long v = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : 0;
+	if (errno || v < 1 || *end || v > INT_MAX)
+		return ma_errorf(MA_ERR_USAGE, "'%s' is no process id", text);
+	*ret = (pid_t)v;
+	return NULL;
+}

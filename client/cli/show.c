@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "show.h"
+
+#include "cleanup.h"
+#include "report.h"
+
+static struct ma_error *show(const struct ma_cli *cli, const struct ma_snap *s, const char *path, uint64_t taken_ns)
+{
+	const struct ma_report_options opt = {
+		.path = path,
+		.type_glob = cli->type_glob,
+		.bytes = cli->bytes,
+		.colour = cli->colour,
+		.columns = cli->columns,
+		.taken_ns = taken_ns,
+	};
+	struct ma_analysis a;
+	MA_TRY(ma_analysis_create(s, !cli->json && !cli->type_glob, &a));
+	struct ma_error *err = cli->json ? ma_report_json(cli->out, &a, &opt) : ma_report_text(cli->out, &a, &opt);
+	ma_analysis_deinit(&a);
+	return err;
+}
+
+struct ma_error *ma_show_report(const struct ma_cli *cli, const char *path, uint64_t taken_ns)
+{
+	_cleanup_snap_ struct ma_snap *s = NULL;
+	MA_TRY(ma_snap_open(path, &s));
+	return show(cli, s, path, taken_ns);
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/* snapshot_path.h - where a snapshot goes. */
+#ifndef MA_SNAPSHOT_PATH_H
+#define MA_SNAPSHOT_PATH_H
+
+#include "cli.h"
+
+/* $XDG_DATA_HOME/memattach/<YYYYmmddTHHMMSS>-<pid>.mem (local time), else under ~/.local/share; the folder is made
+ * with mode 0700. The caller frees *ret. */
+MA_CHECK struct ma_error *ma_snapshot_path_default(pid_t pid, char **ret);
+/* A file name in a new folder of mode 0700 under $TMPDIR or /tmp, for ma_snapshot_path_discard(). */
+MA_CHECK struct ma_error *ma_snapshot_path_temporary(char **ret);
+/* Removes the file, if it is there, and its folder. */
+void ma_snapshot_path_discard(const char *path);
+
+#endif

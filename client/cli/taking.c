@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "taking.h"
+
+#include "cleanup.h"
+#include "escape.h"
+#include "human.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+#define QUIET_NS 1000000000u  /* progress shows from here on, */
+#define REFRESH_NS 100000000u /* and changes this often */
+
+static volatile int cancelled;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	cancelled = 1;
+}
+
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
+
+/* One that is ignored (nohup, a shell's background job) stays ignored. */
+static void catch_signals(struct sigaction old[])
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	sigemptyset(&sa.sa_mask);
+	for (size_t i = 0; i < MA_ARRAY_SIZE(caught); i++) {
+		sigaction(caught[i], NULL, &old[i]);
+		if (old[i].sa_handler != SIG_IGN)
+			sigaction(caught[i], &sa, NULL);
+	}
+}
+
+static void release_signals(const struct sigaction old[])
+{
+	for (size_t i = 0; i < MA_ARRAY_SIZE(caught); i++)
+		sigaction(caught[i], &old[i], NULL);
+}
+
+struct progress {
+	bool shown;
+	uint64_t next_ns;
+};
+
+static void show_progress(void *arg, const struct ma_attach_progress *now)
+{
+	struct progress *p = arg;
+	char objects[MA_HUMAN_MAX];
+	if (now->elapsed_ns < p->next_ns)
+		return;
+	p->next_ns = now->elapsed_ns + REFRESH_NS;
+	p->shown = true;
+	fprintf(stderr, "\r\033[K%s   %s objects   ring %u %%   %.1f s", now->phase,
+		ma_human_count(objects, now->objects), now->ring_percent, (double)now->elapsed_ns / 1e9);
+}
+
+/* What could not be undone, or the like: one line that does not end the command. */
+static void warn(pid_t pid, const char *text)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
+	ma_escape_text(&b, text, strlen(text));
+	fprintf(stderr, "memattach: pid %d: %s\n", (int)pid, ma_buf_text(&b));
+}
+
+struct ma_error *ma_take_snapshot(const struct ma_cli *cli, pid_t pid, const char *path, bool threads_only,
+				  struct ma_session_result *ret)
+{
+	struct progress progress = { false, QUIET_NS };
+	struct ma_session_options options = {
+		.attach = {
+			.pid = pid,
+			.threads_only = threads_only,
+			.max_pause_ns = cli->max_pause_ns,
+			.progress = isatty(STDERR_FILENO) ? show_progress : NULL,
+			.progress_arg = &progress,
+			.cancel = &cancelled,
+		},
+		.path = path,
+	};
+	struct sigaction old[MA_ARRAY_SIZE(caught)];
+	if (pid == getpid())
+		return ma_errorf(MA_ERR_USAGE, "pid %d is memattach itself", (int)pid);
+	catch_signals(old);
+	struct ma_error *err = ma_session_snapshot(&options, ret);
+	release_signals(old);
+	if (progress.shown)
+		fputs("\r\033[K", stderr);
+	if (err)
+		return ma_error_prefix(err, "pid %d", (int)pid);
+	if (ret->attach.left_behind) {
+		warn(pid, ret->attach.left_behind);
+		free(ret->attach.left_behind);
+		ret->attach.left_behind = NULL;
+	}
+	return NULL;
+}

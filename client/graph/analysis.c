@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "analysis.h"
+
+#include <string.h>
+
+struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, struct ma_analysis *ret)
+{
+	struct ma_analysis a = { .snap = s };
+	struct ma_error *err = ma_graph_create(s, &a.graph);
+	if (!err) {
+		ma_books_balance(a.graph, &a.books);
+		ma_memory_compute(s, &a.graph->totals, &a.memory);
+		if (with_held)
+			err = ma_held_create(a.graph, &a.held);
+		ma_graph_close_books(a.graph);
+	}
+	if (err) {
+		ma_analysis_deinit(&a);
+		return err;
+	}
+	*ret = a;
+	return NULL;
+}
+
+void ma_analysis_deinit(struct ma_analysis *a)
+{
+	ma_held_deinit(&a->held);
+	ma_graph_destroy(a->graph);
+	memset(a, 0, sizeof(*a));
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* analysis.h - all that a report shows about one snapshot, computed once. */
+#ifndef MA_ANALYSIS_H
+#define MA_ANALYSIS_H
+
+#include "books.h"
+#include "graph.h"
+#include "holders.h"
+#include "memory.h"
+
+struct ma_analysis {
+	const struct ma_snap *snap;
+	struct ma_graph *graph; /* its books are closed */
+	struct ma_books books;
+	struct ma_memory memory;
+	struct ma_held held; /* empty unless asked for */
+};
+
+/* `with_held`: also who holds what (a tree over the graph: twice the time). `s` must stay open. */
+MA_CHECK struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, struct ma_analysis *ret);
+void ma_analysis_deinit(struct ma_analysis *a);
+
+#endif

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "holder_path.h"
+
+#include "cleanup.h"
+#include "edge_name.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STEPS_MAX 24 /* edges named of one way, the last ones */
+#define PATH_MAX_BYTES 4096
+#define TABLE_BITS 12 /* of the hash over sources: well over STEPS_MAX * MA_HELD_MAX */
+
+struct step { /* one edge whose name is wanted */
+	uint64_t src, dst;
+	struct ma_buf name; /* "" when it has none */
+};
+
+struct paths {
+	struct ma_graph *g;
+	const struct ma_tree *t;
+	struct step steps[MA_HELD_MAX * (STEPS_MAX + 1)];
+	size_t count;
+	uint16_t table[1 << TABLE_BITS]; /* position in steps + 1 of a step from this source; neighbours share it */
+};
+
+static size_t slot_of(uint64_t src)
+{
+	return (size_t)((src * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - TABLE_BITS));
+}
+
+static int by_source(const void *a, const void *b)
+{
+	const struct step *x = a, *y = b;
+	if (x->src != y->src)
+		return x->src < y->src ? -1 : 1;
+	return x->dst < y->dst ? -1 : x->dst > y->dst;
+}
+
+static void want(struct paths *p, uint64_t src, uint64_t dst)
+{
+	p->steps[p->count++] = (struct step){ src, dst, MA_BUF_INIT(MA_NAME_MAX + 64) };
+}
+
+static uint64_t addr_of(const struct paths *p, uint32_t node)
+{
+	return ma_addr_index_addr(&p->g->index, node);
+}
+
+/* Sorts the steps, so that those of one source are neighbours, and files each source in the table. */
+static void file_steps(struct paths *p)
+{
+	qsort(p->steps, p->count, sizeof(p->steps[0]), by_source);
+	for (size_t i = 0; i < p->count; i++) {
+		if (i && p->steps[i - 1].src == p->steps[i].src)
+			continue;
+		size_t slot = slot_of(p->steps[i].src);
+		while (p->table[slot])
+			slot = (slot + 1) & ((1 << TABLE_BITS) - 1);
+		p->table[slot] = (uint16_t)(i + 1);
+	}
+}
+
+static size_t first_of(const struct paths *p, uint64_t src)
+{
+	for (size_t slot = slot_of(src); p->table[slot]; slot = (slot + 1) & ((1 << TABLE_BITS) - 1))
+		if (p->steps[p->table[slot] - 1].src == src)
+			return p->table[slot];
+	return 0;
+}
+
+static struct step *find_step(struct paths *p, uint64_t src, uint64_t dst)
+{
+	size_t i = first_of(p, src);
+	for (; i && i <= p->count && p->steps[i - 1].src == src; i++)
+		if (p->steps[i - 1].dst == dst)
+			return &p->steps[i - 1];
+	return NULL;
+}
+
+static const char *type_at(struct paths *p, uint64_t addr)
+{
+	uint32_t node = ma_addr_index_find(&p->g->index, addr);
+	return node == MA_NO_INDEX ? NULL : ma_type_name(p->g->snap, p->g->type[node]);
+}
+
+static struct ma_error *name_steps(struct paths *p)
+{
+	struct ma_snap_cursor *c;
+	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
+	struct ma_snap_object o;
+	struct ma_snap_edge e;
+	while (ma_snap_next_object(c, &o)) {
+		if (!o.has_edges || !first_of(p, o.addr))
+			continue;
+		while (ma_snap_next_edge(c, &e)) {
+			struct step *s = e.kind == MA_EDGE_BORROWED ? NULL : find_step(p, o.addr, e.dst);
+			if (!s || s->name.len)
+				continue;
+			ma_edge_name(&s->name, p->g->snap, &e, e.kind == MA_EDGE_VALUE ? type_at(p, e.key) : NULL);
+		}
+	}
+	struct ma_error *err = ma_snap_cursor_error(c);
+	ma_snap_cursor_destroy(c);
+	return err;
+}
+
+/* The dict sys.modules knows every module by its name: the largest dict of modules. */
+static void name_module(struct paths *p, struct ma_buf *b, uint32_t node)
+{
+	struct step *s = find_step(p, 0, addr_of(p, node));
+	if (s && s->name.len)
+		ma_buf_add(b, s->name.data, s->name.len);
+	else
+		ma_buf_str(b, "<module>");
+}
+
+static void name_local(struct paths *p, struct ma_buf *b, uint64_t addr)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(p->g->snap);
+	for (size_t t = 0; t < tab->threads_count; t++) {
+		const struct ma_snap_thread *th = &tab->threads[t];
+		for (size_t f = th->frames_begin; f < th->frames_end && f < tab->frames_count; f++) {
+			const struct ma_snap_frame *fr = &tab->frames[f];
+			for (size_t l = fr->locals_begin; l < fr->locals_end && l < tab->locals_count; l++) {
+				if (tab->locals[l].dst != addr || tab->locals[l].borrowed)
+					continue;
+				struct ma_str fn = ma_snap_name(p->g->snap, fr->function_id);
+				struct ma_str var = ma_snap_name(p->g->snap, tab->locals[l].name_id);
+				ma_buf_printf(b, "thread %s, %.*s(): %.*s", th->name, (int)fn.len, fn.p,
+					      var.len ? (int)var.len : 7, var.len ? var.p : "<stack>");
+				return;
+			}
+		}
+	}
+	ma_buf_str(b, "<frame>");
+}
+
+static void name_interp(struct paths *p, struct ma_buf *b, uint64_t addr)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(p->g->snap);
+	for (size_t i = 0; i < tab->interps_count; i++) {
+		const struct ma_snap_interp *in = &tab->interps[i];
+		for (size_t l = in->locals_begin; l < in->locals_end && l < tab->locals_count; l++) {
+			if (tab->locals[l].dst != addr)
+				continue;
+			struct ma_str name = ma_snap_name(p->g->snap, tab->locals[l].name_id);
+			ma_buf_printf(b, "interpreter%s%.*s", name.len ? "." : "", (int)name.len, name.p);
+			return;
+		}
+	}
+	ma_buf_str(b, "interpreter");
+}
+
+static void name_root(struct paths *p, struct ma_buf *b, uint32_t node)
+{
+	switch ((enum ma_root)p->t->parent[node]) {
+	case MA_ROOT_MODULE:
+		name_module(p, b, node);
+		break;
+	case MA_ROOT_LOCAL:
+		name_local(p, b, addr_of(p, node));
+		break;
+	case MA_ROOT_INTERP:
+		name_interp(p, b, addr_of(p, node));
+		break;
+	case MA_ROOT_NATIVE:
+		ma_buf_printf(b, "native code: %s", ma_type_name(p->g->snap, p->g->type[node]));
+		break;
+	case MA_ROOT_LOST:
+	case MA_ROOT_NONE:
+		ma_buf_printf(b, "garbage: %s", ma_type_name(p->g->snap, p->g->type[node]));
+		break;
+	}
+}
+
+/* The nodes from the holder up to its root, at most STEPS_MAX + 1; returns how many. */
+static size_t way_up(const struct paths *p, uint32_t node, uint32_t *way)
+{
+	size_t n = 0;
+	way[n++] = node;
+	while (!MA_IS_ROOT(p->t->parent[node]) && n <= STEPS_MAX) {
+		node = p->t->parent[node];
+		way[n++] = node;
+	}
+	return n;
+}
+
+static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
+{
+	uint32_t way[STEPS_MAX + 1];
+	size_t n = way_up(p, node, way);
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(PATH_MAX_BYTES);
+	if (MA_IS_ROOT(p->t->parent[way[n - 1]]))
+		name_root(p, &b, way[n - 1]);
+	else
+		ma_buf_str(&b, "...");
+	for (size_t i = n - 1; i-- > 0;) {
+		struct step *s = find_step(p, addr_of(p, way[i + 1]), addr_of(p, way[i]));
+		const char *name = s ? ma_buf_text(&s->name) : "";
+		const char *type = ma_type_name(p->g->snap, p->g->type[way[i]]);
+		bool is_dict = !strcmp(type, "dict");
+		if (!strcmp(name, ".__dict__") && is_dict) /* x.__dict__.a is x.a */
+			continue;
+		if (name[0])
+			ma_buf_str(&b, name);
+		else if (!is_dict)
+			ma_buf_printf(&b, ".<%s>", type);
+	}
+	if (b.failed && b.limit == PATH_MAX_BYTES && b.data)
+		b.failed = false; /* names of a target can be as long as it likes: the beginning is enough */
+	MA_TRY(ma_buf_error(&b));
+	*ret = strdup(ma_buf_text(&b));
+	return *ret ? NULL : &ma_enomem;
+}
+
+/* The names of root modules: steps from source 0, filled from the names that edges of dicts give them. */
+static struct ma_error *name_modules(struct paths *p)
+{
+	size_t first = first_of(p, 0);
+	if (!first)
+		return NULL;
+	struct ma_snap_cursor *c;
+	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
+	struct ma_snap_object o;
+	struct ma_snap_edge e;
+	while (ma_snap_next_object(c, &o)) {
+		while (o.has_edges && ma_snap_next_edge(c, &e)) {
+			if (e.kind != MA_EDGE_NAMED)
+				continue;
+			struct step *s = find_step(p, 0, e.dst);
+			if (!s)
+				continue;
+			/* sys.modules has the whole name, `import a.b as c` and a.__dict__ have shorter ones */
+			struct ma_str name = ma_snap_name(p->g->snap, e.name_id);
+			if (name.len > s->name.len) {
+				s->name.len = 0;
+				ma_buf_add(&s->name, name.p, name.len);
+			}
+		}
+	}
+	struct ma_error *err = ma_snap_cursor_error(c);
+	ma_snap_cursor_destroy(c);
+	return err;
+}
+
+static struct ma_error *build(struct paths *p, const uint32_t *nodes, struct ma_holder *holders, size_t count)
+{
+	for (size_t h = 0; h < count; h++) {
+		uint32_t way[STEPS_MAX + 1];
+		size_t n = way_up(p, nodes[h], way);
+		for (size_t i = 0; i + 1 < n; i++)
+			want(p, addr_of(p, way[i + 1]), addr_of(p, way[i]));
+		if (p->t->parent[way[n - 1]] == MA_ROOT_MODULE)
+			want(p, 0, addr_of(p, way[n - 1]));
+	}
+	file_steps(p);
+	MA_TRY(name_modules(p));
+	MA_TRY(name_steps(p));
+	for (size_t h = 0; h < count; h++)
+		MA_TRY(write_path(p, nodes[h], &holders[h].path));
+	return NULL;
+}
+
+struct ma_error *ma_holder_paths(struct ma_graph *g, const struct ma_tree *t, const uint32_t *nodes,
+				 struct ma_holder *holders, size_t count)
+{
+	struct paths *p = calloc(1, sizeof(*p));
+	if (!p)
+		return &ma_enomem;
+	p->g = g;
+	p->t = t;
+	struct ma_error *err = build(p, nodes, holders, count);
+	for (size_t i = 0; i < p->count; i++)
+		ma_buf_deinit(&p->steps[i].name);
+	free(p);
+	return err;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "holders.h"
+
+#include "cleanup.h"
+#include "holder_path.h"
+#include "tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAST_SHARE 100         /* a holder has at least 1/100 of all bytes, */
+#define LEAST_BYTES (64 * 1024) /* and this much */
+#define LEAST_FAN_OUT 8         /* nodes of a long chain are no holders, what the chain hangs on is */
+#define OWNER_BITS 0x0f         /* in owner: position of the holder + 1, 0 = none */
+#define OWNER_NATIVE 0x10       /* in owner: hangs below what only native code holds */
+#define OWNER_LOST 0x20
+
+_Static_assert(MA_HELD_MAX < OWNER_BITS, "owner has room for every holder");
+
+struct work {
+	struct ma_graph *g;
+	struct ma_tree tree;
+	uint64_t *below; /* bytes of the node and what hangs below it, holders left out */
+	uint8_t *small;  /* first: children in the tree, at most 255; then: owner */
+	uint32_t nodes[MA_HELD_MAX];
+	size_t count;
+};
+
+static void work_deinit(struct work *w)
+{
+	ma_tree_deinit(&w->tree);
+	free(w->below);
+	free(w->small);
+}
+
+static void remember(struct work *w, uint32_t node)
+{
+	size_t i = w->count;
+	while (i && w->below[w->nodes[i - 1]] < w->below[node])
+		i--;
+	if (i == MA_HELD_MAX)
+		return;
+	if (w->count < MA_HELD_MAX)
+		w->count++;
+	memmove(&w->nodes[i + 1], &w->nodes[i], (w->count - 1 - i) * sizeof(w->nodes[0]));
+	w->nodes[i] = node;
+}
+
+/* Is this where a person would point to: does memory spread out here, or is it a global or a local itself? */
+static bool may_hold(const struct work *w, uint32_t node, uint64_t least)
+{
+	uint32_t parent = w->tree.parent[node];
+	if (w->small[node] >= LEAST_FAN_OUT || ma_graph_size(w->g, node) >= least || MA_IS_ROOT(parent))
+		return true;
+	uint32_t above = w->tree.parent[parent];
+	return above == MA_ROOT_MODULE || (!MA_IS_ROOT(above) && w->tree.parent[above] == MA_ROOT_MODULE);
+}
+
+/* From the leaves up: what hangs below each node; a node with enough of it keeps it and becomes a holder. */
+static struct ma_error *find_holders(struct work *w)
+{
+	uint32_t n = w->tree.count;
+	w->below = malloc((n ? n : 1) * sizeof(*w->below));
+	w->small = calloc(n ? n : 1, 1);
+	if (!w->below || !w->small)
+		return &ma_enomem;
+	for (uint32_t i = 0; i < n; i++)
+		w->below[i] = ma_graph_size(w->g, i);
+	uint64_t least = w->g->totals.bytes / LEAST_SHARE;
+	if (least < LEAST_BYTES)
+		least = LEAST_BYTES;
+	for (uint32_t i = n; i-- > 0;) {
+		uint32_t node = w->tree.order[i], parent = w->tree.parent[node];
+		if (w->below[node] >= least && may_hold(w, node, least)) {
+			remember(w, node);
+			if (!MA_IS_ROOT(parent) && w->small[parent] < UINT8_MAX)
+				w->small[parent]++;
+			continue;
+		}
+		if (MA_IS_ROOT(parent))
+			continue;
+		if (w->small[parent] < UINT8_MAX)
+			w->small[parent]++;
+		w->below[parent] += w->below[node];
+	}
+	return NULL;
+}
+
+static size_t holder_at(const struct work *w, uint32_t node)
+{
+	for (size_t h = 0; h < w->count; h++)
+		if (w->nodes[h] == node)
+			return h + 1;
+	return 0;
+}
+
+/* From the roots down: whose each node is. */
+static void find_owners(struct work *w, struct ma_held *held)
+{
+	uint64_t least = w->count ? w->below[w->nodes[w->count - 1]] : UINT64_MAX;
+	for (uint32_t i = 0; i < w->tree.count; i++) {
+		uint32_t node = w->tree.order[i], parent = w->tree.parent[node];
+		uint8_t owner = 0;
+		if (!MA_IS_ROOT(parent))
+			owner = w->small[parent];
+		else if (parent == MA_ROOT_NATIVE)
+			owner = OWNER_NATIVE;
+		else if (parent == MA_ROOT_LOST)
+			owner = OWNER_LOST;
+		size_t h = w->below[node] >= least ? holder_at(w, node) : 0;
+		if (h)
+			owner = (uint8_t)((owner & ~OWNER_BITS) | h);
+		w->small[node] = owner;
+		uint64_t size = ma_graph_size(w->g, node);
+		if (owner & OWNER_BITS)
+			held->holders[(owner & OWNER_BITS) - 1].objects++;
+		if (owner & OWNER_NATIVE) {
+			held->native_objects++;
+			held->native_bytes += size;
+		} else if (owner & OWNER_LOST) {
+			held->lost_objects++;
+			held->lost_bytes += size;
+		}
+	}
+}
+
+/* What a holder's elements mostly are: the type of most bytes among the nodes directly below it. */
+static struct ma_error *describe_elements(struct work *w, struct ma_held *held)
+{
+	size_t types = w->g->totals.by_id_count;
+	struct share {
+		uint64_t count, bytes;
+	};
+	_cleanup_free_ struct share *shares = calloc(types * (w->count ? w->count : 1), sizeof(*shares));
+	if (!shares)
+		return &ma_enomem;
+	for (uint32_t i = 0; i < w->tree.count; i++) {
+		uint32_t node = w->tree.order[i], parent = w->tree.parent[node];
+		if (MA_IS_ROOT(parent) || !(w->small[parent] & OWNER_BITS))
+			continue;
+		size_t h = (w->small[parent] & OWNER_BITS) - 1u;
+		if (w->nodes[h] != parent || w->g->type[node] >= types)
+			continue;
+		struct share *s = &shares[h * types + w->g->type[node]];
+		s->count++;
+		s->bytes += w->below[node];
+	}
+	for (size_t h = 0; h < w->count; h++) {
+		struct ma_holder *holder = &held->holders[h];
+		uint32_t dst;
+		struct ma_graph_iter it = ma_graph_edges(w->g, w->nodes[h]);
+		while (ma_graph_next(&it, &dst))
+			holder->elements++;
+		for (size_t i = 0; i < types; i++) {
+			if (shares[h * types + i].bytes <= holder->mostly_bytes)
+				continue;
+			holder->mostly = (uint32_t)i;
+			holder->mostly_count = shares[h * types + i].count;
+			holder->mostly_bytes = shares[h * types + i].bytes;
+		}
+	}
+	return NULL;
+}
+
+static int class_by_name(const void *a, const void *b)
+{
+	const struct ma_class_share *x = a, *y = b;
+	return strcmp(x->name, y->name);
+}
+
+static int class_by_bytes(const void *a, const void *b)
+{
+	const struct ma_class_share *x = a, *y = b;
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+/* Items of sizeof(PyMemberDef) bytes: a metaclass, whose instances are classes themselves. */
+static bool is_metaclass(const struct ma_snap *s, uint32_t id)
+{
+	return ma_snap_tables(s)->types[id - 1].itemsize == 40;
+}
+
+static struct ma_error *collect_classes(struct work *w, struct ma_held *held)
+{
+	const struct ma_totals *totals = &w->g->totals;
+	_cleanup_free_ uint32_t *class_of = malloc((w->tree.count ? w->tree.count : 1) * sizeof(*class_of));
+	_cleanup_free_ struct ma_class_share *by_id = calloc(totals->by_id_count, sizeof(*by_id));
+	if (!class_of || !by_id)
+		return &ma_enomem;
+	for (size_t i = 1; i < totals->by_id_count; i++)
+		if (totals->by_id[i].heap && !is_metaclass(w->g->snap, (uint32_t)i))
+			by_id[i].name = totals->by_id[i].name;
+	for (uint32_t i = 0; i < w->tree.count; i++) {
+		uint32_t node = w->tree.order[i], parent = w->tree.parent[node];
+		uint32_t type = w->g->type[node] < totals->by_id_count ? w->g->type[node] : 0;
+		bool is_class = by_id[type].name;
+		class_of[node] = is_class ? type : MA_IS_ROOT(parent) ? 0 : class_of[parent];
+		if (class_of[node])
+			by_id[class_of[node]].bytes += ma_graph_size(w->g, node);
+	}
+	size_t n = 0;
+	for (size_t i = 1; i < totals->by_id_count; i++) {
+		if (!by_id[i].name || !totals->by_id[i].count)
+			continue;
+		by_id[i].count = totals->by_id[i].count;
+		by_id[i].own_bytes = totals->by_id[i].bytes;
+		by_id[n++] = by_id[i];
+	}
+	qsort(by_id, n, sizeof(*by_id), class_by_name);
+	size_t out = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (out && !strcmp(by_id[out - 1].name, by_id[i].name)) {
+			by_id[out - 1].count += by_id[i].count;
+			by_id[out - 1].own_bytes += by_id[i].own_bytes;
+			by_id[out - 1].bytes += by_id[i].bytes;
+		} else {
+			by_id[out++] = by_id[i];
+		}
+	}
+	qsort(by_id, out, sizeof(*by_id), class_by_bytes);
+	held->classes = ma_take_ptr(by_id);
+	held->classes_count = out;
+	return NULL;
+}
+
+static struct ma_error *build(struct work *w, struct ma_held *held)
+{
+	MA_TRY(ma_tree_create(w->g, &w->tree));
+	ma_graph_close_books(w->g);
+	MA_TRY(find_holders(w));
+	held->holders_count = w->count;
+	for (size_t h = 0; h < w->count; h++) {
+		held->holders[h].addr = ma_addr_index_addr(&w->g->index, w->nodes[h]);
+		held->holders[h].type_id = w->g->type[w->nodes[h]];
+		held->holders[h].bytes = w->below[w->nodes[h]];
+	}
+	find_owners(w, held);
+	MA_TRY(describe_elements(w, held));
+	free(w->below);
+	free(w->small);
+	w->below = NULL;
+	w->small = NULL;
+	MA_TRY(collect_classes(w, held));
+	return ma_holder_paths(w->g, &w->tree, w->nodes, held->holders, w->count);
+}
+
+struct ma_error *ma_held_create(struct ma_graph *g, struct ma_held *ret)
+{
+	struct work w = { .g = g };
+	struct ma_held held = { 0 };
+	struct ma_error *err = build(&w, &held);
+	work_deinit(&w);
+	if (err) {
+		ma_held_deinit(&held);
+		return err;
+	}
+	*ret = held;
+	return NULL;
+}
+
+void ma_held_deinit(struct ma_held *h)
+{
+	for (size_t i = 0; i < h->holders_count; i++)
+		free(h->holders[i].path);
+	free(h->classes);
+	memset(h, 0, sizeof(*h));
+}

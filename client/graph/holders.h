@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/* holders.h - who holds the memory: the objects below which it spreads out, and the classes of the program.
+ *
+ * Each object counts once, for the nearest holder above it in the tree of shortest ways (tree.h). That is not the
+ * retained size, which asks what would be freed: an object that two holders share counts for the nearer one. */
+#ifndef MA_HOLDERS_H
+#define MA_HOLDERS_H
+
+#include "graph.h"
+
+#define MA_HELD_MAX 12
+
+struct ma_holder {
+	uint64_t addr;
+	uint32_t type_id;
+	uint64_t bytes, objects; /* held, itself included, other holders and what they hold not */
+	uint64_t elements;       /* direct references to other objects: entries, items, attributes */
+	uint32_t mostly;         /* type id of most elements below it by bytes; 0 = no elements */
+	uint64_t mostly_count, mostly_bytes;
+	char *path; /* "app.cache.items"; untrusted bytes, NUL-terminated */
+};
+
+/* A class (heap type with a module): its instances with what only hangs below them. */
+struct ma_class_share {
+	const char *name; /* belongs to the snapshot */
+	uint64_t count, own_bytes;
+	uint64_t bytes; /* own_bytes + attributes and what hangs below, up to the next instance of a class */
+};
+
+struct ma_held {
+	struct ma_holder holders[MA_HELD_MAX]; /* most bytes first */
+	size_t holders_count;
+	struct ma_class_share *classes; /* most bytes first */
+	size_t classes_count;
+	uint64_t native_bytes, native_objects; /* below what only native code holds */
+	uint64_t lost_bytes, lost_objects;     /* in cycles that nothing reaches */
+};
+
+/* The graph's books must be open; they are closed by it. 17 bytes an object while it runs. */
+MA_CHECK struct ma_error *ma_held_create(struct ma_graph *g, struct ma_held *ret);
+void ma_held_deinit(struct ma_held *h);
+
+#endif

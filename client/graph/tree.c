@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void add_root(struct ma_tree *t, uint32_t node, enum ma_root root)
+{
+	if (t->parent[node] != MA_ROOT_NONE)
+		return;
+	t->parent[node] = root;
+	t->order[t->count++] = node;
+}
+
+/* Visits all that the nodes from order[head] on reach; returns the new head. */
+static uint32_t flood(const struct ma_graph *g, struct ma_tree *t, uint32_t head)
+{
+	for (; head < t->count; head++) {
+		uint32_t node = t->order[head], dst;
+		struct ma_graph_iter it = ma_graph_edges(g, node);
+		while (ma_graph_next(&it, &dst)) {
+			if (t->parent[dst] != MA_ROOT_NONE)
+				continue;
+			t->parent[dst] = node;
+			t->order[t->count++] = dst;
+		}
+	}
+	return head;
+}
+
+static void add_locals(struct ma_graph *g, struct ma_tree *t, uint32_t begin, uint32_t end, enum ma_root root)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
+	for (size_t i = begin; i < end && i < tab->locals_count; i++) {
+		uint32_t node = ma_addr_index_find(&g->index, tab->locals[i].dst);
+		if (node != MA_NO_INDEX && !tab->locals[i].borrowed)
+			add_root(t, node, root);
+	}
+}
+
+/* Modules first: sys.modules and the frames lead to everything, too, but a person thinks of a module's globals. */
+static void add_modules(const struct ma_graph *g, struct ma_tree *t)
+{
+	bool *is_module = calloc(g->totals.by_id_count, sizeof(*is_module));
+	if (!is_module) /* then the modules are reached from the interpreter: worse names, nothing wrong */
+		return;
+	for (size_t i = 0; i < g->totals.by_id_count; i++)
+		is_module[i] = !strcmp(g->totals.by_id[i].name, "module");
+	for (uint32_t i = 0; i < g->count; i++)
+		if (g->type[i] < g->totals.by_id_count && is_module[g->type[i]])
+			add_root(t, i, MA_ROOT_MODULE);
+	free(is_module);
+}
+
+static void build(struct ma_graph *g, struct ma_tree *t)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
+	add_modules(g, t);
+	for (size_t i = 0; i < tab->frames_count; i++)
+		add_locals(g, t, tab->frames[i].locals_begin, tab->frames[i].locals_end, MA_ROOT_LOCAL);
+	uint32_t head = flood(g, t, 0);
+	for (size_t i = 0; i < tab->interps_count; i++)
+		add_locals(g, t, tab->interps[i].locals_begin, tab->interps[i].locals_end, MA_ROOT_INTERP);
+	head = flood(g, t, head);
+	for (uint32_t i = 0; i < g->count; i++) {
+		if (t->parent[i] != MA_ROOT_NONE)
+			continue;
+		bool held = g->refcnt[i] == MA_GRAPH_UNKNOWN || g->found[i] < g->refcnt[i];
+		if (held)
+			add_root(t, i, MA_ROOT_NATIVE);
+	}
+	head = flood(g, t, head);
+	for (uint32_t i = 0; i < g->count; i++) {
+		add_root(t, i, MA_ROOT_LOST);
+		head = flood(g, t, head);
+	}
+}
+
+struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret)
+{
+	size_t n = g->count ? g->count : 1;
+	struct ma_tree t = { malloc(n * sizeof(*t.parent)), malloc(n * sizeof(*t.order)), 0 };
+	if (!t.parent || !t.order) {
+		ma_tree_deinit(&t);
+		return &ma_enomem;
+	}
+	memset(t.parent, 0xff, n * sizeof(*t.parent));
+	build(g, &t);
+	*ret = t;
+	return NULL;
+}
+
+void ma_tree_deinit(struct ma_tree *t)
+{
+	free(t->parent);
+	free(t->order);
+	memset(t, 0, sizeof(*t));
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report.h"
+
+#include "edge_name.h"
+#include "escape.h"
+#include "human.h"
+
+#include <fnmatch.h>
+#include <jansson.h>
+#include <string.h>
+
+/* jansson's _new functions take over their value and do nothing with NULL; every failure is lack of memory and
+ * shows at the end as a missing object. */
+
+static void set(json_t *object, const char *name, json_t *value, int *failed)
+{
+	if (json_object_set_new(object, name, value))
+		*failed = 1;
+}
+
+static void append(json_t *list, json_t *value, int *failed)
+{
+	if (json_array_append_new(list, value))
+		*failed = 1;
+}
+
+static json_t *text_bytes(const char *p, size_t bytes)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(64 << 20);
+	ma_escape_utf8(&b, p, bytes);
+	return b.failed ? NULL : json_stringn(ma_buf_text(&b), b.len);
+}
+
+static json_t *text(const char *s)
+{
+	return text_bytes(s, strlen(s));
+}
+
+static json_t *number(uint64_t v)
+{
+	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
+}
+
+static json_t *threads(const struct ma_snap *s, int *failed)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	json_t *list = json_array();
+	for (size_t i = 0; i < tab->threads_count; i++) {
+		const struct ma_snap_thread *th = &tab->threads[i];
+		json_t *frames = json_array(), *t = json_object();
+		for (size_t f = th->frames_begin; f < th->frames_end && f < tab->frames_count; f++) {
+			struct ma_str file = ma_snap_name(s, tab->frames[f].file_id);
+			struct ma_str fn = ma_snap_name(s, tab->frames[f].function_id);
+			json_t *frame = json_object();
+			set(frame, "file", text_bytes(file.p, file.len), failed);
+			set(frame, "function", text_bytes(fn.p, fn.len), failed);
+			set(frame, "line", number(tab->frames[f].line), failed);
+			append(frames, frame, failed);
+		}
+		set(t, "tid", number(th->tid), failed);
+		set(t, "name", text(th->name), failed);
+		set(t, "holds_gil", json_boolean(th->holds_gil), failed);
+		set(t, "frames", frames, failed);
+		append(list, t, failed);
+	}
+	return list;
+}
+
+static json_t *types(const struct ma_totals *totals, const char *glob, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < totals->types_count; i++) {
+		const struct ma_type_total *type = &totals->types[i];
+		if (glob && fnmatch(glob, type->name, 0))
+			continue;
+		json_t *t = json_object();
+		set(t, "type", text(type->name), failed);
+		set(t, "count", number(type->count), failed);
+		set(t, "bytes", number(type->bytes), failed);
+		append(list, t, failed);
+	}
+	return list;
+}
+
+static json_t *memory(const struct ma_memory *m, int *failed)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
+		json_t *row = json_object();
+		set(row, "name", json_string(ma_memory_name(i)), failed);
+		set(row, "bytes", number(m->rows[i]), failed);
+		append(list, row, failed);
+	}
+	return list;
+}
+
+static json_t *notes(const struct ma_snap_tables *tab, int *failed)
+{
+	json_t *list = json_array();
+	if (tab->missing)
+		append(list, text(tab->missing), failed);
+	for (size_t i = 0; i < tab->meta.notes_count; i++)
+		append(list, text(tab->meta.notes[i]), failed);
+	return list;
+}
+
+/* The fields that every output about a process begins with. */
+static void set_process(json_t *root, const struct ma_snap_meta *m, int *failed)
+{
+	char time[MA_HUMAN_MAX];
+	set(root, "taken_at", json_string(ma_human_time(time, m->taken_realtime_ns)), failed);
+	set(root, "host", text(m->host), failed);
+	set(root, "pid", number(m->pid), failed);
+	set(root, "command", text(m->command), failed);
+	set(root, "python", text(m->python), failed);
+	set(root, "schema", json_integer(1), failed);
+	set(root, "consistency", json_string(ma_consistency_name(m->consistency)), failed);
+	set(root, "pause_ns", number(m->pause_ns), failed);
+	set(root, "attempts", number(m->attempts), failed);
+	set(root, "twin_ns", number(m->twin_ns), failed);
+}
+
+static struct ma_error *dump(FILE *out, json_t *root, int failed)
+{
+	if (failed || !root) {
+		json_decref(root);
+		return &ma_enomem;
+	}
+	failed = json_dumpf(root, out, JSON_INDENT(2));
+	json_decref(root);
+	if (failed && !ferror(out))
+		return &ma_enomem;
+	fputc('\n', out);
+	return NULL;
+}
+
+struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const struct ma_report_options *opt)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
+	const struct ma_totals *t = &a->graph->totals;
+	json_t *root = json_object();
+	int failed = 0;
+	set(root, "snapshot", text(opt->path), &failed);
+	set_process(root, &tab->meta, &failed);
+	set(root, "complete", json_boolean(tab->complete), &failed);
+	set(root, "rss_bytes", number(a->memory.rss), &failed);
+	set(root, "objects", number(t->objects), &failed);
+	set(root, "edges", number(t->edges), &failed);
+	set(root, "bytes", number(t->bytes), &failed);
+	set(root, "refcount_excess", number(a->books.excess), &failed);
+	set(root, "faults", number(tab->meta.faults), &failed);
+	set(root, "types", types(t, opt->type_glob, &failed), &failed);
+	set(root, "threads", threads(a->snap, &failed), &failed);
+	set(root, "memory", memory(&a->memory, &failed), &failed);
+	set(root, "notes", notes(tab, &failed), &failed);
+	return dump(out, root, failed);
+}
+
+struct ma_error *ma_stacks_json(FILE *out, const struct ma_snap *s)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	json_t *root = json_object();
+	int failed = 0;
+	set_process(root, &tab->meta, &failed);
+	set(root, "threads", threads(s, &failed), &failed);
+	set(root, "notes", notes(tab, &failed), &failed);
+	return dump(out, root, failed);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/* page.h - lines of text that fit the terminal: what the text reports share. */
+#ifndef MA_PAGE_H
+#define MA_PAGE_H
+
+#include "report.h"
+
+struct ma_page {
+	FILE *out;
+	const struct ma_report_options *opt;
+	unsigned columns; /* 60 to 200 */
+};
+
+void ma_page_init(struct ma_page *p, FILE *out, const struct ma_report_options *opt);
+/* A section's title in bold, and what stands beside it (may be NULL). */
+void ma_page_title(const struct ma_page *p, const char *title, const char *beside);
+/* `text`, untrusted, escaped, cut to `columns` and, when `pad`, filled with blanks up to them. */
+void ma_page_cell(const struct ma_page *p, const char *text, size_t bytes, size_t columns, bool pad);
+/* A bar of `part` of `whole` in at most `columns` columns, on a terminal only. */
+void ma_page_bar(const struct ma_page *p, uint64_t part, uint64_t whole, size_t columns);
+/* A word that needs attention, in red on a terminal. */
+void ma_page_warn(const struct ma_page *p, const char *text);
+
+#endif

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/* report.h - a snapshot as text for a person, or as JSON for a program (docs/json.md). */
+#ifndef MA_REPORT_H
+#define MA_REPORT_H
+
+#include "analysis.h"
+
+#include <stdio.h>
+
+struct ma_report_options {
+	const char *path;      /* of the snapshot, as the user would type it */
+	const char *type_glob; /* only types whose name matches; NULL = all (JSON), the largest (text) */
+	bool bytes;            /* exact numbers */
+	bool colour;           /* bars and colour */
+	unsigned columns;      /* of the terminal */
+	uint64_t taken_ns;     /* how long taking it took; 0 = it is an old file */
+};
+
+/* Write errors show in ferror(out). */
+MA_CHECK struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const struct ma_report_options *opt);
+MA_CHECK struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const struct ma_report_options *opt);
+
+/* The threads and frames alone, for `memattach stacks`. */
+MA_CHECK struct ma_error *ma_stacks_text(FILE *out, const struct ma_snap *s, const struct ma_report_options *opt);
+MA_CHECK struct ma_error *ma_stacks_json(FILE *out, const struct ma_snap *s);
+
+/* "gil-free", "safe-point" or "arbitrary" */
+const char *ma_consistency_name(uint64_t consistency);
+
+#endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sql.h - a snapshot as tables of SQLite, read-only: nothing is copied into a database, the tables read the file.
+ *
+ *	objects(addr, type, size, refcnt, gc, place)   edges(src, dst, name)   types(type, count, bytes)
+ *	frames(tid, depth, file, function, line)       memory(name, bytes)
+ *
+ * refcnt is 0 for immortal objects; place is arena, malloc, static or other. */
+#ifndef MA_SQL_H
+#define MA_SQL_H
+
+#include "sql_index.h"
+#include "totals.h"
+
+#include <sqlite3.h>
+
+struct ma_sql {
+	sqlite3 *db;
+	const struct ma_snap *snap;
+	struct ma_totals totals; /* made when first asked for */
+	bool have_totals;
+	struct ma_sql_objects objects; /* the same */
+	struct ma_sql_edges edges;
+	struct ma_error *err; /* what stopped a table, in our words */
+};
+
+/* Opens; `s` must stay open. Only SELECT is allowed: no ATTACH, no PRAGMA, nothing that writes. */
+MA_CHECK struct ma_error *ma_sql_open(const struct ma_snap *s, struct ma_sql **ret);
+void ma_sql_close(struct ma_sql *sql);
+
+/* For the tables. */
+int ma_sql_register_scans(struct ma_sql *sql);
+int ma_sql_register_lists(struct ma_sql *sql);
+/* Keeps `err` as the reason of the failure and returns the SQLite code to give up with. */
+int ma_sql_fail(struct ma_sql *sql, struct ma_error *err);
+
+#endif

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The tables that are lists in memory: types, frames, memory. */
+#include "sql.h"
+
+#include "edge_name.h"
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct list_vtab {
+	sqlite3_vtab base;
+	struct ma_sql *sql;
+	const struct list_kind *kind;
+};
+
+struct list_cursor {
+	sqlite3_vtab_cursor base;
+	size_t row, rows;
+	size_t thread; /* of frames: position of the thread whose frame is next */
+	size_t frame;
+	struct ma_memory memory;
+};
+
+struct list_kind {
+	const char *name, *schema;
+	/* Sets rows and what else the cursor needs; SQLITE_OK or an error code. */
+	int (*begin)(struct ma_sql *sql, struct list_cursor *c);
+	void (*column)(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column);
+};
+
+static void result_str(sqlite3_context *ctx, struct ma_str s)
+{
+	sqlite3_result_text(ctx, s.p, (int)s.len, SQLITE_TRANSIENT);
+}
+
+static int need_totals(struct ma_sql *sql)
+{
+	if (sql->have_totals)
+		return SQLITE_OK;
+	struct ma_error *err = ma_totals_compute(sql->snap, &sql->totals);
+	if (err)
+		return ma_sql_fail(sql, err);
+	sql->have_totals = true;
+	return SQLITE_OK;
+}
+
+static int types_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	int rc = need_totals(sql);
+	c->rows = sql->totals.types_count;
+	return rc;
+}
+
+static void types_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_type_total *t = &sql->totals.types[c->row];
+	if (column == 0)
+		sqlite3_result_text(ctx, t->name, -1, SQLITE_STATIC);
+	else
+		sqlite3_result_int64(ctx, (sqlite3_int64)(column == 1 ? t->count : t->bytes));
+}
+
+static int memory_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	int rc = need_totals(sql);
+	if (rc == SQLITE_OK)
+		ma_memory_compute(sql->snap, &sql->totals, &c->memory);
+	c->rows = rc == SQLITE_OK ? MA_MEM_COUNT : 0;
+	return rc;
+}
+
+static void memory_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	(void)sql;
+	if (column == 0)
+		sqlite3_result_text(ctx, ma_memory_name((enum ma_memory_row)c->row), -1, SQLITE_STATIC);
+	else
+		sqlite3_result_int64(ctx, (sqlite3_int64)c->memory.rows[c->row]);
+}
+
+static size_t frames_of(const struct ma_snap_tables *tab, size_t thread)
+{
+	return tab->threads[thread].frames_end - tab->threads[thread].frames_begin;
+}
+
+/* Goes on to the next thread that has a frame left. */
+static void frames_settle(const struct ma_snap_tables *tab, struct list_cursor *c)
+{
+	while (c->thread < tab->threads_count && c->frame >= frames_of(tab, c->thread)) {
+		c->thread++;
+		c->frame = 0;
+	}
+}
+
+static int frames_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(sql->snap);
+	c->rows = 0;
+	for (size_t i = 0; i < tab->threads_count; i++)
+		c->rows += frames_of(tab, i);
+	c->thread = c->frame = 0;
+	frames_settle(tab, c);
+	return SQLITE_OK;
+}
+
+static void frames_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(sql->snap);
+	const struct ma_snap_thread *t = &tab->threads[c->thread];
+	const struct ma_snap_frame *f = &tab->frames[t->frames_begin + c->frame];
+	switch (column) {
+	case 0:
+		sqlite3_result_int64(ctx, (sqlite3_int64)t->tid);
+		break;
+	case 1:
+		sqlite3_result_int64(ctx, (sqlite3_int64)c->frame);
+		break;
+	case 2:
+		result_str(ctx, ma_snap_name(sql->snap, f->file_id));
+		break;
+	case 3:
+		result_str(ctx, ma_snap_name(sql->snap, f->function_id));
+		break;
+	default:
+		sqlite3_result_int64(ctx, f->line);
+		break;
+	}
+}
+
+static const struct list_kind kinds[] = {
+	{ "types", "CREATE TABLE x(type TEXT, count INTEGER, bytes INTEGER)", types_begin, types_column },
+	{ "frames", "CREATE TABLE x(tid INTEGER, depth INTEGER, file TEXT, function TEXT, line INTEGER)", frames_begin,
+	  frames_column },
+	{ "memory", "CREATE TABLE x(name TEXT, bytes INTEGER)", memory_begin, memory_column },
+};
+
+static int list_connect(sqlite3 *db, void *arg, int argc, const char *const *argv, sqlite3_vtab **ret, char **err)
+{
+	(void)err;
+	const struct list_kind *kind = NULL;
+	for (size_t i = 0; argc > 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(argv[0], kinds[i].name))
+			kind = &kinds[i];
+	if (!kind)
+		return SQLITE_ERROR;
+	int rc = sqlite3_declare_vtab(db, kind->schema);
+	if (rc != SQLITE_OK)
+		return rc;
+	struct list_vtab *v = calloc(1, sizeof(*v));
+	if (!v)
+		return SQLITE_NOMEM;
+	v->sql = arg;
+	v->kind = kind;
+	*ret = &v->base;
+	return SQLITE_OK;
+}
+
+static int list_disconnect(sqlite3_vtab *v)
+{
+	free(v);
+	return SQLITE_OK;
+}
+
+static int list_best(sqlite3_vtab *v, sqlite3_index_info *info)
+{
+	(void)v;
+	info->estimatedCost = 1000;
+	info->estimatedRows = 1000;
+	return SQLITE_OK;
+}
+
+static int list_open(sqlite3_vtab *v, sqlite3_vtab_cursor **ret)
+{
+	(void)v;
+	struct list_cursor *c = calloc(1, sizeof(*c));
+	if (!c)
+		return SQLITE_NOMEM;
+	*ret = &c->base;
+	return SQLITE_OK;
+}
+
+static int list_close(sqlite3_vtab_cursor *c)
+{
+	free(c);
+	return SQLITE_OK;
+}
+
+static int list_filter(sqlite3_vtab_cursor *cur, int num, const char *str, int argc, sqlite3_value **argv)
+{
+	(void)num;
+	(void)str;
+	(void)argc;
+	(void)argv;
+	struct list_cursor *c = (struct list_cursor *)cur;
+	struct list_vtab *v = (struct list_vtab *)cur->pVtab;
+	c->row = 0;
+	return v->kind->begin(v->sql, c);
+}
+
+static int list_next(sqlite3_vtab_cursor *cur)
+{
+	struct list_cursor *c = (struct list_cursor *)cur;
+	struct list_vtab *v = (struct list_vtab *)cur->pVtab;
+	c->row++;
+	if (v->kind->begin == frames_begin) {
+		c->frame++;
+		frames_settle(ma_snap_tables(v->sql->snap), c);
+	}
+	return SQLITE_OK;
+}
+
+static int list_eof(sqlite3_vtab_cursor *cur)
+{
+	struct list_cursor *c = (struct list_cursor *)cur;
+	return c->row >= c->rows;
+}
+
+static int list_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int column)
+{
+	struct list_vtab *v = (struct list_vtab *)cur->pVtab;
+	v->kind->column(v->sql, (struct list_cursor *)cur, ctx, column);
+	return SQLITE_OK;
+}
+
+static int list_rowid(sqlite3_vtab_cursor *cur, sqlite3_int64 *ret)
+{
+	*ret = (sqlite3_int64)((struct list_cursor *)cur)->row;
+	return SQLITE_OK;
+}
+
+/* No xCreate: the table is there under the module's name, and there only. */
+static const sqlite3_module list_module = {
+	.xConnect = list_connect,
+	.xBestIndex = list_best,
+	.xDisconnect = list_disconnect,
+	.xOpen = list_open,
+	.xClose = list_close,
+	.xFilter = list_filter,
+	.xNext = list_next,
+	.xEof = list_eof,
+	.xColumn = list_column,
+	.xRowid = list_rowid,
+};
+
+int ma_sql_register_lists(struct ma_sql *sql)
+{
+	int rc = SQLITE_OK;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && rc == SQLITE_OK; i++)
+		rc = sqlite3_create_module_v2(sql->db, kinds[i].name, &list_module, sql, NULL);
+	return rc;
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report.h"
+
+#include "edge_name.h"
+#include "human.h"
+#include "page.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define TYPES_SHOWN 12
+#define HOLDERS_SHOWN 6
+#define CLASSES_SHOWN 6
+#define THREADS_SHOWN 8
+#define NAME_COLUMNS 40u
+
+const char *ma_consistency_name(uint64_t consistency)
+{
+	return consistency == MA_CONS_SAFE_POINT ? "safe-point"
+	       : consistency == MA_CONS_GIL_FREE ? "gil-free"
+						 : "arbitrary";
+}
+
+/* Columns of a name when `fixed` columns of numbers stand behind it. */
+static size_t name_columns(const struct ma_page *p, size_t fixed)
+{
+	size_t columns = p->columns - fixed;
+	return columns > NAME_COLUMNS + 20 ? NAME_COLUMNS + 20 : columns;
+}
+
+static void head(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
+	const struct ma_snap_meta *m = &tab->meta;
+	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
+	char right[128];
+	const char *what = m->command[0] ? m->command : m->exe;
+	int n = snprintf(right, sizeof(right), "    pid %" PRIu64 "   CPython ", m->pid);
+	size_t rest = (size_t)n + strlen(m->python) + strlen(m->host) + 20;
+	ma_page_cell(p, what, strlen(what), p->columns > rest + 16 ? p->columns - rest : 16, false);
+	fputs(right, p->out);
+	ma_page_cell(p, m->python, strlen(m->python), 16, false);
+	if (m->uptime_ns)
+		fprintf(p->out, "   up %s", ma_human_uptime(b1, m->uptime_ns));
+	fputs("   ", p->out);
+	ma_page_cell(p, m->host, strlen(m->host), 24, false);
+
+	fprintf(p->out, "\nstopped %s   ", ma_human_duration(b1, m->pause_ns));
+	if (m->consistency == MA_CONS_SAFE_POINT)
+		fputs("at a safe point", p->out);
+	else if (m->consistency == MA_CONS_GIL_FREE)
+		fputs("GIL free", p->out);
+	else
+		ma_page_warn(p, "NOT at a safe point");
+	if (m->attempts > 1)
+		fprintf(p->out, " (attempt %" PRIu64 ")", m->attempts);
+	fprintf(p->out, "   %s objects   ", ma_human_count(b1, a->graph->totals.objects));
+	if (!a->books.excess) {
+		fputs("books balance", p->out);
+	} else {
+		char text[64];
+		snprintf(text, sizeof(text), "books do not balance: %s objects", ma_human_count(b1, a->books.excess));
+		ma_page_warn(p, text);
+	}
+	if (m->faults) {
+		fprintf(p->out, "   ");
+		char text[64];
+		snprintf(text, sizeof(text), "%s faults", ma_human_count(b1, m->faults));
+		ma_page_warn(p, text);
+	}
+	fputs("\nsnapshot ", p->out);
+	ma_page_cell(p, p->opt->path, strlen(p->opt->path), 200, false);
+	fprintf(p->out, "   %s", ma_human_bytes(b1, tab->file_bytes, p->opt->bytes));
+	if (p->opt->taken_ns)
+		fprintf(p->out, "   %s", ma_human_duration(b1, p->opt->taken_ns));
+	else
+		fprintf(p->out, "   %s", ma_human_time(b2, m->taken_realtime_ns));
+	fputc('\n', p->out);
+	if (!tab->complete) {
+		ma_page_warn(p, "INCOMPLETE");
+		fputs("  ", p->out);
+		const char *missing = tab->missing ? tab->missing : "the file is damaged";
+		ma_page_cell(p, missing, strlen(missing), 400, false);
+		fputc('\n', p->out);
+	}
+}
+
+/* The answer in one line, when there is one: the holder of the most. */
+static void most(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_holder *h = &a->held.holders[0];
+	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
+	unsigned percent = a->held.holders_count ? ma_percent(h->bytes, a->graph->totals.bytes) : 0;
+	if (percent < 10 || !h->mostly)
+		return;
+	fputs("largest  ", p->out);
+	ma_page_cell(p, h->path, strlen(h->path), p->columns - 40, false);
+	fprintf(p->out, " holds %s, %u %%: %s ", ma_human_bytes(b1, h->bytes, p->opt->bytes), percent,
+		ma_human_count(b2, h->mostly_count));
+	const char *type = ma_type_name(a->snap, h->mostly);
+	ma_page_cell(p, type, strlen(type), 60, false);
+	fputc('\n', p->out);
+}
+
+static void memory_row(const struct ma_page *p, const char *name, uint64_t bytes, uint64_t rss)
+{
+	char b[MA_HUMAN_MAX];
+	fputs("  ", p->out);
+	ma_page_cell(p, name, strlen(name), 34, true);
+	fprintf(p->out, "%*s %3u %%", p->opt->bytes ? 18 : 10, ma_human_bytes(b, bytes, p->opt->bytes),
+		ma_percent(bytes, rss));
+	ma_page_bar(p, bytes, rss, 20);
+	fputc('\n', p->out);
+}
+
+static void memory(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_memory *m = &a->memory;
+	char b[MA_HUMAN_MAX], beside[96];
+	uint64_t small = 0;
+	snprintf(beside, sizeof(beside), "%*s resident", p->opt->bytes ? 48 : 40,
+		 ma_human_bytes(b, m->rss, p->opt->bytes));
+	ma_page_title(p, "MEMORY", beside);
+	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
+		if (m->rows[i] && (p->opt->bytes || m->rows[i] >= m->rss / 100))
+			memory_row(p, ma_memory_text(i), m->rows[i], m->rss);
+		else
+			small += m->rows[i];
+	}
+	if (small)
+		memory_row(p, "all other", small, m->rss);
+}
+
+/* "dict, 120,000 entries, mostly app.Session" */
+static void holder_note(const struct ma_page *p, const struct ma_analysis *a, const struct ma_holder *h)
+{
+	char b[MA_HUMAN_MAX];
+	const char *type = ma_type_name(a->snap, h->type_id);
+	fputs("      ", p->out);
+	ma_page_cell(p, type, strlen(type), 28, false);
+	fprintf(p->out, ", %s references", ma_human_count(b, h->elements));
+	if (h->mostly) {
+		const char *mostly = ma_type_name(a->snap, h->mostly);
+		fprintf(p->out, ", mostly %s ", ma_human_count(b, h->mostly_count));
+		ma_page_cell(p, mostly, strlen(mostly), p->columns - 60, false);
+	}
+	fputc('\n', p->out);
+}
+
+static void held_by(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_held *held = &a->held;
+	uint64_t total = a->graph->totals.bytes;
+	unsigned wide = p->opt->bytes ? 18 : 10;
+	size_t columns = name_columns(p, wide + 24);
+	char b[MA_HUMAN_MAX];
+	if (!held->holders_count)
+		return;
+	ma_page_title(p, "HELD BY", "  (each object counts for the nearest holder on the shortest way to it)");
+	for (size_t i = 0; i < held->holders_count && i < HOLDERS_SHOWN; i++) {
+		const struct ma_holder *h = &held->holders[i];
+		fprintf(p->out, " %2zu  ", i + 1);
+		ma_page_cell(p, h->path, strlen(h->path), columns, true);
+		fprintf(p->out, " %*s %3u %%\n", wide, ma_human_bytes(b, h->bytes, p->opt->bytes),
+			ma_percent(h->bytes, total));
+		holder_note(p, a, h);
+	}
+	if (held->native_bytes > total / 100)
+		fprintf(p->out, "     %s are held by native code only\n",
+			ma_human_bytes(b, held->native_bytes, p->opt->bytes));
+	if (held->lost_bytes > total / 100)
+		fprintf(p->out, "     %s are in cycles that nothing reaches: garbage not collected yet\n",
+			ma_human_bytes(b, held->lost_bytes, p->opt->bytes));
+}
+
+static void table_head(const struct ma_page *p, const char *title, size_t columns, unsigned wide, const char *last)
+{
+	char beside[320];
+	int pad = (int)(columns + 2 - strlen(title));
+	snprintf(beside, sizeof(beside), "%*s %13s %*s   %s", pad > 0 ? pad : 0, "", "count", wide, "bytes", last);
+	ma_page_title(p, title, beside);
+}
+
+static void classes(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_held *held = &a->held;
+	uint64_t total = a->graph->totals.bytes;
+	unsigned wide = p->opt->bytes ? 18 : 10;
+	size_t columns = name_columns(p, wide * 2 + 24);
+	char b[MA_HUMAN_MAX];
+	size_t shown = 0;
+	for (size_t i = 0; i < held->classes_count && shown < CLASSES_SHOWN; i++, shown++) {
+		const struct ma_class_share *c = &held->classes[i];
+		if (i >= 3 && c->bytes < total / 100)
+			break;
+		if (!i) {
+			char last[64];
+			snprintf(last, sizeof(last), "%*s", wide, "with attributes");
+			table_head(p, "CLASSES", columns, wide, last);
+		}
+		fputs("  ", p->out);
+		ma_page_cell(p, c->name, strlen(c->name), columns, true);
+		fprintf(p->out, " %13s", ma_human_count(b, c->count));
+		fprintf(p->out, " %*s", wide, ma_human_bytes(b, c->own_bytes, p->opt->bytes));
+		fprintf(p->out, " %*s %3u %%\n", wide, ma_human_bytes(b, c->bytes, p->opt->bytes),
+			ma_percent(c->bytes, total));
+	}
+}
+
+static void types(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_totals *t = &a->graph->totals;
+	unsigned wide = p->opt->bytes ? 18 : 10;
+	size_t columns = name_columns(p, wide + 26);
+	char b[MA_HUMAN_MAX];
+	size_t shown = 0, left = 0;
+	uint64_t left_bytes = 0;
+	table_head(p, "TYPES", columns, wide, "  %");
+	for (size_t i = 0; i < t->types_count; i++) {
+		const struct ma_type_total *type = &t->types[i];
+		if (p->opt->type_glob && fnmatch(p->opt->type_glob, type->name, 0))
+			continue;
+		if (!p->opt->type_glob && shown == TYPES_SHOWN) {
+			left++;
+			left_bytes += type->bytes;
+			continue;
+		}
+		shown++;
+		fputs("  ", p->out);
+		ma_page_cell(p, type->name, strlen(type->name), columns, true);
+		fprintf(p->out, " %13s", ma_human_count(b, type->count));
+		fprintf(p->out, " %*s", wide, ma_human_bytes(b, type->bytes, p->opt->bytes));
+		fprintf(p->out, " %3u %%\n", ma_percent(type->bytes, t->bytes));
+	}
+	if (left)
+		fprintf(p->out, "  %zu more types, %s: --type '*' shows all\n", left,
+			ma_human_bytes(b, left_bytes, p->opt->bytes));
+	if (p->opt->type_glob && !shown)
+		fputs("  no type has such a name\n", p->out);
+}
+
+static void unreached(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_totals *t = &a->graph->totals;
+	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
+	char beside[160];
+	if (!t->unreached)
+		return;
+	snprintf(beside, sizeof(beside), "  %s objects, %s: found in the heap, but no known reference leads to them",
+		 ma_human_count(b1, t->unreached), ma_human_bytes(b2, t->unreached_bytes, p->opt->bytes));
+	ma_page_title(p, "UNREACHED", beside);
+	unsigned shown = 0;
+	for (size_t i = 0; i < t->types_count && shown < 3; i++) {
+		const struct ma_type_total *type = &t->types[i];
+		if (!type->unreached || type->unreached_bytes < t->unreached_bytes / 10)
+			continue;
+		shown++;
+		fputs("  ", p->out);
+		ma_page_cell(p, type->name, strlen(type->name), NAME_COLUMNS, true);
+		fprintf(p->out, " %13s %s\n", ma_human_count(b1, type->unreached),
+			ma_human_bytes(b2, type->unreached_bytes, p->opt->bytes));
+	}
+}
+
+static void threads(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
+	char beside[32];
+	snprintf(beside, sizeof(beside), "  %zu", tab->threads_count);
+	ma_page_title(p, "THREADS", beside);
+	for (size_t i = 0; i < tab->threads_count && i < THREADS_SHOWN; i++) {
+		const struct ma_snap_thread *th = &tab->threads[i];
+		fprintf(p->out, "  %8" PRIu64 "  ", th->tid);
+		ma_page_cell(p, th->name, strlen(th->name), 16, true);
+		fputs(th->holds_gil ? " GIL  " : "      ", p->out);
+		if (th->frames_begin < th->frames_end && th->frames_begin < tab->frames_count) {
+			const struct ma_snap_frame *f = &tab->frames[th->frames_begin];
+			struct ma_str fn = ma_snap_name(a->snap, f->function_id);
+			struct ma_str file = ma_snap_name(a->snap, f->file_id);
+			ma_page_cell(p, fn.p, fn.len, 24, false);
+			fputs("  ", p->out);
+			ma_page_cell(p, file.p, file.len, p->columns - 64, false);
+			fprintf(p->out, ":%u", f->line);
+		}
+		fputc('\n', p->out);
+	}
+	if (tab->threads_count > THREADS_SHOWN)
+		fprintf(p->out, "  %zu more threads: --json shows all\n", tab->threads_count - THREADS_SHOWN);
+}
+
+static void notes(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_snap_meta *m = &ma_snap_tables(a->snap)->meta;
+	for (size_t i = 0; i < m->notes_count; i++) {
+		fputs(i ? "note  " : "\nnote  ", p->out);
+		ma_page_cell(p, m->notes[i], strlen(m->notes[i]), 400, false);
+		fputc('\n', p->out);
+	}
+	for (size_t i = 0; i < a->books.worst_count && i < 3; i++) {
+		const struct ma_books_excess *e = &a->books.worst[i];
+		const char *type = ma_type_name(a->snap, e->type_id);
+		fprintf(p->out, "%sbooks  0x%" PRIx64 " ", i ? "" : "\n", e->addr);
+		ma_page_cell(p, type, strlen(type), NAME_COLUMNS, false);
+		fprintf(p->out, ": reference count %u, references found %u\n", e->refcnt, e->found);
+	}
+}
+
+/* `text` as one word of a shell, on the way to the terminal. */
+static void shell_word(const struct ma_page *p, const char *text)
+{
+	bool plain = text[0] &&
+		     !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,")];
+	if (plain) {
+		fputs(text, p->out);
+		return;
+	}
+	fputc('\'', p->out);
+	ma_page_cell(p, text, strlen(text), 4096, false);
+	fputc('\'', p->out);
+}
+
+static void next(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_totals *t = &a->graph->totals;
+	fputs("\nnext  memattach report ", p->out);
+	shell_word(p, p->opt->path);
+	fputs(" --type '*'\n      memattach query ", p->out);
+	shell_word(p, p->opt->path);
+	const char *type = a->held.classes_count ? a->held.classes[0].name : t->types_count ? t->types[0].name : "dict";
+	fputs(" \"SELECT * FROM objects WHERE type = '", p->out);
+	ma_page_cell(p, type, strlen(type), 200, false);
+	fputs("' LIMIT 9\"\n", p->out);
+}
+
+struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const struct ma_report_options *opt)
+{
+	struct ma_page page;
+	ma_page_init(&page, out, opt);
+	head(&page, a);
+	if (opt->type_glob) {
+		types(&page, a);
+		return NULL;
+	}
+	most(&page, a);
+	memory(&page, a);
+	held_by(&page, a);
+	classes(&page, a);
+	types(&page, a);
+	threads(&page, a);
+	unreached(&page, a);
+	notes(&page, a);
+	next(&page, a);
+	return NULL;
+}
