@@ -16,7 +16,10 @@
 #define COPY_CHUNK (2u << 20)
 #define WAIT_SLICE_NS 50000000u
 
-enum verdict { PASS, ANSWER_ZERO, LOCK_OF_ABSENT, END_OF_RUN };
+#define MAX_ANSWERS 64 /* errors given to system calls in one run; more means that it does not get anywhere */
+
+/* What becomes of a system call: it is made, or it is not made and returns `answer`, or the run ends before it. */
+enum verdict { PASS, ANSWER, LOCK_OF_ABSENT, END_OF_RUN };
 
 static bool shares(const struct ma_twin *w, uint64_t start, uint64_t bytes)
 {
@@ -29,10 +32,14 @@ static bool shares(const struct ma_twin *w, uint64_t start, uint64_t bytes)
 	return false;
 }
 
-/* Memory calls pass on private ranges only; calls that tell and change nothing pass; a wake-up has nobody to wake; all
- * else could be seen outside. */
-static enum verdict judge(const struct ma_twin *w, long nr, const uint64_t a[6], bool locked)
+/* Memory calls pass on private ranges only; calls that tell and change nothing pass; a wake-up has nobody to wake. A
+ * call that could be seen outside is never made. Where Python makes it with the GIL held as a matter of course (fork,
+ * descriptors, paths) it fails instead: the exception is raised in the copy alone, and the eval loop is reached a few
+ * instructions later. Ending the run there would leave the heap in the middle of that C function. The twin has no
+ * descriptor, so EBADF is the truth. Whatever else comes ends the run. */
+static enum verdict judge(const struct ma_twin *w, long nr, const uint64_t a[6], bool locked, long *answer)
 {
+	*answer = 0;
 	switch (nr) {
 	case SYS_mmap:
 		return (a[3] & MAP_ANONYMOUS) && (a[3] & MAP_PRIVATE) && !((a[3] & MAP_FIXED) && shares(w, a[0], a[1]))
@@ -74,11 +81,77 @@ static enum verdict judge(const struct ma_twin *w, long nr, const uint64_t a[6],
 	case SYS_futex: {
 		unsigned op = (unsigned)a[1] & FUTEX_CMD_MASK;
 		if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
-			return ANSWER_ZERO;
+			return ANSWER;
 		if ((op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI) && locked)
 			return LOCK_OF_ABSENT;
 		return END_OF_RUN;
 	}
+	case SYS_clone:
+	case SYS_clone3:
+#ifdef SYS_fork
+	case SYS_fork:
+	case SYS_vfork:
+#endif
+		*answer = -EAGAIN;
+		return ANSWER;
+	case SYS_read:
+	case SYS_write:
+	case SYS_readv:
+	case SYS_writev:
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_lseek:
+	case SYS_close:
+	case SYS_fstat:
+	case SYS_ioctl:
+	case SYS_fcntl:
+	case SYS_fsync:
+	case SYS_ftruncate:
+	case SYS_dup:
+	case SYS_dup3:
+	case SYS_getdents64:
+	case SYS_sendto:
+	case SYS_recvfrom:
+	case SYS_sendmsg:
+	case SYS_recvmsg:
+	case SYS_getsockopt:
+	case SYS_setsockopt:
+	case SYS_getsockname:
+	case SYS_getpeername:
+	case SYS_epoll_ctl:
+		*answer = -EBADF;
+		return ANSWER;
+	case SYS_pipe2:
+	case SYS_socket:
+	case SYS_eventfd2:
+	case SYS_epoll_create1:
+	case SYS_memfd_create:
+	case SYS_timerfd_create:
+		*answer = -EMFILE;
+		return ANSWER;
+	case SYS_openat:
+	case SYS_newfstatat:
+	case SYS_statx:
+	case SYS_readlinkat:
+	case SYS_faccessat:
+	case SYS_getcwd:
+	case SYS_chdir:
+	case SYS_unlinkat:
+	case SYS_mkdirat:
+	case SYS_renameat2:
+#ifdef SYS_open
+	case SYS_open:
+	case SYS_stat:
+	case SYS_lstat:
+	case SYS_access:
+	case SYS_readlink:
+	case SYS_unlink:
+	case SYS_mkdir:
+	case SYS_rmdir:
+	case SYS_rename:
+#endif
+		*answer = -EACCES;
+		return ANSWER;
 	default:
 		return END_OF_RUN;
 	}
@@ -128,6 +201,7 @@ static struct ma_error *handle_fault(struct ma_twin *w, int sig, bool *ours)
 static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil, uint64_t deadline,
 			    bool (*cancelled)(void *), void *arg, struct ma_forward_result *ret)
 {
+	unsigned answers = 0;
 	for (;;) {
 		struct ma_stop stop;
 		int n;
@@ -178,7 +252,10 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 		MA_TRY(ma_regs_get(w->pid, &regs));
 		MA_TRY(ma_gil_locked(w->pid, py, gil, &locked));
 		long nr = ma_regs_syscall(&regs, args);
-		enum verdict v = locked ? judge(w, nr, args, locked) : END_OF_RUN;
+		long answer = 0;
+		enum verdict v = locked ? judge(w, nr, args, locked, &answer) : END_OF_RUN;
+		if (v == ANSWER && answer && ++answers > MAX_ANSWERS)
+			v = END_OF_RUN;
 		if (v != PASS)
 			MA_TRY(ma_regs_skip(w->pid, &regs));
 		if (ptrace(PTRACE_SYSCALL, w->pid, 0, 0))
@@ -192,9 +269,9 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 			return ma_errorf(MA_ERR_OS,
 					 "the twin was killed on its way to the safe point (out of memory?)");
 		}
-		if (v == ANSWER_ZERO) {
+		if (v == ANSWER) {
 			MA_TRY(ma_regs_get(w->pid, &regs));
-			ma_regs_set_result(&regs, 0);
+			ma_regs_set_result(&regs, answer);
 			MA_TRY(ma_regs_set(w->pid, &regs));
 		}
 		if (v == LOCK_OF_ABSENT || v == END_OF_RUN) {
