@@ -170,9 +170,15 @@ static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee
 		return ma_errorf(MA_ERR_USAGE, "that is a thread of process %d: name the process", status.tgid);
 	if (status.tracer)
 		return ma_diagnose_seize(t->dir, o->pid, EPERM);
-	MA_TRY(ma_python_find(t->live, t->live_dir, py));
+	struct ma_error *err = ma_python_find(t->live, t->live_dir, py);
+	if (err && err->code == MA_ERR_PERMISSION) { /* the same check as an attach: say which one, and what helps */
+		ma_error_free(err);
+		return ma_diagnose_seize(t->dir, o->pid, EPERM);
+	}
+	if (err)
+		return err;
 	MA_TRY(ma_maps_read(t->live_dir, "maps", &maps));
-	struct ma_error *err = ma_preflight_read(t->live_dir, t->live, &status, &maps, pre);
+	err = ma_preflight_read(t->live_dir, t->live, &status, &maps, pre);
 	ma_maps_deinit(&maps);
 	if (err)
 		return err;
