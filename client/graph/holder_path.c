@@ -19,7 +19,9 @@ struct step { /* one edge whose name is wanted */
 struct paths {
 	struct ma_graph *g;
 	const struct ma_tree *t;
-	struct step steps[MA_HELD_MAX * (STEPS_MAX + 1)];
+	struct ma_holder *holders;
+	size_t holders_count;
+	struct step steps[MA_HELD_MAX * (STEPS_MAX + 2)];
 	size_t count;
 	uint16_t table[1 << TABLE_BITS]; /* position in steps + 1 of a step from this source; neighbours share it */
 };
@@ -84,8 +86,22 @@ static const char *type_at(struct paths *p, uint64_t addr)
 	return node == MA_NO_INDEX ? NULL : ma_type_name(p->g->snap, p->g->type[node]);
 }
 
+/* Entries of a dict are its values, elements of a set its keys. */
+static void count_element(struct paths *p, const struct ma_snap_edge *e, uint64_t *keys)
+{
+	for (size_t h = 0; h < p->holders_count; h++) {
+		if (p->holders[h].addr != e->src)
+			continue;
+		if (e->kind == MA_EDGE_KEY)
+			keys[h]++;
+		else if (e->kind != MA_EDGE_BORROWED)
+			p->holders[h].elements++;
+	}
+}
+
 static struct ma_error *name_steps(struct paths *p)
 {
+	uint64_t keys[MA_HELD_MAX] = { 0 };
 	struct ma_snap_cursor *c;
 	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
 	struct ma_snap_object o;
@@ -94,18 +110,22 @@ static struct ma_error *name_steps(struct paths *p)
 		if (!o.has_edges || !first_of(p, o.addr))
 			continue;
 		while (ma_snap_next_edge(c, &e)) {
+			count_element(p, &e, keys);
 			struct step *s = e.kind == MA_EDGE_BORROWED ? NULL : find_step(p, o.addr, e.dst);
 			if (!s || s->name.len)
 				continue;
 			ma_edge_name(&s->name, p->g->snap, &e, e.kind == MA_EDGE_VALUE ? type_at(p, e.key) : NULL);
 		}
 	}
+	for (size_t h = 0; h < p->holders_count; h++)
+		if (!p->holders[h].elements)
+			p->holders[h].elements = keys[h];
 	struct ma_error *err = ma_snap_cursor_error(c);
 	ma_snap_cursor_destroy(c);
 	return err;
 }
 
-/* The dict sys.modules knows every module by its name: the largest dict of modules. */
+/* By the name that name_modules() found. */
 static void name_module(struct paths *p, struct ma_buf *b, uint32_t node)
 {
 	struct step *s = find_step(p, 0, addr_of(p, node));
@@ -244,21 +264,22 @@ static struct ma_error *name_modules(struct paths *p)
 	return err;
 }
 
-static struct ma_error *build(struct paths *p, const uint32_t *nodes, struct ma_holder *holders, size_t count)
+static struct ma_error *build(struct paths *p, const uint32_t *nodes)
 {
-	for (size_t h = 0; h < count; h++) {
+	for (size_t h = 0; h < p->holders_count; h++) {
 		uint32_t way[STEPS_MAX + 1];
 		size_t n = way_up(p, nodes[h], way);
 		for (size_t i = 0; i + 1 < n; i++)
 			want(p, addr_of(p, way[i + 1]), addr_of(p, way[i]));
+		want(p, p->holders[h].addr, 0); /* so that its edges are counted */
 		if (p->t->parent[way[n - 1]] == MA_ROOT_MODULE)
 			want(p, 0, addr_of(p, way[n - 1]));
 	}
 	file_steps(p);
 	MA_TRY(name_modules(p));
 	MA_TRY(name_steps(p));
-	for (size_t h = 0; h < count; h++)
-		MA_TRY(write_path(p, nodes[h], &holders[h].path));
+	for (size_t h = 0; h < p->holders_count; h++)
+		MA_TRY(write_path(p, nodes[h], &p->holders[h].path));
 	return NULL;
 }
 
@@ -270,7 +291,9 @@ struct ma_error *ma_holder_paths(struct ma_graph *g, const struct ma_tree *t, co
 		return &ma_enomem;
 	p->g = g;
 	p->t = t;
-	struct ma_error *err = build(p, nodes, holders, count);
+	p->holders = holders;
+	p->holders_count = count;
+	struct ma_error *err = build(p, nodes);
 	for (size_t i = 0; i < p->count; i++)
 		ma_buf_deinit(&p->steps[i].name);
 	free(p);

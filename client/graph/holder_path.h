@@ -6,7 +6,7 @@
 #include "holders.h"
 #include "tree.h"
 
-/* Sets holders[].path for `count` holders at `nodes`. One pass over the file, for the names of the edges. */
+/* Sets path and elements of `count` holders at `nodes`. One pass over the file, for the names of the edges. */
 MA_CHECK struct ma_error *ma_holder_paths(struct ma_graph *g, const struct ma_tree *t, const uint32_t *nodes,
 					  struct ma_holder *holders, size_t count);
 

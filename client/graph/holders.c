@@ -147,10 +147,6 @@ static struct ma_error *describe_elements(struct work *w, struct ma_held *held)
 	}
 	for (size_t h = 0; h < w->count; h++) {
 		struct ma_holder *holder = &held->holders[h];
-		uint32_t dst;
-		struct ma_graph_iter it = ma_graph_edges(w->g, w->nodes[h]);
-		while (ma_graph_next(&it, &dst))
-			holder->elements++;
 		for (size_t i = 0; i < types; i++) {
 			if (shares[h * types + i].bytes <= holder->mostly_bytes)
 				continue;

@@ -139,7 +139,9 @@ static void holder_note(const struct ma_page *p, const struct ma_analysis *a, co
 	const char *type = ma_type_name(a->snap, h->type_id);
 	fputs("      ", p->out);
 	ma_page_cell(p, type, strlen(type), 28, false);
-	fprintf(p->out, ", %s references", ma_human_count(b, h->elements));
+	const char *what = !strcmp(type, "dict") ? "entries" : "references";
+	if (h->elements)
+		fprintf(p->out, ", %s %s", ma_human_count(b, h->elements), what);
 	if (h->mostly) {
 		const char *mostly = ma_type_name(a->snap, h->mostly);
 		fprintf(p->out, ", mostly %s ", ma_human_count(b, h->mostly_count));
@@ -316,7 +318,13 @@ static void shell_word(const struct ma_page *p, const char *text)
 		return;
 	}
 	fputc('\'', p->out);
-	ma_page_cell(p, text, strlen(text), 4096, false);
+	for (; *text; text += *text == '\'') {
+		size_t n = strcspn(text, "'");
+		ma_page_cell(p, text, n, 4096, false);
+		text += n;
+		if (*text)
+			fputs("'\\''", p->out);
+	}
 	fputc('\'', p->out);
 }
 

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion of memattach
+_memattach_pids()
+{
+	local dir exe
+	for dir in /proc/[0-9]*; do
+		exe=$(readlink "$dir/exe" 2>/dev/null) || continue
+		case ${exe##*/} in python*) echo "${dir#/proc/}" ;; esac
+	done
+}
+
+_memattach()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' word i
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in -*) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause) continue ;; esac
+		command=$word
+		break
+	done
+	case $prev in
+	-o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--type | --max-pause) return ;;
+	esac
+	if [[ $cur == -* ]]; then
+		local options='--no-color --help'
+		case $command in
+		'') options+=' --version --output --json --bytes --max-pause' ;;
+		snap) options+=' --output --max-pause' ;;
+		report) options+=' --json --bytes --type' ;;
+		query) options+=' --csv --json' ;;
+		check) ;;
+		stacks) options+=' --json --max-pause' ;;
+		doctor) options+=' --json' ;;
+		[0-9]*) options+=' --output --json --bytes --max-pause' ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+		return
+	fi
+	case $command in
+	'') mapfile -t COMPREPLY < <(compgen -W "snap report query check stacks doctor help $(_memattach_pids)" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "snap report query check stacks doctor" -- "$cur") ;;
+	snap | stacks | doctor) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur") ;;
+	report | query | check) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	esac
+}
+complete -F _memattach memattach

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# fish completion of memattach
+function __memattach_pids
+    for dir in /proc/[0-9]*
+        set -l exe (readlink $dir/exe 2>/dev/null); or continue
+        string match -q 'python*' (basename $exe); and printf '%s\t%s\n' (basename $dir) (string join ' ' (string split0 <$dir/cmdline 2>/dev/null))
+    end
+end
+set -l commands snap report query check stacks doctor help
+complete -c memattach -f
+complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a snap -d 'take a snapshot, no report'
+complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a report -d 'print the report of a snapshot file'
+complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a query -d 'ask a snapshot file with SQL'
+complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a check -d 'check every byte of a snapshot file'
+complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a stacks -d 'print the Python stack of every thread'
+complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'say whether attaching would work'
+complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a help -d 'more about one command'
+complete -c memattach -n "not __fish_seen_subcommand_from report query check help" -a '(__memattach_pids)'
+complete -c memattach -n "__fish_seen_subcommand_from report query check" -F
+complete -c memattach -n "__fish_seen_subcommand_from help" -a 'snap report query check stacks doctor'
+complete -c memattach -n "not __fish_seen_subcommand_from report query check stacks doctor help" -s o -l output -r -F -d 'where the snapshot goes'
+complete -c memattach -n "not __fish_seen_subcommand_from report query check doctor help" -l max-pause -x -d 'refuse a longer stop (ms)'
+complete -c memattach -n "not __fish_seen_subcommand_from snap check help" -l json -d 'machine-readable'
+complete -c memattach -n "not __fish_seen_subcommand_from snap query check stacks doctor help" -l bytes -d 'exact numbers'
+complete -c memattach -n "__fish_seen_subcommand_from report" -l type -x -d 'types whose name matches'
+complete -c memattach -n "__fish_seen_subcommand_from query" -l csv -d 'comma-separated'
+complete -c memattach -l no-color -d 'neither colour nor bars'
+complete -c memattach -s h -l help -d 'help'
+complete -c memattach -s V -l version -d 'version'
