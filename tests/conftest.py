@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the attach tests: which Pythons are here, which memattach is tested, targets that always end."""
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -69,6 +71,24 @@ def start():
     yield make
     for t in running:
         t.close()
+
+
+@pytest.fixture(scope="session")
+def native(tmp_path_factory):
+    """native("name") is the path of a shared library made of tests/targets/name.c."""
+    folder, made = tmp_path_factory.mktemp("native"), {}
+
+    def build(name):
+        if name not in made:
+            compiler = os.environ.get("CC", "cc")
+            if not shutil.which(compiler):
+                pytest.skip(f"no C compiler '{compiler}'")
+            made[name] = folder / f"{name}.so"
+            subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread", "-o", made[name],
+                            REPO / "tests" / "targets" / f"{name}.c"], check=True)
+        return made[name]
+
+    return build
 
 
 @pytest.fixture

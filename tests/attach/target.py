@@ -133,15 +133,27 @@ class Target:
     def signal(self, number):
         os.kill(self.pid, number)
 
+    def session(self):
+        """Every process of the session that we made for the target: it and what it started."""
+        found = []
+        for name in os.listdir("/proc"):
+            try:
+                with open(f"/proc/{name}/stat") as f:
+                    fields = f.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if name.isdigit() and int(fields[3]) == self.popen.pid and fields[0] != "Z":
+                found.append(int(name))
+        return found
+
     def close(self):
-        """Ends the program by its own pid and reaps it; harmless when it has ended."""
-        for pid in {self.pid, self.popen.pid}:
-            if self.popen.poll() is None:
+        """Ends the program and all that it started, each by its own pid, and reaps it; harmless when it has ended."""
+        try:
+            for pid in self.session():
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-        try:
             self.popen.wait(10)
         finally:
             for stream in (self.popen.stdin, self.popen.stdout, self.stderr):

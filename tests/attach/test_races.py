@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends at the wrong moment: of the target, of memattach, of its tracer; each at many moments of the attach."""
+import os
+import signal
+import time
+
+import pytest
+
+from memattach import check_error, check_nothing_left
+from target import baseline, wait_until
+from unharmed import Unharmed, children, tracers
+
+
+def recovered(t, memattach, seconds=10):
+    """After a kill: within a bounded time nobody traces, no child or zombie of ours is there, none of ours runs."""
+    wait_until(lambda: not tracers(t.pid), seconds, f"tracers of {t.pid} gone")
+    wait_until(lambda: not children(t.pid), seconds, f"children of {t.pid} gone")
+    memattach.wait_gone(seconds)
+
+
+def moments(count, longest):
+    return [longest * n / (count - 1) for n in range(count)]
+
+
+def time_of_one(memattach, pid):
+    begin = time.monotonic()
+    memattach.snapshot(pid)
+    return time.monotonic() - begin
+
+
+@pytest.mark.parametrize("program,count", [("idle", 30), ("threads 8", 30)], ids=["idle", "busy"])
+def test_memattach_killed(one_python, start, memattach, program, count):
+    """SIGKILL of the command at growing delays: the tracer restores the target and reaps what was there."""
+    t = start(one_python, *program.split())
+    whole = time_of_one(memattach, t.pid)
+    quiet = program == "idle"
+    for delay in moments(count, whole * 1.1):
+        path = memattach.new_path()
+        with Unharmed(t, quiet=quiet) as u:
+            p = memattach.start(t.pid, "-o", path)
+            time.sleep(delay)
+            p.kill()
+            p.communicate(timeout=30)
+            recovered(t, memattach)
+            u.check()
+        if p.returncode != 0:
+            assert not path.exists(), "half a snapshot stands under the final name"
+    memattach.snapshot(t.pid)
+    assert t.end_well() == baseline(one_python, *program.split())
+
+
+def test_process_group_killed(one_python, start, memattach):
+    """SIGKILL of the whole process group, as a closed terminal or a job runner does."""
+    t = start(one_python, "threads", 8)
+    whole = time_of_one(memattach, t.pid)
+    for delay in moments(20, whole * 1.1):
+        with Unharmed(t, quiet=False):
+            p = memattach.start(t.pid, "-o", memattach.new_path())
+            time.sleep(delay)
+            os.killpg(p.pid, signal.SIGKILL)
+            p.communicate(timeout=30)
+            recovered(t, memattach)
+    assert t.end_well() == baseline(one_python, "threads", 8)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted(one_python, start, memattach, number):
+    """Ctrl-C and its kin: one line or none, no file, no trace, and the command ends promptly."""
+    t = start(one_python, "heartbeat", 300000)
+    whole = time_of_one(memattach, t.pid)
+    early = 0
+    for delay in moments(12, whole * 1.1):
+        path = memattach.new_path()
+        with Unharmed(t, quiet=False) as u:
+            p = memattach.start(t.pid, "-o", path)
+            time.sleep(delay)
+            os.killpg(p.pid, number)
+            begin = time.monotonic()
+            _, err = p.communicate(timeout=30)
+            assert time.monotonic() - begin < 5, "slow to end"
+            recovered(t, memattach)
+            u.check()
+        if p.returncode != 0:
+            early += 1
+            assert len(err.splitlines()) <= 1 and b"Traceback" not in err, err
+            if p.returncode > 0 or number == signal.SIGINT:
+                check_nothing_left(path)
+    assert early > 0
+    t.end_well()
+
+
+@pytest.mark.parametrize("program", ["idle", "threads 8"], ids=["idle", "busy"])
+def test_tracer_killed(one_python, start, memattach, program):
+    """SIGKILL of the tracer itself is survived but inside the injected call, which is shorter than 1 % of the attach here."""
+    killed = deaths = 0
+    t = start(one_python, *program.split())
+    whole = time_of_one(memattach, t.pid)
+    for delay in moments(30, whole):
+        path = memattach.new_path()
+        p = memattach.start(t.pid, "-o", path)
+        time.sleep(delay)
+        for pid in memattach.tracer_of(p):
+            try:
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+            except ProcessLookupError:
+                pass
+        out, err = p.communicate(timeout=30)
+        if not t.alive():
+            deaths += 1
+            t = start(one_python, *program.split())
+            continue
+        wait_until(lambda: not tracers(t.pid), 10, "no tracer left")
+        t.ping()
+        if p.returncode:
+            assert len(err.splitlines()) <= 1, err
+            assert not path.exists()
+    assert killed > 5, "the tracer was never met"
+    assert deaths <= 1
+    # what a killed tracer left as a zombie goes with the next attach
+    memattach.snapshot(t.pid)
+    left = [c for c in children(t.pid)]
+    assert not left, f"children left: {left}"
+    t.end_well()
+
+
+@pytest.mark.parametrize("kind", ["return", "_exit", "abort", "exec", "thread"])
+def test_target_ends_meanwhile(one_python, start, memattach, kind):
+    """Exit, abort or exec of the target at many moments: done or "target gone", never a hang, and its exit code is its own."""
+    wanted = None
+    for n in range(12):
+        t = start(one_python, "exit_at", kind)
+        path = memattach.new_path()
+        if n == 0:
+            t.send("go")
+            wanted = t.finish()
+            continue
+        p = memattach.start(t.pid, "-o", path)
+        time.sleep(0.012 * (n - 1))
+        t.send("go")
+        assert t.finish() == wanted
+        out, err = p.communicate(timeout=30)
+        assert p.returncode in (0, 3), (p.returncode, err)
+        if p.returncode:
+            assert len(err.splitlines()) == 1, err
+            check_nothing_left(path)
+        memattach.wait_gone()
+
+
+def test_target_killed_meanwhile(one_python, start, memattach):
+    for n in range(12):
+        t = start(one_python, "threads", 4)
+        path = memattach.new_path()
+        p = memattach.start(t.pid, "-o", path)
+        time.sleep(0.012 * n)
+        t.signal(signal.SIGKILL)
+        assert t.popen.wait(20) == -signal.SIGKILL, "not reaped: somebody still traces it"
+        out, err = p.communicate(timeout=30)
+        assert p.returncode in (0, 3), (p.returncode, err)
+        if p.returncode:
+            check_nothing_left(path)
+        memattach.wait_gone()
+
+
+def test_exec_loop(one_python, start, memattach):
+    """A program that runs itself anew 150 times, attached all the while."""
+    t = start(one_python, "exec_loop", 0, 150)
+    codes = set()
+    while t.alive():
+        done = memattach.run(t.pid, "-o", memattach.new_path(), "--json")
+        # 5: between execve and the start of the interpreter there is no Python in it
+        assert done.rc in (0, 3, 5), done
+        assert done.rc == 0 or len(done.err.splitlines()) == 1, done
+        codes.add(done.rc)
+        if b"executed" in t.buffer or select_line(t):
+            break
+    assert t.end_well() == (["executed 150", "done"], 0, "")
+
+
+def select_line(t):
+    import select
+    return bool(select.select([t.popen.stdout], [], [], 0)[0])
+
+
+def test_starting_python(one_python, memattach):
+    """Attached before it is up: done, gone, or not (yet) a Python; never harmed."""
+    import subprocess
+    for n in range(20):
+        p = subprocess.Popen([one_python.path, "-c", "import json, sys; print(sum(range(10000)))"], stdout=subprocess.PIPE,
+                             start_new_session=True)
+        try:
+            time.sleep(0.002 * n)
+            done = memattach.run(p.pid, "-o", memattach.new_path(), "--json")
+            assert done.rc in (0, 3, 5, 6), done
+            assert done.rc == 0 or len(done.err.splitlines()) == 1, done
+            assert p.communicate(timeout=30)[0] == b"49995000\n" and p.returncode == 0
+        finally:
+            if p.poll() is None:
+                p.kill()
+                p.wait()
+
+
+def test_short_of_time_to_stop(one_python, start, memattach):
+    """A vfork parent does not stop until its child has exec'd: a bounded wait, then a refusal or a snapshot."""
+    t = start(one_python, "vforker")
+    t.ask("vfork", "forked")
+    path = memattach.new_path()
+    begin = time.monotonic()
+    done = memattach.run(t.pid, "-o", path, "--json", timeout=30)
+    assert time.monotonic() - begin < 10
+    if done.rc:
+        check_error(done, (1, 3, 5))
+        check_nothing_left(path)
+    wait_until(lambda: not tracers(t.pid), 10)
+    t.ask("release", "released")
+    assert t.end_well()[1] == 0

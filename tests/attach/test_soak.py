@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many snapshots in a row of one target that never pauses: no fault, no refcount excess, hardly ever "arbitrary"."""
+import pytest
+
+from memattach import check_report
+from target import baseline
+from unharmed import Unharmed
+
+
+def series(memattach, t, count):
+    """Takes `count` snapshots; returns how many of them are "arbitrary"."""
+    arbitrary = 0
+    wrong = []
+    path = memattach.new_path()
+    with Unharmed(t, quiet=False):
+        for n in range(count):
+            snap = memattach.snapshot(t.pid, path, check=False)
+            arbitrary += snap.consistency == "arbitrary"
+            check_report(snap, t.pid, whole=False)
+            if snap.consistency != "arbitrary" and (snap.refcount_excess or snap.counts().get("__main__.Kept") != t.kept):
+                wrong.append((n, snap.consistency, snap.refcount_excess, snap.counts().get("__main__.Kept")))
+            path.unlink()
+    assert not wrong, f"{len(wrong)} of {count}: {wrong[:10]}"
+    return arbitrary
+
+
+def soak(python, start, memattach, count, *program, kept=5000, allowed=0, **options):
+    t = start(python, *program, **options)
+    t.kept = kept
+    arbitrary = series(memattach, t, count)
+    assert arbitrary <= allowed, f"{arbitrary} of {count} are arbitrary"
+    assert t.end_well() == baseline(python, *program, **options)
+
+
+def test_collecting_100(one_python, start, memattach):
+    soak(one_python, start, memattach, 100, "gcloop", 2)
+
+
+def test_native_malloc_100(one_python, start, memattach, native):
+    """Native threads in malloc with one arena: the copy may meet a lock whose owner is not in it."""
+    soak(one_python, start, memattach, 100, "malloc_threads", native("malloc_threads"), allowed=5, env={"MALLOC_ARENA_MAX": "1"})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", ["gcloop 3", "threads", "busy_python", "busy_c json"])
+def test_long(python, start, memattach, program):
+    soak(python, start, memattach, 100, *program.split())
+
+
+@pytest.mark.long
+def test_native_malloc_long(python, start, memattach, native):
+    soak(python, start, memattach, 100, "malloc_threads", native("malloc_threads"), allowed=5, env={"MALLOC_ARENA_MAX": "1"})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("args", [(), ("threads",)], ids=["one", "threads"])
+def test_shared_long(python, start, memattach, args):
+    t = start(python, "shared", *args)
+    path = memattach.new_path()
+    for _ in range(100):
+        memattach.snapshot(t.pid, path)
+    assert t.end_well() == baseline(python, "shared", *args)
