@@ -69,10 +69,11 @@ static bool entry_is_sound(const struct arena_object *a, const struct ma_layout 
 		return is_entry(a->nextarena, base);
 	/* one pool is lost where the arena does not begin on a pool's boundary */
 	uint32_t pools = l->arena_bytes / l->pool_bytes;
-	return is_entry(a->nextarena, base) && is_entry(a->prevarena, base) && !(a->address % 16) &&
-	       (a->ntotalpools == pools || a->ntotalpools == pools - 1) && a->nfreepools <= a->ntotalpools &&
-	       a->pool_address >= a->address && a->pool_address <= a->address + l->arena_bytes + l->pool_bytes &&
-	       !(a->pool_address % l->pool_bytes) &&
+	/* a full arena is in no list: its links may lead into the array that realloc() gave up */
+	return (!a->nfreepools || (is_entry(a->nextarena, base) && is_entry(a->prevarena, base))) &&
+	       !(a->address % 16) && (a->ntotalpools == pools || a->ntotalpools == pools - 1) &&
+	       a->nfreepools <= a->ntotalpools && a->pool_address >= a->address &&
+	       a->pool_address <= a->address + l->arena_bytes + l->pool_bytes && !(a->pool_address % l->pool_bytes) &&
 	       (!a->freepools || (a->freepools >= a->address && a->freepools < a->address + l->arena_bytes));
 }
 

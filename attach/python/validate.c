@@ -43,12 +43,12 @@ static struct ma_error *follow(pid_t pid, ma_raddr addr, int32_t offset, ma_radd
 	return NULL;
 }
 
-static struct ma_error *check_threads(pid_t pid, const struct ma_layout *l, ma_raddr interp)
+static struct ma_error *check_threads(pid_t pid, const struct ma_layout *l, ma_raddr interp, unsigned *seen)
 {
 	int32_t head = l->minor <= 10 ? l->interp_tstate_head_old : l->interp_tstate_head;
 	ma_raddr tstate, back;
 	MA_TRY(follow(pid, interp, head, &tstate));
-	for (unsigned n = 0; tstate && n < MAX_THREADS; n++) {
+	for (unsigned n = 0; tstate && n < MAX_THREADS; n++, ++*seen) {
 		MA_TRY(follow(pid, tstate, l->tstate_interp, &back));
 		if (back != interp)
 			return ma_errorf(MA_ERR_BAD_DATA,
@@ -59,19 +59,19 @@ static struct ma_error *check_threads(pid_t pid, const struct ma_layout *l, ma_r
 	return NULL;
 }
 
-/* The heads of the GC lists: struct gc_generation is {PyGC_Head head; int threshold; int count}, 24 bytes. The back
- * links cannot be checked in a living process: a running collection keeps counts in them (Modules/gcmodule.c,
- * update_refs). */
+/* The heads of the GC lists: struct gc_generation is {PyGC_Head head; int threshold; int count}, 24 bytes. Both links
+ * of a head lead to readable memory at any time; those of members do not, since a running collection keeps counts in
+ * their back links (Modules/gcmodule.c, update_refs). */
 static struct ma_error *check_gc(pid_t pid, ma_raddr generations)
 {
-	for (unsigned i = 0; i < 3; i++) {
-		uint64_t next, entry[2];
-		MA_TRY(ma_peek_u64(pid, generations + 24 * i, &next));
-		next &= ~(uint64_t)3; /* flags, 3.9+ NEXT_MASK_UNREACHABLE */
-		if (!next || next & 7)
-			return ma_errorf(MA_ERR_BAD_DATA, "layout: no GC list at %#lx: %#lx", generations + 24 * i,
-					 next);
-		MA_TRY(ma_peek(pid, next, entry, sizeof(entry)));
+	for (unsigned i = 0; i < 6; i++) {
+		ma_raddr at = generations + 24 * (i / 2) + 8 * (i % 2);
+		uint64_t link, entry[2];
+		MA_TRY(ma_peek_u64(pid, at, &link));
+		link &= ~(uint64_t)3; /* flags, as NEXT_MASK_UNREACHABLE */
+		if (!link || link & 7)
+			return ma_errorf(MA_ERR_BAD_DATA, "layout: no GC list at %#lx: %#lx", at, link);
+		MA_TRY(ma_peek(pid, link, entry, sizeof(entry)));
 	}
 	return NULL;
 }
@@ -90,6 +90,7 @@ static struct ma_error *check_interpreters(pid_t pid, const struct ma_python *py
 {
 	const struct ma_layout *l = &py->layout;
 	ma_raddr interp, gil;
+	unsigned threads = 0;
 	MA_TRY(follow(pid, py->runtime, l->runtime_interp_head, &interp));
 	if (!interp)
 		return ma_errorf(MA_ERR_UNSUPPORTED, "pid %d: Python has no interpreter: it is just starting or ending",
@@ -101,7 +102,7 @@ static struct ma_error *check_interpreters(pid_t pid, const struct ma_python *py
 	for (unsigned n = 0; interp; n++) {
 		if (n == MAX_INTERPRETERS)
 			return ma_errorf(MA_ERR_BAD_DATA, "layout: the list of interpreters has no end");
-		MA_TRY(check_threads(pid, l, interp));
+		MA_TRY(check_threads(pid, l, interp, &threads));
 		if (l->minor >= 12) {
 			MA_TRY(follow(pid, interp, l->interp_gil, &gil));
 			if (gil) /* NULL while the interpreter is being made */
@@ -111,6 +112,8 @@ static struct ma_error *check_interpreters(pid_t pid, const struct ma_python *py
 			MA_TRY(check_gc(pid, interp + (uint64_t)l->interp_gc_generations));
 		MA_TRY(follow(pid, interp, l->interp_next, &interp));
 	}
+	if (!threads)
+		return ma_errorf(MA_ERR_BAD_DATA, "layout: no interpreter has a thread");
 	return NULL;
 }
 

@@ -1,0 +1,141 @@
+// link: ma_python ma_elf ma_proc ma_base
+// SPDX-License-Identifier: Apache-2.0
+/* ma_python_find() on every Python of this machine, and on what is none. */
+#include "python_internal.h"
+#include "python_target.h"
+
+#include <time.h>
+
+static void version_of(const char *python, char *ret, size_t bytes)
+{
+	char command[600];
+	snprintf(command, sizeof(command), "%s -c 'import platform; print(platform.python_version())'", python);
+	FILE *f = popen(command, "r");
+	cr_assert(f && fgets(ret, (int)bytes, f));
+	ret[strcspn(ret, "\n")] = 0;
+	pclose(f);
+}
+
+static void check_found(const char *python, const struct ma_python *py)
+{
+	char version[64];
+	version_of(python, version, sizeof(version));
+	cr_expect_str_eq(py->version, version, "%s", python);
+	cr_expect_null(ma_layout_missing(&py->layout), "%s: no %s", python, ma_layout_missing(&py->layout)->id);
+	cr_expect_neq(py->runtime, 0);
+	cr_expect_eq(strlen(py->build_id), 40, "%s: build-id \"%s\"", python, py->build_id);
+	cr_expect_eq(py->layout.minor, py->minor);
+	cr_expect_eq(py->layout.debug_build, 0);
+	cr_expect_eq(py->layout.pool_bytes, py->minor < 10 ? 4096 : 16384);
+	if (py->minor <= 11) {
+		cr_expect_neq(py->arenas, 0, "%s: arenas", python);
+		cr_expect_neq(py->maxarenas, 0, "%s: maxarenas", python);
+	}
+	bool pyenv = strstr(python, "/versions/");
+	unsigned expected =
+		MA_LAYOUT_TABLE | (pyenv ? MA_LAYOUT_DWARF : 0) | (py->minor >= 13 ? MA_LAYOUT_DEBUG_OFFSETS : 0);
+	cr_expect_eq(py->sources, expected, "%s: sources %u agree, not %u: run tools/layouts/generate", python,
+		     py->sources, expected);
+	cr_expect_str_eq(py->source_name, pyenv ? "dwarf" : py->minor >= 13 ? "debug-offsets" : "table");
+}
+
+Test(python_find, every_python, .timeout = 100)
+{
+	char **pythons;
+	size_t count = target_pythons(false, &pythons);
+	cr_assert_gt(count, 0, "no Python on this machine");
+	for (size_t i = 0; i < count; i++) {
+		struct target t = target_python(pythons[i], TARGET_WAIT);
+		struct ma_python py;
+		assert_ok(ma_python_find(t.pid, t.dir, &py));
+		check_found(pythons[i], &py);
+		ma_python_deinit(&py);
+		target_end(&t);
+	}
+}
+
+/* The addresses of built-in types are what id() says inside. */
+Test(python_find, known_types, .timeout = 100)
+{
+	static const char program[] =
+		"import sys\n"
+		"print(*map(id, (type, dict, str, type(None), type(sys), type(lambda: 0))), flush=True)\n"
+		"sys.stdin.read()";
+	static const enum ma_known_type which[] = { MA_KT_TYPE, MA_KT_DICT,   MA_KT_UNICODE,
+						    MA_KT_NONE, MA_KT_MODULE, MA_KT_FUNCTION };
+	char **pythons;
+	size_t count = target_pythons(false, &pythons);
+	for (size_t i = 0; i < count; i++) {
+		struct target t = target_python(pythons[i], program);
+		unsigned long id[6];
+		cr_assert_eq(sscanf(t.line, "%lu %lu %lu %lu %lu %lu", &id[0], &id[1], &id[2], &id[3], &id[4], &id[5]),
+			     6);
+		struct ma_python py;
+		assert_ok(ma_python_find(t.pid, t.dir, &py));
+		for (size_t k = 0; k < 6; k++)
+			cr_expect_eq(py.known[which[k]], id[k], "%s: type %zu at %#lx, not %#lx", pythons[i], k,
+				     py.known[which[k]], id[k]);
+		ma_python_deinit(&py);
+		target_end(&t);
+	}
+}
+
+Test(python_find, too_old)
+{
+	char **pythons;
+	size_t count = target_pythons(true, &pythons);
+	if (!count)
+		cr_skip_test("no Python older than 3.8 here");
+	for (size_t i = 0; i < count; i++) {
+		struct target t =
+			target_python(pythons[i], "import sys; print('ready'); sys.stdout.flush(); sys.stdin.read()");
+		struct ma_python py;
+		char text[32];
+		const char *v = strstr(pythons[i], "versions/") + 9;
+		snprintf(text, sizeof(text), "Python %.3s is too old: 3.8", v);
+		assert_error(ma_python_find(t.pid, t.dir, &py), MA_ERR_UNSUPPORTED, text);
+		target_end(&t);
+	}
+}
+
+Test(python_find, not_python)
+{
+	char *argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"echo ready; read x", NULL };
+	struct target t = target_start(argv);
+	struct ma_python py;
+	assert_error(ma_python_find(t.pid, t.dir, &py), MA_ERR_UNSUPPORTED,
+		     "is not a Python process: no _PyRuntime in its");
+	target_end(&t);
+}
+
+Test(python_find, gone)
+{
+	char **pythons;
+	if (!target_pythons(false, &pythons))
+		cr_skip_test("no Python here");
+	struct target t = target_python(pythons[0], TARGET_WAIT);
+	kill(t.pid, SIGKILL);
+	waitpid(t.pid, NULL, 0);
+	struct ma_python py;
+	assert_error(ma_python_find(t.pid, t.dir, &py), MA_ERR_TARGET_GONE, "");
+	close(t.dir);
+	close(t.stdin_fd);
+}
+
+Test(python_find, quick_enough)
+{
+	char **pythons;
+	size_t count = target_pythons(false, &pythons);
+	for (size_t i = 0; i < count; i++) {
+		struct target t = target_python(pythons[i], TARGET_WAIT);
+		struct ma_python py;
+		struct timespec a, b;
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+		assert_ok(ma_python_find(t.pid, t.dir, &py));
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+		double s = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+		cr_expect_lt(s, 0.5, "%s: %.3f s of CPU", pythons[i], s); /* 0.02 to 0.06 here; ASan is slower */
+		ma_python_deinit(&py);
+		target_end(&t);
+	}
+}
