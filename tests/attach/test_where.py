@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Targets in other places: a pid or mount namespace, another user, seccomp, a CPU quota, without a main thread."""
+import glob
 import os
 import shutil
 import subprocess
@@ -88,7 +89,8 @@ def test_mount_namespace(one_python, start, memattach, need_root, tmp_path):
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     prefix = os.path.dirname(os.path.dirname(one_python.path))
-    script = f'mount --bind {prefix} {hidden} && exec {hidden}/bin/{os.path.basename(one_python.path)} "$@"'
+    script = (f"mount --bind {prefix} {hidden} && export LD_LIBRARY_PATH={hidden}/lib && "
+              f'exec {hidden}/bin/{os.path.basename(one_python.path)} "$@"')
     t = start("/bin/sh", "idle", wrap=("unshare", "--mount", "/bin/sh", "-c", script))
     assert any(str(hidden) in line for line in maps(t.pid))
     assert not list(hidden.iterdir())
@@ -267,13 +269,21 @@ def test_without_main_thread(hazard_python, start, memattach):
     assert t.end_well() == baseline(hazard_python, "zombie_leader")
 
 
-def test_deleted_interpreter(one_python, start, memattach, tmp_path):
-    """The files that the target runs were replaced or removed since it started, as an upgrade does."""
+@pytest.mark.parametrize("what", ["removed", "replaced"])
+def test_deleted_interpreter(one_python, start, memattach, tmp_path, what):
+    """The files that the target runs were removed, or replaced by others, since it started, as an upgrade does."""
     prefix = os.path.dirname(os.path.dirname(one_python.path))
-    copy = tmp_path / "python"
-    shutil.copy(one_python.path, copy)
-    t = start(str(copy), "idle", env={"PYTHONHOME": prefix})
-    copy.unlink()
+    copies = [tmp_path / "python"]
+    shutil.copy(one_python.path, copies[0])
+    for library in glob.glob(f"{prefix}/lib/libpython3.*.so.*"):
+        copies.append(tmp_path / os.path.basename(library))
+        shutil.copy(library, copies[-1])
+    t = start(str(copies[0]), "idle", env={"PYTHONHOME": prefix, "LD_LIBRARY_PATH": str(tmp_path)})
+    for copy in copies:
+        copy.unlink()
+        if what == "replaced":
+            shutil.copy("/bin/true", copy)
+    assert any("(deleted)" in line for line in maps(t.pid))
     path = memattach.new_path()
     with Unharmed(t):
         snap = memattach.snapshot(t.pid, path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every target program shares: talking to the test, and objects whose number the test knows. Python 3.8 or later."""
 import os
+import select
 import sys
 import threading
 
@@ -27,7 +28,6 @@ _pending = [b""]
 def next_line(block=True):
     """The next command, "end" at the end of stdin, None when there is none yet and block is false."""
     if not block:
-        import select
         if b"\n" not in _pending[0] and not select.select([0], [], [], 0)[0]:
             return None
     while b"\n" not in _pending[0]:
