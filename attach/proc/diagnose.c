@@ -82,7 +82,7 @@ static bool is_descendant(pid_t pid)
 	return false;
 }
 
-static struct ma_error *already_traced(pid_t pid, pid_t tracer)
+static struct ma_error *already_traced(pid_t tracer)
 {
 	char path[40];
 	_cleanup_free_ char *name = NULL;
@@ -92,26 +92,25 @@ static struct ma_error *already_traced(pid_t pid, pid_t tracer)
 	_cleanup_error_ struct ma_error *err = dir < 0 ? NULL : ma_proc_read(dir, "comm", 256, &name, &bytes);
 	if (name && bytes && name[bytes - 1] == '\n')
 		name[bytes - 1] = 0;
-	return ma_errorf(MA_ERR_PERMISSION, "pid %d: already traced by pid %d (%s); a snapshot needs it to let go", pid,
-			 tracer, name ? name : "?");
+	return ma_errorf(MA_ERR_PERMISSION, "already traced by pid %d (%s); a snapshot needs it to let go", tracer,
+			 name ? name : "?");
 }
 
 /* States in which nobody could attach. */
-static struct ma_error *explain_state(int dir, pid_t pid, const struct who *it)
+static struct ma_error *explain_state(int dir, const struct who *it)
 {
 	struct ma_stat st;
 	MA_TRY(ma_stat_read(dir, &st));
 	if (st.flags & PF_KTHREAD)
-		return ma_errorf(MA_ERR_UNSUPPORTED, "pid %d is a kernel thread (%s), not a program", pid,
-				 it->status.name);
+		return ma_errorf(MA_ERR_UNSUPPORTED, "a kernel thread (%s), not a program", it->status.name);
 	/* A zombie whose other threads live is a program all the same: its main thread has ended. */
 	if (it->status.state == 'X' || (it->status.state == 'Z' && it->status.threads <= 1))
-		return ma_errorf(MA_ERR_TARGET_GONE, "pid %d has ended and waits for its parent (pid %d) to take note",
-				 pid, it->status.ppid);
+		return ma_errorf(MA_ERR_TARGET_GONE, "it has ended and waits for its parent (pid %d) to take note",
+				 it->status.ppid);
 	if (it->status.tgid == getpid())
-		return ma_errorf(MA_ERR_PERMISSION, "pid %d is memattach itself", pid);
+		return ma_errorf(MA_ERR_PERMISSION, "that is memattach itself");
 	if (it->status.tracer > 0)
-		return already_traced(pid, it->status.tracer);
+		return already_traced(it->status.tracer);
 	return NULL;
 }
 
@@ -119,22 +118,20 @@ static struct ma_error *explain_yama(pid_t pid, bool capable)
 {
 	int scope = number_at("/proc/sys/kernel/yama/ptrace_scope");
 	if (scope >= 3)
-		return ma_errorf(
-			MA_ERR_PERMISSION,
-			"pid %d: not permitted: Yama ptrace_scope is 3, nobody may attach until the next boot\n"
-			"  set kernel.yama.ptrace_scope to 1 in /etc/sysctl.d and boot again",
-			pid);
+		return ma_errorf(MA_ERR_PERMISSION,
+				 "not permitted: Yama ptrace_scope is 3, nobody may attach until the next boot; "
+				 "set kernel.yama.ptrace_scope to 1 in /etc/sysctl.d and boot again");
 	if (scope == 2 && !capable)
 		return ma_errorf(MA_ERR_PERMISSION,
-				 "pid %d: not permitted: Yama ptrace_scope is 2, only CAP_SYS_PTRACE may attach\n"
-				 "  run as root, or: sudo memattach %d",
-				 pid, pid);
+				 "not permitted: Yama ptrace_scope is 2, only CAP_SYS_PTRACE may attach; "
+				 "run as root, or: sudo memattach %d",
+				 pid);
 	if (scope == 1 && !capable && !is_descendant(pid))
 		return ma_errorf(MA_ERR_PERMISSION,
-				 "pid %d: not permitted: Yama ptrace_scope is 1 and this is not its parent\n"
-				 "  run as root, or: sudo memattach %d, or in the program: prctl(PR_SET_PTRACER, "
+				 "not permitted: Yama ptrace_scope is 1 and this is not its parent; "
+				 "run as root, or: sudo memattach %d, or in the program: prctl(PR_SET_PTRACER, "
 				 "PR_SET_PTRACER_ANY)",
-				 pid, pid);
+				 pid);
 	return NULL;
 }
 
@@ -144,18 +141,16 @@ static bool all_equal(const unsigned ids[4], unsigned id)
 }
 
 /* We are root but without the capability: a container took it, or a user namespace made us root of little. */
-static struct ma_error *explain_bare_root(pid_t pid)
+static struct ma_error *explain_bare_root(void)
 {
 	if (in_user_namespace())
 		return ma_errorf(MA_ERR_PERMISSION,
-				 "pid %d: not permitted: root of this user namespace has no CAP_SYS_PTRACE over it\n"
-				 "  run memattach on the host, or in the user namespace that the program runs in",
-				 pid);
+				 "not permitted: root of this user namespace has no CAP_SYS_PTRACE over it; "
+				 "run memattach on the host, or in the user namespace that the program runs in");
 	return ma_errorf(MA_ERR_PERMISSION,
-			 "pid %d: not permitted: root, but without CAP_SYS_PTRACE (a container drops it)\n"
-			 "  docker run --cap-add=SYS_PTRACE, in Kubernetes securityContext.capabilities.add: "
-			 "[SYS_PTRACE], or run on the host",
-			 pid);
+			 "not permitted: root, but without CAP_SYS_PTRACE (a container drops it); "
+			 "docker run --cap-add=SYS_PTRACE, in Kubernetes securityContext.capabilities.add: "
+			 "[SYS_PTRACE], or run on the host");
 }
 
 /* The kernel wants uid and gid to equal all of the target's, its capabilities to be ours, and a dumpable program. */
@@ -164,36 +159,36 @@ static struct ma_error *explain_ids(int dir, pid_t pid, const struct who *it, co
 	bool uid = all_equal(it->status.uid, us->status.uid[0]), gid = all_equal(it->status.gid, us->status.gid[0]);
 	bool more_caps = it->cap_permitted & ~us->cap_permitted;
 	if ((!(uid && gid) || more_caps) && us->status.uid[1] == 0)
-		return explain_bare_root(pid);
+		return explain_bare_root();
 	if (!uid)
 		return ma_errorf(MA_ERR_PERMISSION,
-				 "pid %d: not permitted: it runs as uid %u, this is uid %u without CAP_SYS_PTRACE\n"
-				 "  run as root: sudo memattach %d, or as its user: sudo -u '#%u' memattach %d",
-				 pid, it->status.uid[0], us->status.uid[0], pid, it->status.uid[0], pid);
+				 "not permitted: it runs as uid %u, this is uid %u without CAP_SYS_PTRACE; "
+				 "run as root: sudo memattach %d, or as its user: sudo -u '#%u' memattach %d",
+				 it->status.uid[0], us->status.uid[0], pid, it->status.uid[0], pid);
 	if (!gid)
 		return ma_errorf(
 			MA_ERR_PERMISSION,
-			"pid %d: not permitted: it runs as gid %u, this is gid %u without CAP_SYS_PTRACE\n"
-			"  run as root: sudo memattach %d, or with its group: sudo -u '#%u' -g '#%u' memattach %d",
-			pid, it->status.gid[0], us->status.gid[0], pid, it->status.uid[0], it->status.gid[0], pid);
+			"not permitted: it runs as gid %u, this is gid %u without CAP_SYS_PTRACE; "
+			"run as root: sudo memattach %d, or with its group: sudo -u '#%u' -g '#%u' memattach %d",
+			it->status.gid[0], us->status.gid[0], pid, it->status.uid[0], it->status.gid[0], pid);
 	/* Files of a program that is not dumpable belong to root (task_dump_owner() of fs/proc/base.c). */
 	struct stat st;
 	if (fstatat(dir, "maps", &st, 0) == 0 && st.st_uid != it->status.uid[1])
 		return ma_errorf(
 			MA_ERR_PERMISSION,
-			"pid %d: not permitted: the program is not dumpable (it changed its uid, has file "
-			"capabilities, or called prctl(PR_SET_DUMPABLE, 0))\n  run as root, or: sudo memattach %d",
-			pid, pid);
+			"not permitted: the program is not dumpable (it changed its uid, has file "
+			"capabilities, or called prctl(PR_SET_DUMPABLE, 0)); run as root, or: sudo memattach %d",
+			pid);
 	if (more_caps)
 		return ma_errorf(MA_ERR_PERMISSION,
-				 "pid %d: not permitted: it holds capabilities that this process lacks (%llx)\n"
-				 "  run as root, or: sudo memattach %d",
-				 pid, (unsigned long long)(it->cap_permitted & ~us->cap_permitted), pid);
+				 "not permitted: it holds capabilities that this process lacks (%llx); "
+				 "run as root, or: sudo memattach %d",
+				 (unsigned long long)(it->cap_permitted & ~us->cap_permitted), pid);
 	if (it->have_ns && us->have_ns && it->user_ns.st_ino != us->user_ns.st_ino)
 		return ma_errorf(MA_ERR_PERMISSION,
-				 "pid %d: not permitted: it runs in another user namespace\n"
-				 "  run as root, or: sudo memattach %d",
-				 pid, pid);
+				 "not permitted: it runs in another user namespace; "
+				 "run as root, or: sudo memattach %d",
+				 pid);
 	return NULL;
 }
 
@@ -206,37 +201,35 @@ static struct ma_error *explain_rest(int dir, pid_t pid, const struct who *us, i
 		label[strcspn(label, "\n")] = 0;
 		if (*label && strcmp(label, "unconfined") != 0)
 			return ma_errorf(MA_ERR_PERMISSION,
-					 "pid %d: not permitted: a security module (SELinux or AppArmor) says no; its "
-					 "label is %s\n  look at the kernel's log for the denial",
-					 pid, label);
+					 "not permitted: a security module (SELinux or AppArmor) says no; its "
+					 "label is %s; look at the kernel's log for the denial",
+					 label);
 	}
 	if (us->status.seccomp)
 		return ma_errorf(MA_ERR_PERMISSION,
-				 "pid %d: not permitted: the seccomp filter of this container forbids ptrace\n"
-				 "  docker run --cap-add=SYS_PTRACE lifts it, or run on the host",
-				 pid);
+				 "not permitted: the seccomp filter of this container forbids ptrace; "
+				 "docker run --cap-add=SYS_PTRACE lifts it, or run on the host");
 	if (in_user_namespace())
-		return explain_bare_root(pid);
-	return ma_errorf(
-		MA_ERR_PERMISSION,
-		"pid %d: not permitted (%s); uid, Yama, capabilities and tracer were looked at and are in order\n"
-		"  it may be about to end, or a security module says no: look at the kernel's log",
-		pid, strerror(errnum));
+		return explain_bare_root();
+	return ma_errorf(MA_ERR_PERMISSION,
+			 "not permitted (%s); uid, Yama, capabilities and tracer were looked at and are in order; "
+			 "it may be about to end, or a security module says no: look at the kernel's log",
+			 strerror(errnum));
 }
 
 struct ma_error *ma_diagnose_seize(int dir, pid_t pid, int errnum)
 {
 	struct who it = { 0 }, us = { 0 };
 	if (errnum == ESRCH)
-		return ma_errorf(MA_ERR_TARGET_GONE, "pid %d: no such process", pid);
+		return ma_errorf(MA_ERR_TARGET_GONE, "no such process");
 	struct ma_error *err = who_read(dir, &it);
 	if (err && err->code == MA_ERR_TARGET_GONE) {
 		ma_error_free(err);
-		return ma_errorf(MA_ERR_TARGET_GONE, "pid %d: no such process", pid);
+		return ma_errorf(MA_ERR_TARGET_GONE, "no such process");
 	}
 	if (err)
 		return err;
-	MA_TRY(explain_state(dir, pid, &it));
+	MA_TRY(explain_state(dir, &it));
 	_cleanup_close_ int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (self < 0)
 		return ma_error_os(errno, "/proc/self");
@@ -252,7 +245,7 @@ struct ma_error *ma_may_attach(int dir, pid_t pid, char **how_ret)
 {
 	struct who it = { 0 }, us = { 0 };
 	MA_TRY(who_read(dir, &it));
-	MA_TRY(explain_state(dir, pid, &it));
+	MA_TRY(explain_state(dir, &it));
 	_cleanup_close_ int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (self < 0)
 		return ma_error_os(errno, "/proc/self");
@@ -263,7 +256,7 @@ struct ma_error *ma_may_attach(int dir, pid_t pid, char **how_ret)
 	if (mem < 0 && (errno == EACCES || errno == EPERM))
 		return ma_diagnose_seize(dir, pid, EPERM);
 	if (mem < 0 && it.status.state != 'Z')
-		return ma_error_os(errno == ENOENT ? ESRCH : errno, "pid %d", pid);
+		return ma_error_os(errno == ENOENT ? ESRCH : errno, "mem");
 	bool same = all_equal(it.status.uid, us.status.uid[0]) && all_equal(it.status.gid, us.status.gid[0]);
 	char *how = strdup(have_cap(&us, CAP_SYS_PTRACE) ? "CAP_SYS_PTRACE"
 			   : same                        ? "same user"

@@ -22,8 +22,10 @@ struct scan_arg {
 #define SCAN_ZERO 32u   /* PAGE_IS_PFNZERO */
 #define SCAN_HUGE 64u   /* PAGE_IS_HUGE */
 
-/* One call ends after 512 pages found (2 MB) or this range, so the lock is free again within some 100 us. */
+/* One call ends after 512 pages found (2 MB) or this range, so the lock is free again within some 100 us. Reserved
+ * regions without a page have no page tables: there the range grows. */
 #define SCAN_RANGE ((uint64_t)64 << 20)
+#define SCAN_RANGE_MAX ((uint64_t)1 << 30)
 #define SCAN_PAGES 512
 #define SCAN_REGIONS 64
 /* Then what was seen so far stands for the rest. */
@@ -52,11 +54,12 @@ struct seen {
 static bool scan_map(int fd, uint64_t start, uint64_t end, uint64_t page, struct seen *s)
 {
 	struct scan_region v[SCAN_REGIONS];
+	uint64_t range = SCAN_RANGE;
 	while (start < end) {
 		struct scan_arg arg = {
 			.size = sizeof(arg),
 			.start = start,
-			.end = end - start > SCAN_RANGE ? start + SCAN_RANGE : end,
+			.end = end - start > range ? start + range : end,
 			.vec = (uint64_t)(uintptr_t)v,
 			.vec_len = SCAN_REGIONS,
 			.max_pages = SCAN_PAGES,
@@ -76,6 +79,7 @@ static bool scan_map(int fd, uint64_t start, uint64_t end, uint64_t page, struct
 			else
 				s->small += bytes;
 		}
+		range = n ? SCAN_RANGE : range < SCAN_RANGE_MAX ? range * 2 : SCAN_RANGE_MAX;
 		start = arg.walk_end & ~(page - 1);
 		if (now_ns() > s->deadline)
 			return false;

@@ -91,7 +91,8 @@ MA_CHECK struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_
 void ma_preflight_deinit(struct ma_preflight *p);
 
 /* Why PTRACE_SEIZE said `errnum` (EPERM, ...): the check that failed, and the command that helps, as one
- * MA_ERR_PERMISSION error of at most two lines. */
+ * MA_ERR_PERMISSION error of one line without the pid (the command puts that before it). A target that has ended is
+ * MA_ERR_TARGET_GONE, a kernel thread MA_ERR_UNSUPPORTED. */
 MA_CHECK struct ma_error *ma_diagnose_seize(int dir, pid_t pid, int errnum);
 
 /* Whether an attach would be permitted, without one: NULL and *how_ret ("CAP_SYS_PTRACE", "same user"; the caller
