@@ -106,7 +106,7 @@ def test_objects_are_what_the_program_says(python, start, memattach):
     for row in rows(memattach.query(snap.path, f"SELECT src, dst FROM edges WHERE src IN ({addresses})")):
         edges.setdefault(row["src"], set()).add(row["dst"])
     wrong = []
-    for _, name, address, kind, size, tracked, refs, *referents in said:
+    for _, name, address, kind, size, header, refs, *referents in said:
         seen = objects.get(int(address))
         if not seen:
             wrong.append(f"{name}: not in the snapshot")
@@ -116,8 +116,8 @@ def test_objects_are_what_the_program_says(python, start, memattach):
         # design 7: equal for every built-in type, a lower bound for what only an extension knows
         if seen["size"] != int(size) and ("." not in kind or seen["size"] > int(size)):
             wrong.append(f"{name}: size {seen['size']}, sys.getsizeof {size}")
-        if bool(seen["gc"]) != bool(int(tracked)):
-            wrong.append(f"{name}: gc {seen['gc']}, gc.is_tracked {tracked}")
+        if bool(seen["gc"]) != bool(int(header)):
+            wrong.append(f"{name}: gc {seen['gc']}, not {header}")
         missing = {int(r) for r in referents} - edges.get(int(address), set())
         if missing:
             wrong.append(f"{name}: {len(missing)} of {len(referents)} references are missing")

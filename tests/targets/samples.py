@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One object of each of many types. "samples" prints for each: name, address, type, sys.getsizeof, whether the collector
-tracks it, its reference count, and the addresses that gc.get_referents gives."""
+"""One object of each of many types. "samples" prints for each: name, address, type, sys.getsizeof, whether it has a header
+of the collector, its reference count, and the addresses that gc.get_referents gives, its class aside."""
 import array
 import asyncio
 import collections
@@ -138,8 +138,9 @@ def run():
     def samples(_):
         for name, x in made.items():
             refs = gc.get_referents(x)
-            line = ["sample", name.replace(" ", "_"), id(x), type_name(x).replace(" ", "_"), sys.getsizeof(x), int(gc.is_tracked(x))]
-            common.say(*line, sys.getrefcount(x), *sorted({id(r) for r in refs}))
+            header = sys.getsizeof(x) - (type if issubclass(type(x), type) else type(x)).__sizeof__(x)
+            line = ["sample", name.replace(" ", "_"), id(x), type_name(x).replace(" ", "_"), sys.getsizeof(x), int(header > 0)]
+            common.say(*line, sys.getrefcount(x), *sorted({id(r) for r in refs if r is not type(x)}))
         common.say("sampled")
 
     common.ready()
