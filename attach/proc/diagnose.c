@@ -192,7 +192,7 @@ static struct ma_error *explain_ids(int dir, pid_t pid, const struct who *it, co
 	return NULL;
 }
 
-static struct ma_error *explain_rest(int dir, pid_t pid, const struct who *us, int errnum)
+static struct ma_error *explain_rest(int dir, const struct who *us, int errnum)
 {
 	_cleanup_free_ char *label = NULL;
 	size_t bytes;
@@ -238,7 +238,7 @@ struct ma_error *ma_diagnose_seize(int dir, pid_t pid, int errnum)
 	if (!capable)
 		MA_TRY(explain_ids(dir, pid, &it, &us));
 	MA_TRY(explain_yama(pid, capable));
-	return explain_rest(dir, pid, &us, errnum);
+	return explain_rest(dir, &us, errnum);
 }
 
 struct ma_error *ma_may_attach(int dir, pid_t pid, char **how_ret)
