@@ -180,7 +180,7 @@ static void table_head(const struct ma_page *p, const char *title, size_t column
 {
 	char beside[320];
 	int pad = (int)(columns + 2 - strlen(title));
-	snprintf(beside, sizeof(beside), "%*s %13s %*s   %s", pad > 0 ? pad : 0, "", "count", wide, "bytes", last);
+	snprintf(beside, sizeof(beside), "%*s %13s %*s%s", pad > 0 ? pad : 0, "", "count", wide, "bytes", last);
 	ma_page_title(p, title, beside);
 }
 
@@ -198,7 +198,7 @@ static void classes(const struct ma_page *p, const struct ma_analysis *a)
 			break;
 		if (!i) {
 			char last[64];
-			snprintf(last, sizeof(last), "%*s", wide, "with attributes");
+			snprintf(last, sizeof(last), " %*s", wide, "with attrs");
 			table_head(p, "CLASSES", columns, wide, last);
 		}
 		fputs("  ", p->out);
@@ -218,7 +218,7 @@ static void types(const struct ma_page *p, const struct ma_analysis *a)
 	char b[MA_HUMAN_MAX];
 	size_t shown = 0, left = 0;
 	uint64_t left_bytes = 0;
-	table_head(p, "TYPES", columns, wide, "  %");
+	table_head(p, "TYPES", columns, wide, "     %");
 	for (size_t i = 0; i < t->types_count; i++) {
 		const struct ma_type_total *type = &t->types[i];
 		if (p->opt->type_glob && fnmatch(p->opt->type_glob, type->name, 0))

@@ -134,8 +134,8 @@ void leaky_snapshot(const char *path, const struct leaky_options *opt, struct le
 			  .addr = globals, .type = t_dict, .size = 360, .refcnt = 2, .buffer = 296, .gc = true });
 	edge(l, MA_EDGE_NAMED, cache, n_cache);
 	edge(l, MA_EDGE_NAMED, type, n_class);
-	object(l, (struct sb_object){
-			  .addr = name, .type = t_str, .size = 54, .refcnt = opt->excess ? 0 : 1 + n, .extra = 0 });
+	/* immortal when the books shall not balance: it must not count */
+	object(l, (struct sb_object){ .addr = name, .type = t_str, .size = 54, .refcnt = opt->excess ? 0 : 1 + n });
 	object(l, (struct sb_object){ .addr = type,
 				      .type = t_type,
 				      .size = 1080,
@@ -167,7 +167,7 @@ void leaky_snapshot(const char *path, const struct leaky_options *opt, struct le
 		edge(l, MA_EDGE_NAMED, at + 64, n_dict);
 		object(l, (struct sb_object){ .addr = at + 64, .type = t_dict, .size = 104, .refcnt = 1, .gc = true });
 		edge(l, MA_EDGE_NAMED, name, n_user);
-		/* the last key lacks a reference when the books shall not balance */
+		/* the last key has one reference more than it counts when the books shall not balance */
 		bool wrong = opt->excess && i + 1 == n;
 		object(l, (struct sb_object){ .addr = at + 192, .type = t_str, .size = 60, .refcnt = 1 });
 		if (wrong) {

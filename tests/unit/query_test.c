@@ -1,0 +1,189 @@
+// link: ma_report ma_graph ma_test_support ma_format ma_base
+// SPDX-License-Identifier: Apache-2.0
+#include "leaky_snapshot.h"
+#include "query.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+static char path[64];
+static struct leaky_facts facts;
+static struct ma_snap *snap;
+
+static void begin(const struct leaky_options *opt)
+{
+	snprintf(path, sizeof(path), "/tmp/query_test-%d.mem", (int)getpid());
+	leaky_snapshot(path, opt, &facts);
+	cr_assert_null(ma_snap_open(path, &snap));
+	unlink(path);
+}
+
+/* The output, which the caller frees. */
+static char *ask(const char *sql, enum ma_query_format format)
+{
+	char *text;
+	size_t bytes;
+	FILE *f = open_memstream(&text, &bytes);
+	struct ma_error *err = ma_query_run(f, snap, sql, format);
+	fclose(f);
+	cr_assert_null(err, "%s: %s", sql, err ? err->message : "");
+	return text;
+}
+
+/* The first column of the only row, as text. */
+static void expect_one(const char *sql, const char *want)
+{
+	char *text = ask(sql, MA_QUERY_CSV), *row = strchr(text, '\n');
+	cr_assert_not_null(row);
+	row++;
+	row[strcspn(row, "\r")] = '\0';
+	cr_expect_str_eq(row, want, "%s: %s, not %s", sql, row, want);
+	free(text);
+}
+
+static void expect_number(const char *sql, uint64_t want)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "%" PRIu64, want);
+	expect_one(sql, text);
+}
+
+static void expect_refused(const char *sql)
+{
+	char *text;
+	size_t bytes;
+	FILE *f = open_memstream(&text, &bytes);
+	struct ma_error *err = ma_query_run(f, snap, sql, MA_QUERY_TABLE);
+	fclose(f);
+	cr_assert_not_null(err, "%s", sql);
+	cr_expect_eq(err->code, MA_ERR_USAGE, "%s: %s", sql, err->message);
+	cr_expect_null(strchr(err->message, '\n'));
+	ma_error_free(err);
+	free(text);
+}
+
+Test(query, tables_hold_what_the_file_holds)
+{
+	begin(&(struct leaky_options){ .sessions = 300 });
+	expect_number("SELECT count(*) FROM objects", facts.objects);
+	expect_number("SELECT sum(size) FROM objects", facts.bytes);
+	expect_number("SELECT count(*) FROM edges", facts.edges);
+	expect_number("SELECT count FROM types WHERE type = 'leaky.Session'", 300);
+	expect_number("SELECT sum(bytes) FROM types", facts.bytes);
+	expect_number("SELECT sum(bytes) FROM memory", facts.rss);
+	expect_number("SELECT count(*) FROM memory", 14);
+	expect_one("SELECT function FROM frames WHERE tid = 4242 AND depth = 0", "serve");
+	expect_number("SELECT line FROM frames WHERE depth = 1", 40);
+	expect_number("SELECT count(*) FROM objects WHERE type = 'leaky.Session' AND gc AND place = 'arena'", 300);
+	expect_number("SELECT refcnt FROM objects WHERE type = 'type' AND place = 'malloc'", 301);
+	expect_number("SELECT count(*) FROM objects WHERE place = 'static'", 4);
+	ma_snap_close(snap);
+}
+
+Test(query, by_address_and_joined)
+{
+	char sql[256];
+	begin(&(struct leaky_options){ .sessions = 300 });
+	snprintf(sql, sizeof(sql), "SELECT type FROM objects WHERE addr = %" PRIu64, facts.session0);
+	expect_one(sql, "leaky.Session");
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM edges WHERE src = %" PRIu64, facts.cache);
+	expect_number(sql, 600);
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM objects WHERE addr = %" PRIu64, facts.session0 + 8);
+	expect_number(sql, 0);
+	snprintf(sql, sizeof(sql), "SELECT name FROM edges WHERE dst = %" PRIu64, facts.session0);
+	expect_one(sql, "[<str>]");
+	snprintf(sql, sizeof(sql), "SELECT name FROM edges WHERE dst = %" PRIu64, facts.key0);
+	expect_one(sql, "<key>");
+	snprintf(sql, sizeof(sql), "SELECT name FROM edges WHERE dst = %" PRIu64, facts.cache);
+	expect_one(sql, ".CACHE");
+	/* as many look-ups as rows: the first ones by passes, the others from the index */
+	expect_number("SELECT count(*) FROM objects o JOIN edges e ON e.src = o.addr WHERE o.type = 'leaky.Session'",
+		      300);
+	expect_number("SELECT count(*) FROM edges e JOIN objects o ON o.addr = e.dst WHERE o.type = 'leaky.Session'",
+		      300);
+	expect_number("SELECT count(*) FROM objects o JOIN edges e ON e.dst = o.addr JOIN objects h ON h.addr = e.src "
+		      "WHERE o.type = 'leaky.Session' AND h.type = 'dict' AND e.name = '[<str>]'",
+		      300);
+	/* what is no integer is compared by the rules of SQLite */
+	expect_number("SELECT count(*) FROM objects WHERE addr = 'x'", 0);
+	expect_number("SELECT count(*) FROM objects WHERE addr IS NULL", 0);
+	ma_snap_close(snap);
+}
+
+Test(query, only_select)
+{
+	begin(&(struct leaky_options){ .sessions = 3 });
+	static const char *const refused[] = {
+		"ATTACH '/tmp/query_test_attached.db' AS x",
+		"PRAGMA writable_schema = 1",
+		"CREATE TABLE t(x)",
+		"CREATE TEMP TABLE t(x)",
+		"INSERT INTO types VALUES ('x', 1, 1)",
+		"DELETE FROM objects",
+		"DROP TABLE objects",
+		"SELECT load_extension('x')",
+		"BEGIN",
+		"VACUUM INTO '/tmp/query_test_vacuum.db'",
+		"SELECT 1; SELECT 2",
+		"SELECT nothing FROM objects",
+		"SELEKT 1",
+		"",
+		" ; ",
+	};
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		expect_refused(refused[i]);
+	cr_expect_neq(access("/tmp/query_test_attached.db", F_OK), 0);
+	cr_expect_neq(access("/tmp/query_test_vacuum.db", F_OK), 0);
+	ma_snap_close(snap);
+}
+
+Test(query, json)
+{
+	begin(&(struct leaky_options){ .sessions = 500, .hostile = true });
+	char *text = ask("SELECT type, size, NULL AS n, 0.5 AS f FROM objects", MA_QUERY_JSON);
+	json_error_t err;
+	json_t *rows = json_loads(text, 0, &err);
+	cr_assert_not_null(rows, "line %d: %s", err.line, err.text);
+	cr_expect_eq(json_array_size(rows), facts.objects);
+	json_t *row = json_array_get(rows, 0);
+	cr_expect(json_is_string(json_object_get(row, "type")));
+	cr_expect(json_is_integer(json_object_get(row, "size")));
+	cr_expect(json_is_null(json_object_get(row, "n")));
+	cr_expect(json_is_real(json_object_get(row, "f")));
+	json_decref(rows);
+	free(text);
+	text = ask("SELECT * FROM objects WHERE 0", MA_QUERY_JSON);
+	cr_expect_str_eq(text, "[]\n");
+	free(text);
+	ma_snap_close(snap);
+}
+
+Test(query, csv_and_table_are_safe)
+{
+	begin(&(struct leaky_options){ .sessions = 3, .hostile = true });
+	expect_one("SELECT '=cmd()'", "\"'=cmd()\"");
+	expect_one("SELECT -5", "-5");
+	char *text = ask("SELECT type FROM objects", MA_QUERY_TABLE);
+	cr_expect_null(strchr(text, '\x1b'));
+	cr_expect_not_null(strstr(text, "evil\\x1b[31m\\u202e\\xff"));
+	free(text);
+	ma_snap_close(snap);
+}
+
+Test(query, a_long_table_has_one_head)
+{
+	begin(&(struct leaky_options){ .sessions = 1000 });
+	char *text = ask("SELECT addr, type FROM objects", MA_QUERY_TABLE);
+	size_t lines = 0, heads = 0;
+	for (char *p = text; (p = strchr(p, '\n')); p++)
+		lines++;
+	for (char *p = text; (p = strstr(p, "----")); p += strspn(p, "- "))
+		heads++;
+	cr_expect_eq(lines, facts.objects + 2);
+	cr_expect_eq(heads, 1);
+	free(text);
+	ma_snap_close(snap);
+}
