@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* image.c - which of the mapped files is the interpreter. Files are opened through /proc/PID/map_files, which gives
  * the very file that is mapped even when it is deleted or in another mount namespace (needs CAP_SYS_ADMIN or
- * CAP_CHECKPOINT_RESTORE), else by name below /proc/PID/root, and then they must prove to be the mapped one. */
+ * CAP_CHECKPOINT_RESTORE), else by name below /proc/PID/root, and then they must prove to be the mapped one; else an
+ * image is made from memory. */
 #include "cleanup.h"
 #include "python_internal.h"
 
@@ -160,6 +161,9 @@ static struct ma_error *probe(pid_t pid, int task_dir, const struct ma_maps *map
 {
 	*found_ret = *opened_ret = false;
 	_cleanup_close_ int fd = open_mapped(pid, task_dir, c);
+	bool rebuilt = fd < 0;
+	if (rebuilt)
+		fd = ma_image_rebuild(pid, task_dir, maps, c->map);
 	if (fd < 0)
 		return NULL;
 	_cleanup_elf_ struct ma_elf *e = NULL;
@@ -180,6 +184,7 @@ static struct ma_error *probe(pid_t pid, int task_dir, const struct ma_maps *map
 		return &ma_enomem;
 	*ret = (struct ma_image){ .path = path, .bias = bias, .runtime = s[0].found ? s[0].vaddr + bias : 0 };
 	ret->elf = ma_take_ptr(e);
+	ret->rebuilt = rebuilt ? pid : 0;
 	*found_ret = true;
 	return NULL;
 }

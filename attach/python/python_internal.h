@@ -20,10 +20,13 @@ struct ma_image {
 	struct ma_elf *debug; /* its separate debug file, or NULL */
 	char *path;           /* as in maps */
 	uint64_t bias;        /* address in the target = address in the file + bias */
+	pid_t rebuilt;        /* not 0: made from the memory of this process, pages that it never used are empty */
 	ma_raddr runtime;     /* &_PyRuntime, 0: an interpreter older than 3.7 */
 };
 /* MA_ERR_UNSUPPORTED when no image has _PyRuntime or, for older ones, Py_GetVersion. */
 MA_CHECK struct ma_error *ma_image_find(pid_t pid, int task_dir, const struct ma_maps *maps, struct ma_image *ret);
+/* rebuild.c: a descriptor of an image made from memory, with symbols but without DWARF; -1 when that fails. */
+int ma_image_rebuild(pid_t pid, int task_dir, const struct ma_maps *maps, const struct ma_map *file);
 void ma_image_deinit(struct ma_image *im);
 #define _cleanup_image_ __attribute__((__cleanup__(ma_image_deinit)))
 /* Target addresses of the symbols (in the image, then in its debug file): `vaddr` becomes an address in the target. */

@@ -67,7 +67,8 @@ struct ma_error *ma_version_find(const struct ma_image *im, uint32_t *ret)
 	MA_TRY(ma_elf_find_symbols(im->elf, &s, 1));
 	if (s.found) {
 		uint64_t hex;
-		MA_TRY(ma_elf_read(im->elf, s.vaddr, &hex, sizeof(hex)));
+		MA_TRY(im->rebuilt ? ma_peek_u64(im->rebuilt, s.vaddr + im->bias, &hex)
+				   : ma_elf_read(im->elf, s.vaddr, &hex, sizeof(hex)));
 		if (hex >> 32 || hex >> 24 != 3)
 			return ma_errorf(MA_ERR_UNSUPPORTED, "%s: not a Python version: %#lx", im->path, hex);
 		*ret = (uint32_t)(hex >> 8);

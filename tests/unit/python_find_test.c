@@ -4,6 +4,8 @@
 #include "python_internal.h"
 #include "python_target.h"
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 static void version_of(const char *python, char *ret, size_t bytes)
@@ -137,5 +139,116 @@ Test(python_find, quick_enough)
 		cr_expect_lt(s, 0.5, "%s: %.3f s of CPU", pythons[i], s); /* 0.02 to 0.06 here; ASan is slower */
 		ma_python_deinit(&py);
 		target_end(&t);
+	}
+}
+
+/* Gives up what map_files asks for (CAP_SYS_ADMIN 21, CAP_CHECKPOINT_RESTORE 40), for the rest of this test. */
+static void give_up_map_files(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct caps[2];
+	cr_assert_eq(syscall(SYS_capget, &head, caps), 0);
+	caps[0].effective &= ~(1u << 21);
+	caps[1].effective &= ~(1u << (40 - 32));
+	cr_assert_eq(syscall(SYS_capset, &head, caps), 0);
+}
+
+/* A libpython of its own in a new folder, so that it can be taken away while the program runs. */
+static struct target start_with_copy(const char *python, char *dir)
+{
+	char command[1500];
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(command, sizeof(command),
+		 "cp $(%s -c 'import sysconfig as s; print(s.get_config_var(\"LIBDIR\") + \"/\" + "
+		 "s.get_config_var(\"INSTSONAME\"))') %s/",
+		 python, dir);
+	cr_assert_eq(system(command), 0);
+	snprintf(command, sizeof(command), "LD_LIBRARY_PATH=%s", dir);
+	char *argv[] = { (char *)"/usr/bin/env", command, (char *)python, (char *)"-c", (char *)TARGET_WAIT, NULL };
+	return target_start(argv);
+}
+
+static void with_copy(bool privileged, bool deleted, const char *source)
+{
+	char **pythons;
+	size_t count = target_pythons(false, &pythons);
+	for (size_t i = 0; i < count; i++) {
+		if (!strstr(pythons[i], "/versions/"))
+			continue;
+		char dir[] = "/tmp/python-find-test-XXXXXX", command[200];
+		struct target t = start_with_copy(pythons[i], dir);
+		/* in its place: another library under the same name */
+		snprintf(command, sizeof(command), "f=$(echo %s/*); rm $f; cp /proc/%d/exe $f", dir, getpid());
+		if (deleted)
+			cr_assert_eq(system(command), 0);
+		if (!privileged)
+			give_up_map_files();
+		struct ma_python py;
+		assert_ok(ma_python_find(t.pid, t.dir, &py));
+		cr_expect(!strncmp(py.libpython, dir, strlen(dir)), "%s", py.libpython);
+		cr_expect_eq(strlen(py.build_id), 40, "\"%s\"", py.build_id);
+		cr_expect(py.minor > 11 || (py.arenas && py.maxarenas), "%s: arenas", pythons[i]);
+		cr_expect_str_eq(py.source_name, py.minor >= 13 && strcmp(source, "dwarf") ? "debug-offsets" : source);
+		ma_python_deinit(&py);
+		target_end(&t);
+		snprintf(command, sizeof(command), "rm -r %s", dir);
+		cr_assert_eq(system(command), 0);
+	}
+}
+
+Test(python_find, by_name_without_map_files, .timeout = 60)
+{
+	with_copy(false, false, "dwarf");
+}
+
+/* An upgrade replaced the file: with map_files the old one still opens. */
+Test(python_find, replaced_library, .timeout = 60)
+{
+	int fd = open("/proc/self/map_files", O_RDONLY | O_DIRECTORY);
+	cr_assert_geq(fd, 0);
+	close(fd);
+	with_copy(geteuid() == 0, true, geteuid() == 0 ? "dwarf" : "table");
+}
+
+/* Without it the image is made from memory: symbols and version are there, debug information is not. */
+Test(python_find, replaced_library_without_map_files, .timeout = 60)
+{
+	with_copy(false, true, "table");
+}
+
+/* The name leads somewhere else in the target's mount namespace. */
+Test(python_find, other_mount_namespace, .timeout = 60)
+{
+	if (geteuid())
+		cr_skip_test("needs root for a mount namespace");
+	char **pythons;
+	size_t count = target_pythons(false, &pythons);
+	for (size_t i = 0; i < count; i++) {
+		if (!strstr(pythons[i], "3.11.") && !strstr(pythons[i], "3.8."))
+			continue;
+		char dir[] = "/tmp/python-find-test-XXXXXX", command[2000];
+		cr_assert_not_null(mkdtemp(dir));
+		/* a tmpfs that only the target sees, with a copy of the library in it */
+		snprintf(command, sizeof(command),
+			 "mount -t tmpfs none %s && cp $(%s -c 'import sysconfig as s; "
+			 "print(s.get_config_var(\"LIBDIR\") "
+			 "+ \"/\" + s.get_config_var(\"INSTSONAME\"))') %s/ && LD_LIBRARY_PATH=%s exec %s -c \"$0\"",
+			 dir, pythons[i], dir, dir, pythons[i]);
+		char *argv[] = { (char *)"/usr/bin/unshare", (char *)"-m", (char *)"/bin/sh", (char *)"-c", command,
+				 (char *)TARGET_WAIT,        NULL };
+		struct target t = target_start(argv);
+		struct ma_python py;
+		for (int round = 0; round < 2; round++) {
+			if (round)
+				give_up_map_files();
+			assert_ok(ma_python_find(t.pid, t.dir, &py));
+			cr_expect(!strncmp(py.libpython, dir, strlen(dir)), "%s", py.libpython);
+			cr_expect_str_eq(py.source_name, "dwarf");
+			cr_expect_neq(access(py.libpython, F_OK), 0, "the test itself must not see it");
+			ma_python_deinit(&py);
+		}
+		target_end(&t);
+		rmdir(dir);
+		break; /* the capabilities are gone now */
 	}
 }
