@@ -16,8 +16,7 @@ struct scan {
 	uint64_t buf_off;
 	size_t buf_len;
 	uint64_t end;     /* chunks and index end here; what follows is the trailer */
-	uint64_t max_seq; /* one more than the largest seq of a sound header */
-	bool cut;         /* the last chunk goes on past the end */
+	uint64_t max_seq; /* one more than the largest seq of a sound header that is not cut off */
 	uint64_t skipped; /* bytes that are no chunk */
 	struct ma_vec chunks, rows;
 	bool rows_bad;
@@ -152,11 +151,10 @@ static struct ma_error *walk(struct scan *c)
 			sound = ma_chunk_hdr_valid(&hdr);
 		}
 		if (sound) {
-			if (hdr.kind != MA_CHUNK_INDEX && hdr.seq >= c->max_seq)
-				c->max_seq = hdr.seq + UINT64_C(1);
 			size_t whole = sizeof(hdr) + hdr.stored_bytes;
-			c->cut = whole > c->end - off;
-			if (!c->cut) {
+			if (whole <= c->end - off) {
+				if (hdr.kind != MA_CHUNK_INDEX && hdr.seq >= c->max_seq)
+					c->max_seq = hdr.seq + UINT64_C(1);
 				MA_TRY(window(c, off, whole, &p, &have));
 				if (have == whole && ma_chunk_sum(&hdr, p + sizeof(hdr)) == hdr.checksum)
 					MA_TRY(take_chunk(c, off, &hdr, p + sizeof(hdr)));
@@ -232,8 +230,8 @@ static void report_lost(struct scan *c)
 		if (records[k])
 			ma_buf_printf(&what, "%s%llu records of %s", what.len ? ", " : "",
 				      (unsigned long long)records[k], ma_chunk_kind_name(k));
-	ma_snap_lacks(c->s, "%zu of %zu chunks are damaged: %s are not there", lost, c->rows.count,
-		      what.len ? ma_buf_text(&what) : "empty ones");
+	ma_snap_lacks(c->s, "%zu of %zu chunks %s damaged: %s are not there", lost, c->rows.count,
+		      lost == 1 ? "is" : "are", what.len ? ma_buf_text(&what) : "empty ones");
 }
 
 /* What is not there, in sentences. */
@@ -257,15 +255,16 @@ static void report(struct scan *c, bool trailer, const struct ma_file_trailer *t
 	s->tables.damaged_chunks = c->max_seq - c->chunks.count;
 	s->lost = !empty || c->skipped;
 	if (s->tables.damaged_chunks)
-		ma_snap_lacks(s, "%llu of the %llu chunks found are damaged",
-			      (unsigned long long)s->tables.damaged_chunks, (unsigned long long)c->max_seq);
+		ma_snap_lacks(s, "%llu of the %llu chunks found %s damaged",
+			      (unsigned long long)s->tables.damaged_chunks, (unsigned long long)c->max_seq,
+			      s->tables.damaged_chunks == 1 ? "is" : "are");
 	if (trailer && !empty)
 		ma_snap_lacks(s, "the index is damaged");
 	else if (trailer && c->skipped)
 		ma_snap_lacks(s, "%llu bytes are no part of a chunk", (unsigned long long)c->skipped);
 	else if (!trailer && c->max_seq)
-		ma_snap_lacks(s, "the file is cut off%s: its end is not there, and what it held is not known",
-			      c->cut ? " inside a chunk" : "");
+		ma_snap_lacks(s, "the file is cut off: what came after %llu chunk%s is not there",
+			      (unsigned long long)c->max_seq, c->max_seq == 1 ? "" : "s");
 	else if (!trailer)
 		ma_snap_lacks(s, "the file is cut off before its first chunk");
 }

@@ -137,7 +137,7 @@ Test(damage, middle_chunk_costs_itself)
 {
 	struct big b = make_big();
 	char part[64];
-	snprintf(part, sizeof(part), "1 of %zu chunks are damaged: %u records of objects", b.count, b.hdr.records);
+	snprintf(part, sizeof(part), "1 of %zu chunks is damaged: %u records of objects", b.count, b.hdr.records);
 	uint8_t *chunk = b.bytes + b.offs[b.victim];
 	chunk[sizeof(b.hdr) + 10] ^= 4; /* its bytes */
 	cr_assert_eq(opens_damaged(b.bytes, b.len, part), b.objects - b.hdr.records);

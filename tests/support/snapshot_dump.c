@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot_dump.h"
+
+#include "cleanup.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void text(struct ma_buf *out, const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = (uint8_t)p[i];
+		if (c < 32 || c > 126 || c == '\\')
+			ma_buf_printf(out, "\\x%02x", c);
+		else
+			ma_buf_u8(out, c);
+	}
+}
+
+static void line(struct ma_buf *out, const char *label, const char *p, size_t len)
+{
+	ma_buf_printf(out, "%s ", label);
+	text(out, p, len);
+	ma_buf_u8(out, '\n');
+}
+
+static void dump_meta(const struct ma_snap_meta *m, struct ma_buf *out)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} numbers[] = {
+		{ "taken_realtime_ns", m->taken_realtime_ns },
+		{ "taken_monotonic_ns", m->taken_monotonic_ns },
+		{ "pid", m->pid },
+		{ "uid", m->uid },
+		{ "start_time", m->start_time },
+		{ "uptime_ns", m->uptime_ns },
+		{ "pause_ns", m->pause_ns },
+		{ "safe_ns", m->safe_ns },
+		{ "twin_ns", m->twin_ns },
+		{ "walk_ns", m->walk_ns },
+		{ "attempts", m->attempts },
+		{ "faults", m->faults },
+		{ "rss_anon", m->rss_anon },
+		{ "rss_file", m->rss_file },
+		{ "rss_shmem", m->rss_shmem },
+		{ "vm_pte", m->vm_pte },
+		{ "cgroup_limit", m->cgroup_limit },
+		{ "cgroup_usage", m->cgroup_usage },
+		{ "consistency", m->consistency },
+		{ "values", m->values },
+	};
+	const struct {
+		const char *name, *value;
+	} strings[] = {
+		{ "host", m->host },
+		{ "command", m->command },
+		{ "python", m->python },
+		{ "exe", m->exe },
+		{ "libpython", m->libpython },
+		{ "build_id", m->build_id },
+		{ "layout_source", m->layout_source },
+		{ "tool", m->tool },
+		{ "arch", m->arch },
+	};
+	for (size_t i = 0; i < MA_ARRAY_SIZE(numbers); i++)
+		ma_buf_printf(out, "%s %" PRIu64 "\n", numbers[i].name, numbers[i].value);
+	for (size_t i = 0; i < MA_ARRAY_SIZE(strings); i++)
+		line(out, strings[i].name, strings[i].value, strlen(strings[i].value));
+	for (size_t i = 0; i < m->tids_count; i++) {
+		ma_buf_printf(out, "tid %" PRIu64 " fs_base %" PRIx64, m->tids[i].tid, m->tids[i].fs_base);
+		line(out, "", m->tids[i].name, strlen(m->tids[i].name));
+	}
+	for (size_t i = 0; i < m->notes_count; i++)
+		line(out, "note", m->notes[i], strlen(m->notes[i]));
+}
+
+static void dump_locals(const struct ma_snap_tables *t, uint32_t begin, uint32_t end, struct ma_buf *out)
+{
+	for (uint32_t i = begin; i < end; i++)
+		ma_buf_printf(out, "  local %" PRIx64 " name %u%s\n", t->locals[i].dst, t->locals[i].name_id,
+			      t->locals[i].borrowed ? " borrowed" : "");
+}
+
+static void dump_threads(const struct ma_snap_tables *t, struct ma_buf *out)
+{
+	for (size_t i = 0; i < t->interps_count; i++) {
+		const struct ma_snap_interp *p = &t->interps[i];
+		ma_buf_printf(out, "interp %" PRIu64 " at %" PRIx64 "%s\n", p->id, p->addr,
+			      p->collecting ? " collecting" : "");
+		dump_locals(t, p->locals_begin, p->locals_end, out);
+	}
+	for (size_t i = 0; i < t->threads_count; i++) {
+		const struct ma_snap_thread *p = &t->threads[i];
+		ma_buf_printf(out,
+			      "thread %" PRIx64 " native %" PRIu64 " tstate %" PRIx64 " interp %" PRIu64 " tid %" PRIu64
+			      "%s",
+			      p->pthread_id, p->native_id, p->tstate, p->interp_id, p->tid, p->holds_gil ? " gil" : "");
+		line(out, "", p->name, strlen(p->name));
+		for (uint32_t k = p->frames_begin; k < p->frames_end; k++) {
+			const struct ma_snap_frame *f = &t->frames[k];
+			ma_buf_printf(out, " frame %" PRIx64 " code %" PRIx64 " file %u function %u line %u\n", f->addr,
+				      f->code, f->file_id, f->function_id, f->line);
+			dump_locals(t, f->locals_begin, f->locals_end, out);
+		}
+	}
+}
+
+static void dump_memory(const struct ma_snap_tables *t, struct ma_buf *out)
+{
+	for (size_t i = 0; i < t->arenas_count; i++)
+		ma_buf_printf(out, "arena %" PRIx64 " bytes %" PRIu64 " pools %" PRIu64 " free %" PRIu64 "\n",
+			      t->arenas[i].addr, t->arenas[i].bytes, t->arenas[i].pools, t->arenas[i].free_pools);
+	for (size_t i = 0; i < t->classes_count; i++) {
+		const struct ma_snap_class *c = &t->classes[i];
+		ma_buf_printf(out,
+			      "class %" PRIu64 " pools %" PRIu64 " used %" PRIu64 " free %" PRIu64 " objects %" PRIu64
+			      " waste %" PRIu64 "\n",
+			      c->block_bytes, c->pools, c->used, c->free, c->objects, c->waste_bytes);
+	}
+	for (size_t i = 0; i < t->freelists_count; i++) {
+		ma_buf_printf(out, "freelist %" PRIu64 " %" PRIu64, t->freelists[i].objects, t->freelists[i].bytes);
+		line(out, "", t->freelists[i].name, strlen(t->freelists[i].name));
+	}
+	for (size_t i = 0; i < t->regions_count; i++) {
+		const struct ma_snap_region *r = &t->regions[i];
+		ma_buf_printf(out, "region %" PRIx64 "-%" PRIx64 " prot %u kind %u inode %" PRIu64, r->start, r->end,
+			      r->prot, r->kind, r->inode);
+		const uint64_t sizes[] = { r->rss,    r->pss,       r->private_dirty, r->private_clean,
+					   r->shared, r->anonymous, r->huge,          r->swap };
+		for (size_t k = 0; k < MA_ARRAY_SIZE(sizes); k++)
+			ma_buf_printf(out, " %" PRIu64, sizes[k]);
+		line(out, "", r->path, strlen(r->path));
+	}
+}
+
+static void dump_types(const struct ma_snap_tables *t, struct ma_buf *out)
+{
+	for (size_t i = 0; i < t->types_count; i++) {
+		const struct ma_snap_type *p = &t->types[i];
+		ma_buf_printf(out, "type %zu at %" PRIx64 " flags %u sizes %" PRIu64 " %" PRIu64, i + 1, p->addr,
+			      p->flags, p->basicsize, p->itemsize);
+		line(out, "", p->name, strlen(p->name));
+	}
+	for (size_t i = 0; i < t->names_count; i++) {
+		ma_buf_printf(out, "name %zu", i + 1);
+		line(out, "", t->names[i].p, t->names[i].len);
+	}
+}
+
+struct ma_error *snap_dump(const struct ma_snap *s, struct ma_buf *out)
+{
+	static const char *const kinds[] = { "plain", "next", "at", "named", "key", "value", "borrowed", "guessed" };
+	const struct ma_snap_tables *t = ma_snap_tables(s);
+	struct ma_snap_cursor *c;
+	struct ma_snap_object o;
+	struct ma_snap_edge e;
+	dump_meta(&t->meta, out);
+	dump_types(t, out);
+	dump_threads(t, out);
+	dump_memory(t, out);
+	for (size_t i = 0; i < MA_ARRAY_SIZE(t->stats); i++)
+		if (t->stats[i])
+			ma_buf_printf(out, "stat %zu %" PRIu64 "\n", i, t->stats[i]);
+	if (t->missing)
+		line(out, "missing", t->missing, strlen(t->missing));
+	MA_TRY(ma_snap_cursor_create(s, &c));
+	while (ma_snap_next_object(c, &o)) {
+		ma_buf_printf(out,
+			      "object %" PRIx64 " type %u size %" PRIu64 " refcnt %" PRIu64 " buffer %" PRIu64
+			      " place %d extra %u%s%s\n",
+			      o.addr, o.type_id, o.size, o.refcnt, o.buffer, (int)o.place, o.extra, o.gc ? " gc" : "",
+			      o.immortal ? " immortal" : "");
+		while (ma_snap_next_edge(c, &e))
+			ma_buf_printf(out, " edge %" PRIx64 " %s index %" PRIu64 " name %u key %" PRIx64 "\n", e.dst,
+				      kinds[e.kind], e.index, e.name_id, e.key);
+	}
+	struct ma_error *err = ma_snap_cursor_error(c);
+	ma_snap_cursor_destroy(c);
+	return err ? err : ma_buf_error(out);
+}
