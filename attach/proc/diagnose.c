@@ -160,6 +160,11 @@ static struct ma_error *explain_ids(int dir, pid_t pid, const struct who *it, co
 	bool more_caps = it->cap_permitted & ~us->cap_permitted;
 	if ((!(uid && gid) || more_caps) && us->status.uid[1] == 0)
 		return explain_bare_root();
+	if (!uid && it->status.uid[0] == 0)
+		return ma_errorf(MA_ERR_PERMISSION,
+				 "not permitted: it runs as uid 0, this is uid %u without CAP_SYS_PTRACE; "
+				 "run as root: sudo memattach %d",
+				 us->status.uid[0], pid);
 	if (!uid)
 		return ma_errorf(MA_ERR_PERMISSION,
 				 "not permitted: it runs as uid %u, this is uid %u without CAP_SYS_PTRACE; "

@@ -117,6 +117,7 @@ static void look_at_descriptors(int dir, struct ma_preflight *p)
 	struct ma_descriptors d;
 	bool old = kernel_before(6, 5); /* pins of O_DIRECT reads: iov_iter_extract_pages */
 	ma_descriptors_read(dir, old, &d);
+	p->descriptors_seen = d.complete;
 	if (d.userfaultfd_fork)
 		obstacle(p, MA_OBS_USERFAULTFD,
 			 "it has a userfaultfd with EVENT_FORK: the clone would wait for a reader that is stopped");

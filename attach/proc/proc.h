@@ -83,6 +83,7 @@ struct ma_preflight {
 	uint64_t cgroup_limit, cgroup_usage;
 	double cpu_quota;           /* cores, 0 = none */
 	char *cgroups;              /* /proc/PID/cgroup as it is, for moving the twin */
+	bool descriptors_seen;      /* all were looked at: false without permission, and above 20,000 of them */
 	char *note;                 /* what does not forbid a twin but a person should know (locked or pinned memory,
 				     * real-time scheduling), one line, or NULL */
 };

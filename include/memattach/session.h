@@ -37,7 +37,12 @@ struct ma_doctor {
 	uint64_t rss_anon, cgroup_limit, cgroup_usage;
 	bool obstacle;           /* no twin can be made */
 	char *in_the_way;        /* "no seccomp, no other tracer, no userfaultfd" or what is */
+	double cpu_quota;        /* cores of its cgroup, 0 = none */
+	char *note;              /* nothing that forbids an attach, but worth knowing */
+	unsigned threads;
 };
+/* MA_ERR_TARGET_GONE when there is no such process, MA_ERR_USAGE for a thread's number, MA_ERR_UNSUPPORTED for a kernel
+ * thread. Whatever else would fail an attach stands in the struct. */
 MA_CHECK struct ma_error *ma_session_doctor(pid_t pid, struct ma_doctor *ret);
 void ma_doctor_deinit(struct ma_doctor *d);
 

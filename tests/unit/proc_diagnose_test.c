@@ -233,7 +233,7 @@ Test(diagnose, already_traced)
 	if (x) {
 		char want[200];
 		snprintf(want, sizeof(want),
-			 "pid %d: already traced by pid %d (strace (x)); a snapshot needs it to let go", c.pid, tracer);
+			 "already traced by pid %d (strace (x)); a snapshot needs it to let go", tracer);
 		struct verdict v = ask_as(&c, 0, true);
 		cr_expect_eq(v.seize_errno, EPERM);
 		says(&v, 4, want);
