@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/* agent.c - the agent from its first to its last step: memory, phases, recovery from faults. */
+#include "emit.h"
+
+#define FAULTS_MAX 200000u /* in one phase; then it goes on with the next */
+
+static int buf_init(struct maa *m, struct maa_buf *b, uint32_t kind)
+{
+	b->data = b->p = maa_alloc(m, MA_BLOCK_PAYLOAD + 4096);
+	b->kind = kind;
+	return b->data ? 0 : -12;
+}
+
+/* 16 MB of work list, half of it for what must not wait (see maa_push_slow); of the rest, what is not touched
+ * costs nothing. */
+static int memory_init(struct maa *m)
+{
+	uint64_t bytes = m->args->scratch_bytes;
+	m->bump_end = (uint8_t *)m->args->scratch + bytes;
+	m->whard = bytes / 64;
+	m->wcap = 1u << 19;
+	if (m->wcap > m->whard / 2)
+		m->wcap = m->whard / 2;
+	m->work = maa_alloc(m, m->whard * 8);
+	m->top = maa_alloc(m, sizeof(uint32_t) << 17);
+	if (!m->work || !m->top)
+		return -12;
+	m->virtual_bytes = m->whard * 8 + (sizeof(uint32_t) << 17);
+	if (buf_init(m, &m->ob, MA_BLOCK_OBJECTS) || buf_init(m, &m->tb, MA_BLOCK_TYPES) ||
+	    buf_init(m, &m->nb, MA_BLOCK_NAMES) || buf_init(m, &m->th, MA_BLOCK_THREADS) ||
+	    buf_init(m, &m->ar, MA_BLOCK_ARENAS))
+		return -12;
+	m->units = m->bump; /* unit 0 stays empty: the entries of where nothing is */
+	m->bump += UNIT_BYTES;
+	return m->bump < m->bump_end ? 0 : -12;
+}
+
+static int layout_ok(const struct maa_args *args)
+{
+	const struct ma_layout *L = &args->layout;
+	return args->abi == MA_WIRE_VERSION && L->minor >= 8 && L->minor <= 13 && !L->free_threaded &&
+	       L->object_type == OB_TYPE && L->varobject_size == OB_SIZE && L->sizeof_gc_head == GC_HEAD &&
+	       args->known[MA_KT_TYPE] && args->known[MA_KT_OBJECT] && args->known[MA_KT_UNICODE] &&
+	       L->pool_bytes >= 4096 && !(L->pool_bytes & (L->pool_bytes - 1)) && L->pool_bytes <= 16384 &&
+	       L->arena_bytes >= L->pool_bytes;
+}
+
+/* The parts of the start that read the target's memory. */
+static void init_reads(struct maa *m)
+{
+	const struct ma_layout *L = m->L;
+	m->error = maa_arenas_find(m);
+	if (!m->error)
+		m->error = maa_mem_init(m);
+	if (!m->error)
+		m->error = maa_names_init(m);
+	if (!m->error)
+		m->error = maa_types_init(m);
+	if (L->runtime_gc_collecting >= 0)
+		m->collecting = rdu32(m->args->runtime + (uint64_t)L->runtime_gc_collecting) != 0;
+	addr_t in = rd64(m->args->runtime + (uint64_t)L->runtime_interp_head);
+	for (unsigned i = 0; L->interp_gc_collecting >= 0 && i < 1024 && in && maa_readable(m, in); i++) {
+		m->collecting |= rdu32(in + (uint64_t)L->interp_gc_collecting) != 0;
+		in = rd64(in + (uint64_t)L->interp_next);
+	}
+	m->stat[MA_STAT_COLLECTING] = m->collecting;
+}
+
+static void stats_write(struct maa *m)
+{
+	struct maa_buf *b = &m->ar;
+	b->kind = MA_BLOCK_STATS;
+	/* the bump counts what was set aside, and of that what was never touched costs nothing */
+	uint64_t used = (uint64_t)(m->bump - (uint8_t *)m->args->scratch) - m->virtual_bytes;
+	used += m->types_count * sizeof(struct maa_type) + m->slots_count * sizeof(struct maa_slot) +
+		(m->wpeak + m->wcap) * 8;
+	m->stat[MA_STAT_SCRATCH_PEAK] = used;
+	uint8_t *p = b->p;
+	for (unsigned i = MA_STAT_OBJECTS; i <= MA_STAT_SKIPPED; i++) {
+		p = put(p, i);
+		p = put(p, m->stat[i]);
+		b->records++;
+	}
+	b->p = p;
+	maa_flush(m, b);
+}
+
+static void phase_run(struct maa *m)
+{
+	switch (m->phase) {
+	case PH_THREADS:
+		maa_threads(m);
+		break;
+	case PH_ROOTS:
+		maa_roots(m);
+		break;
+	case PH_GC:
+		maa_gc_lists(m);
+		break;
+	case PH_SWEEP:
+		maa_sweep(m);
+		break;
+	default:
+		break;
+	}
+}
+
+static void phases(struct maa *m)
+{
+	uint64_t *recover = &m->args->recover_pc;
+	uint32_t end = m->args->flags & MAA_FLAG_THREADS_ONLY ? PH_ROOTS : PH_ARENAS;
+	for (m->phase = PH_THREADS; m->phase < end; m->phase++) {
+		m->ph_i = m->ph_j = m->ph_k = m->ph_p = m->ph_turtle = 0;
+		for (unsigned faults = 0; faults < FAULTS_MAX && maa_guard(recover, phase_run, m); faults++)
+			maa_fault(m);
+	}
+	maa_flush(m, &m->th);
+	maa_flush(m, &m->ob);
+	if (!(m->args->flags & MAA_FLAG_THREADS_ONLY))
+		maa_arenas_write(m);
+	stats_write(m);
+}
+
+__attribute__((used)) void maa_main(struct maa_args *args)
+{
+	struct ma_ring *ring = (struct ma_ring *)args->ring;
+	args->exit_pc = (uint64_t)(uintptr_t)maa_trap;
+	args->recover_pc = 0;
+	struct maa *m = (struct maa *)args->scratch;
+	if (!layout_ok(args) || args->scratch_bytes < 64u << 20) {
+		maa_ring_done(ring, 2, -22);
+		return;
+	}
+	m->args = args;
+	m->ring = ring;
+	m->L = &args->layout;
+	m->minor = args->layout.minor;
+	m->bump = (uint8_t *)args->scratch + ((sizeof(*m) + 4095) & ~4095ull);
+	m->error = memory_init(m);
+	m->ph_limit = 1ull << 36;
+	if (!m->error && maa_guard(&args->recover_pc, init_reads, m))
+		m->error = -14;
+	if (m->error) {
+		maa_ring_done(ring, 2, m->error);
+		return;
+	}
+	phases(m);
+	maa_ring_done(ring, 1, 0);
+}

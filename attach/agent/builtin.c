@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+/* builtin.c - visitors of built-in types other than the containers, with the names of their slots. */
+#include "visit.h"
+
+#define AT(id) (a + (uint64_t)L->id)
+#define SLOT(id, name) maa_edge_named(m, w, rd64(AT(id)), N_##name)
+#define SLOT_IF(id, name)               \
+	do {                            \
+		if (L->id >= 0)         \
+			SLOT(id, name); \
+	} while (0)
+
+static void visit_function(struct maa *m, struct maa_w *w, addr_t a)
+{
+	const struct ma_layout *L = m->L;
+	SLOT(func_code, CODE);
+	maa_edge_tagged(m, w, rd64(AT(func_globals)), N_GLOBALS, TAG_ATTR);
+	if (L->func_builtins >= 0)
+		maa_edge_tagged(m, w, rd64(AT(func_builtins)), N_BUILTINS, TAG_ATTR);
+	SLOT(func_defaults, DEFAULTS);
+	SLOT(func_kwdefaults, KWDEFAULTS);
+	SLOT(func_closure, CLOSURE);
+	SLOT(func_doc, DOC);
+	SLOT(func_name, NAME);
+	SLOT(func_qualname, QUALNAME);
+	maa_edge_tagged(m, w, rd64(AT(func_dict)), N_DICT, TAG_ATTR);
+	SLOT(func_module, MODULE);
+	SLOT(func_annotations, ANNOTATIONS);
+	SLOT_IF(func_typeparams, TYPE_PARAMS);
+}
+
+static void visit_code(struct maa *m, struct maa_w *w, addr_t a)
+{
+	const struct ma_layout *L = m->L;
+	SLOT(code_consts, CO_CONSTS);
+	SLOT(code_names, CO_NAMES);
+	SLOT_IF(code_code, CO_CODE);
+	SLOT_IF(code_varnames, CO_VARNAMES);
+	SLOT_IF(code_freevars, CO_FREEVARS);
+	SLOT_IF(code_cellvars, CO_CELLVARS);
+	SLOT_IF(code_lnotab, CO_LINETABLE);
+	SLOT_IF(code_linetable, CO_LINETABLE);
+	SLOT_IF(code_exceptiontable, CO_EXCEPTIONTABLE);
+	SLOT_IF(code_localsplusnames, CO_LOCALSPLUSNAMES);
+	SLOT_IF(code_localspluskinds, CO_LOCALSPLUSKINDS);
+	SLOT(code_filename, CO_FILENAME);
+	SLOT(code_name, CO_NAME);
+	SLOT_IF(code_qualname, CO_QUALNAME);
+	SLOT_IF(code_cached_311, CO_CODE);
+	addr_t cached = FIELD(m, a, code_cached); /* _PyCoCached: four objects */
+	if (cached && maa_range_ok(m, cached, 32)) {
+		maa_own(m, cached);
+		maa_edge_named(m, w, rd64(cached), N_CO_CODE);
+		maa_edge_named(m, w, rd64(cached + 8), N_CO_VARNAMES);
+		maa_edge_named(m, w, rd64(cached + 16), N_CO_CELLVARS);
+		maa_edge_named(m, w, rd64(cached + 24), N_CO_FREEVARS);
+	}
+}
+
+/* type_dealloc() tells what a type owns. A static type's base is set by the compiler, without a count. */
+static void visit_type(struct maa *m, struct maa_w *w, addr_t a)
+{
+	const struct ma_layout *L = m->L;
+	int heap = (rd64(AT(type_flags)) & TPF_HEAPTYPE) != 0;
+	maa_edge_tagged(m, w, maa_type_dict(m, a), N_DICT, TAG_ATTR);
+	SLOT(type_bases, BASES);
+	SLOT(type_mro, MRO);
+	maa_edge_plain(m, w, rd64(AT(type_cache)));
+	maa_edge_named(m, w, maa_type_subclasses(m, a), N_SUBCLASSES);
+	if (!heap) {
+		maa_edge_borrowed(m, w, rd64(AT(type_base)), N_BASE, 0);
+		return;
+	}
+	SLOT(type_base, BASE);
+	SLOT(heaptype_name, NAME);
+	SLOT(heaptype_qualname, QUALNAME);
+	SLOT(heaptype_slots, SLOTS);
+	SLOT_IF(heaptype_module, MODULE);
+	struct maa_keys k;
+	if (!maa_keys_open(m, rd64(AT(heaptype_cached_keys)), &k))
+		return;
+	for (uint64_t i = 0; i < k.count; i++) {
+		addr_t key = rd64(k.entries + i * k.stride + k.key);
+		if (!key || !maa_reach(m, key, 0))
+			continue;
+		edge_room(m, w);
+		edge_raw(w, key, MA_EDGE_KEY);
+	}
+}
+
+static void visit_module(struct maa *m, struct maa_w *w, addr_t a)
+{
+	const struct ma_layout *L = m->L;
+	maa_edge_tagged(m, w, rd64(AT(module_dict)), N_DICT, TAG_ATTR);
+	SLOT(module_name, NAME);
+	addr_t def = rd64(AT(module_def));
+	if (!def || !maa_readable(m, def))
+		return;
+	addr_t fn = rd64(def + (uint64_t)L->moduledef_traverse);
+	int64_t size = (int64_t)rd64(def + (uint64_t)L->moduledef_size);
+	if (fn && maa_readable(m, fn) && (size <= 0 || rd64(AT(module_state)))) {
+		maa_visit_traverse(m, w, a, fn);
+		/* m_traverse of most modules leaves the module's own dict to module_traverse() */
+	}
+}
+
+static void visit_cfunction(struct maa *m, struct maa_w *w, addr_t a)
+{
+	const struct ma_layout *L = m->L;
+	SLOT(cfunction_self, SELF);
+	SLOT(cfunction_module, MODULE);
+	addr_t ml = rd64(AT(cfunction_ml));
+	if (L->cmethod_class >= 0 && ml && maa_readable(m, ml) && (rdu32(ml + 16) & 0x200)) /* METH_METHOD */
+		SLOT(cmethod_class, OBJCLASS);
+}
+
+static void visit_descr(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t)
+{
+	const struct ma_layout *L = m->L;
+	SLOT(descr_type, OBJCLASS);
+	SLOT(descr_name, NAME);
+	SLOT(descr_qualname, QUALNAME);
+	(void)t;
+}
+
+static void visit_weakref(struct maa *m, struct maa_w *w, addr_t a)
+{
+	const struct ma_layout *L = m->L;
+	addr_t to = rd64(AT(weakref_object));
+	/* None stands there when the referent is dead */
+	if (to && maa_readable(m, to) && rd64(to + OB_TYPE) != m->args->known[MA_KT_NONE])
+		maa_edge_borrowed(m, w, to, N_REFERENT, 0);
+	SLOT(weakref_callback, CALLBACK);
+}
+
+void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t)
+{
+	const struct ma_layout *L = m->L;
+	switch (t->kind) {
+	case K_FUNCTION:
+		visit_function(m, w, a);
+		break;
+	case K_CODE:
+		visit_code(m, w, a);
+		break;
+	case K_TYPE:
+		visit_type(m, w, a);
+		break;
+	case K_MODULE:
+		visit_module(m, w, a);
+		break;
+	case K_METHOD:
+		SLOT(method_func, FUNC);
+		SLOT(method_self, SELF);
+		break;
+	case K_CFUNCTION:
+		visit_cfunction(m, w, a);
+		break;
+	case K_CELL:
+		SLOT(cell_ref, CELL_CONTENTS);
+		break;
+	case K_FRAME:
+		maa_visit_frame(m, w, a);
+		break;
+	case K_GEN:
+		maa_visit_gen(m, w, a);
+		break;
+	case K_DESCR:
+		visit_descr(m, w, a, t);
+		break;
+	case K_WEAKREF:
+		visit_weakref(m, w, a);
+		break;
+	case K_SLICE:
+		SLOT(slice_start, START);
+		SLOT(slice_stop, STOP);
+		SLOT(slice_step, STEP);
+		break;
+	case K_RANGE: /* Objects/rangeobject.c: four objects, the same in 3.8 to 3.13 */
+		maa_edge_named(m, w, rd64(a + 16), N_START);
+		maa_edge_named(m, w, rd64(a + 24), N_STOP);
+		maa_edge_named(m, w, rd64(a + 32), N_STEP);
+		maa_edge_named(m, w, rd64(a + 40), N_LENGTH);
+		break;
+	case K_DATETIME: /* hastzinfo 24, tzinfo 40 (Include/datetime.h) */
+		if (rd8(a + 24))
+			maa_edge_named(m, w, rd64(a + 40), N_TZINFO);
+		break;
+	case K_TIME:
+		if (rd8(a + 24))
+			maa_edge_named(m, w, rd64(a + 32), N_TZINFO);
+		break;
+	case K_DEFAULTDICT:
+		maa_edge_plain(m, w, rd64(a + (uint64_t)L->dict_values + 8)); /* default_factory follows PyDictObject */
+		break;
+	case K_ODICT: /* od_inst_dict; its nodes hold the keys, too */
+		maa_edge_tagged(m, w, rd64(a + (uint64_t)L->dict_values + 56), N_DICT, TAG_ATTR);
+		break;
+	default: /* types with a sizer of ours only: their own traverse function */
+		if ((t->flags & MT_GC) && t->traverse)
+			maa_visit_traverse(m, w, a, t->traverse);
+	}
+}

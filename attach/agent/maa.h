@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+/* maa.h - the state of the agent and what its files share.
+ *
+ * The agent runs alone in a frozen copy of the target. It reads the target's memory by plain loads: a
+ * load that faults ends the work on the current object and costs that object only (see maa_guard()), so
+ * everything that must survive a fault is in struct maa, in memory, before the next load of untrusted
+ * memory. It writes to its own scratch, the ring and its arguments, never to the target's structures.
+ */
+#ifndef MAA_H
+#define MAA_H
+
+#include <memattach/agent.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden) /* so that no address is taken through a table that needs relocations */
+
+#define MAA_INLINE static inline __attribute__((always_inline))
+#define MAA_COLD __attribute__((noinline, cold))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+typedef uint64_t addr_t; /* an address in the target's memory: here the same as ours */
+
+/* The head of an object is the same in every build we accept (checked in maa_init). */
+#define OB_REFCNT 0
+#define OB_TYPE 8
+#define OB_SIZE 16
+#define GC_HEAD 16
+
+/* tp_flags (Include/object.h, 3.8 to 3.13) */
+#define TPF_INLINE_VALUES (1ull << 2)   /* 3.13+ */
+#define TPF_MANAGED_WEAKREF (1ull << 3) /* 3.12+ */
+#define TPF_MANAGED_DICT (1ull << 4)    /* 3.11+ */
+#define TPF_STATIC_BUILTIN (1ull << 1)  /* 3.12+ */
+#define TPF_HEAPTYPE (1ull << 9)
+#define TPF_READY (1ull << 12)
+#define TPF_HAVE_GC (1ull << 14)
+#define TPF_LONG (1ull << 24)
+#define TPF_UNICODE (1ull << 28)
+#define TPF_TYPE (1ull << 31)
+
+/* What visits an object of a type, or the part of it that its built-in base owns. */
+enum maa_kind {
+	K_BAD = 0,  /* not a type: objects of it are skipped */
+	K_LEAF,     /* no references, default size */
+	K_TRAVERSE, /* tp_traverse, default size */
+	K_STR,
+	K_LONG,
+	K_BYTES,
+	K_BYTEARRAY,
+	K_TUPLE,
+	K_LIST,
+	K_DICT,
+	K_SET,
+	K_TYPE,
+	K_MODULE,
+	K_FUNCTION,
+	K_METHOD,
+	K_CFUNCTION,
+	K_CODE,
+	K_FRAME,
+	K_GEN,
+	K_CELL,
+	K_DESCR,
+	K_WEAKREF,
+	K_SLICE,
+	K_RANGE,
+	K_ODICT,
+	K_DEQUE,
+	K_DATETIME,
+	K_TIME,
+	K_ARRAY,
+	K_BYTESIO,
+	K_DEFAULTDICT,
+};
+
+#define MT_GC 1u /* instances have a GC header (types: heap types only) */
+#define MT_HEAP 2u
+#define MT_CLASS 4u   /* made by a class statement: slots and __dict__ are ours to visit */
+#define MT_MANAGED 8u /* managed dict */
+#define MT_INLINE 16u /* 3.13: inline values */
+#define MT_SIZER 32u
+#define MT_TYPEOBJ 64u /* instances are types */
+#define MT_ASK_GC 128u /* has a tp_is_gc of its own */
+
+struct maa_type {
+	addr_t addr;
+	uint32_t id;
+	uint8_t kind;      /* enum maa_kind */
+	uint8_t flags;     /* MT_* */
+	uint8_t presize;   /* bytes before an instance: GC header, managed dict */
+	uint8_t size_kind; /* enum maa_kind: whose __sizeof__ it has */
+	int64_t basicsize;
+	int32_t itemsize;
+	int32_t dictoffset; /* of the __dict__ that MT_CLASS adds, or that a static type has; 0 = none */
+	addr_t traverse;
+	addr_t keys;                 /* ht_cached_keys */
+	uint32_t slots, slots_count; /* in maa.slots */
+};
+
+struct maa_slot {
+	uint32_t offset, name_id;
+};
+
+struct maa_buf {
+	uint8_t *data, *p;
+	uint32_t kind, records;
+};
+
+/* A place in the work list is an address with tags in its low bits. */
+#define TAG_ATTR 1ull /* a dict that is somebody's attributes: its keys are names */
+#define TAG_CONT 2ull /* the rest of a long container; its position lies below */
+#define TAG_ALL 7ull
+
+/* One entry for each MiB of address space: what is there, and where its mark bits are. */
+#define CH_NONE 0u /* nothing that may be read */
+#define CH_ARENA 1u
+#define CH_MALLOC 2u
+#define CH_STATIC 3u
+#define CH_OTHER 4u
+#define CH_MIXED 5u
+#define CH_CLASS 7u
+#define CH_FINE 8u /* a mark bit for every 8 bytes, else for every 16 */
+#define CH_UNIT_SHIFT 4
+#define CHUNK_SHIFT 20
+#define CHUNK_BYTES (1ull << CHUNK_SHIFT)
+#define UNIT_BYTES 8192u
+
+struct maa_range {
+	addr_t start, end;
+};
+
+struct maa_arena {
+	addr_t start, next_pool; /* next_pool: the first that was never used */
+	uint32_t free_pools, pools;
+};
+
+struct maa_name_slot {
+	addr_t str;
+	uint32_t id, reserved;
+};
+
+enum maa_phase { PH_THREADS, PH_ROOTS, PH_GC, PH_SWEEP, PH_ARENAS, PH_STATS, PH_END };
+
+struct maa {
+	struct maa_args *args;
+	struct ma_ring *ring;
+	const struct ma_layout *L;
+	unsigned minor;
+	uint32_t phase;
+
+	/* scratch */
+	uint8_t *bump, *bump_end, *units; /* units: base of mark bitmaps and chunk pages */
+	uint32_t *top;                    /* by address >> 30: number of the chunk page */
+	uint64_t virtual_bytes;           /* of what was carved but is touched only as needed */
+
+	/* work list */
+	uint64_t *work;
+	uint64_t wtop, wcap, whard, wpeak;
+	uint32_t collecting, overflowed;
+
+	/* types */
+	struct maa_type *types;
+	uint32_t types_count, types_max;
+	uint32_t *type_hash;
+	uint32_t type_hash_bits;
+	struct maa_type *last_type;
+	struct maa_slot *slots;
+	uint32_t slots_count, slots_max;
+	addr_t subtype_traverse, str_sizeof, str_module;
+
+	/* names */
+	struct maa_name_slot *names;
+	uint32_t names_bits, names_count, name_last;
+	uint8_t *text; /* MA_NAME_MAX bytes and some */
+
+	/* what is written */
+	struct maa_buf ob, tb, nb, th, ar;
+	addr_t ob_prev;
+
+	/* the record being written, for the recovery from a fault */
+	addr_t cur;
+	struct maa_type *cur_type;
+	uint8_t *rec;
+	addr_t rec_prev;
+	uint64_t cur_size, cur_buffer, cur_rc;
+	uint32_t cur_extra, cur_gc, type_edge_dropped;
+	uint32_t in_record; /* 1: begun, 2: its header is written */
+	addr_t cur_dict;
+	struct maa_w *traverse_w;
+
+	/* ranges */
+	struct maa_range *arenas, *statics; /* sorted; neighbours are one */
+	struct maa_arena *arena_list;
+	uint64_t arenas_count, statics_count, arena_list_count;
+	uint64_t last_map;
+
+	/* progress of the phases */
+	uint64_t ph_i, ph_j, ph_k;
+	addr_t ph_p, ph_turtle;
+	uint64_t ph_steps, ph_limit;
+	uint32_t unreached, found_by_list; /* unreached: MA_OX_UNREACHED while such an object is walked */
+	addr_t interned;
+	uint64_t sw_pool_bits[16];
+
+	uint64_t stat[20];
+	uint64_t class_objects[33];
+	struct {
+		uint64_t pools, used, free, waste;
+	} classes[33];
+	uint32_t beat;
+	int32_t error; /* of the start: a negative errno */
+};
+
+/* ------------------------------------------------------------------ loads */
+#define RD(type, a) (*(const volatile type *)(a))
+MAA_INLINE uint64_t rd64(addr_t a)
+{
+	return RD(uint64_t, a);
+}
+MAA_INLINE int32_t rd32(addr_t a)
+{
+	return RD(int32_t, a);
+}
+MAA_INLINE uint32_t rdu32(addr_t a)
+{
+	return RD(uint32_t, a);
+}
+MAA_INLINE uint8_t rd8(addr_t a)
+{
+	return RD(uint8_t, a);
+}
+
+/* ------------------------------------------------------------------ entry_*.S */
+/* Calls fn(arg). 0 when it returned, 1 when it faulted and the tracer brought us back; recover: args->recover_pc,
+ * followed by recover_sp. */
+int maa_guard(uint64_t *recover, void (*fn)(struct maa *), struct maa *m);
+void maa_trap(void) __attribute__((noreturn));
+void maa_main(struct maa_args *args);
+
+/* ------------------------------------------------------------------ ring.c */
+void *memcpy(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+void maa_beat(struct maa *m);
+/* Publishes what is in the buffer, if anything, and empties it. Types and names go first. */
+void maa_flush(struct maa *m, struct maa_buf *b);
+void maa_ring_done(struct ma_ring *ring, uint32_t done, int32_t err);
+
+/* ------------------------------------------------------------------ mem.c */
+/* Zeroed memory of the agent's own, or NULL when the scratch is used up. */
+void *maa_alloc(struct maa *m, uint64_t bytes);
+int maa_mem_init(struct maa *m);
+uint32_t maa_chunk_unit(struct maa *m, uint32_t *ch); /* gives a chunk its mark bits */
+int maa_map_readable(struct maa *m, addr_t a);        /* by the maps themselves */
+unsigned maa_place_slow(struct maa *m, addr_t a);
+int maa_in_arena(struct maa *m, addr_t a);
+
+MAA_INLINE uint32_t *maa_chunk(struct maa *m, addr_t a)
+{
+	uint64_t i = a >> 30;
+	uint32_t page = LIKELY(i < (1u << 17)) ? m->top[i] : 0;
+	return (uint32_t *)(m->units + (uint64_t)page * UNIT_BYTES) + ((a >> CHUNK_SHIFT) & 1023);
+}
+
+/* May the bytes from a on be read? Exact at the page where they begin, and enough to refuse garbage. */
+MAA_INLINE int maa_readable(struct maa *m, addr_t a)
+{
+	uint32_t c = *maa_chunk(m, a) & CH_CLASS;
+	return LIKELY(c != CH_NONE) && (LIKELY(c != CH_MIXED) || maa_map_readable(m, a));
+}
+
+MAA_INLINE int maa_range_ok(struct maa *m, addr_t a, uint64_t bytes)
+{
+	if (UNLIKELY(bytes > (1ull << 42) || (a & 7)))
+		return 0;
+	return maa_readable(m, a) && (bytes < 4096 || maa_readable(m, a + bytes - 1));
+}
+
+/* Sets the mark of a. 0: it was not set; 1: it was; 2: a can not be an object. */
+MAA_INLINE int maa_mark(struct maa *m, addr_t a)
+{
+	uint32_t *ch = maa_chunk(m, a), c = *ch;
+	if (UNLIKELY(!(c & CH_CLASS) || (a & 7)))
+		return 2;
+	uint32_t unit = c >> CH_UNIT_SHIFT;
+	if (UNLIKELY(!unit)) {
+		unit = maa_chunk_unit(m, ch);
+		if (!unit)
+			return 2;
+	}
+	uint64_t bit = (a & (CHUNK_BYTES - 1)) >> (4 - ((c & CH_FINE) != 0));
+	uint8_t *byte = m->units + (uint64_t)unit * UNIT_BYTES + (bit >> 3), mask = (uint8_t)(1u << (bit & 7));
+	if (*byte & mask)
+		return 1;
+	if (UNLIKELY((c & CH_CLASS) == CH_MIXED) && !maa_map_readable(m, a))
+		return 2;
+	*byte |= mask;
+	return 0;
+}
+
+MAA_INLINE int maa_marked(struct maa *m, addr_t a)
+{
+	uint32_t c = *maa_chunk(m, a), unit = c >> CH_UNIT_SHIFT;
+	if (!unit)
+		return 0;
+	uint64_t bit = (a & (CHUNK_BYTES - 1)) >> (4 - ((c & CH_FINE) != 0));
+	return m->units[(uint64_t)unit * UNIT_BYTES + (bit >> 3)] >> (bit & 7) & 1;
+}
+
+void maa_unmark(struct maa *m, addr_t a);
+
+/* A block in an arena that an object owns is no object: its mark keeps the sweep away from it. */
+MAA_INLINE void maa_own(struct maa *m, addr_t a)
+{
+	uint32_t c = *maa_chunk(m, a) & CH_CLASS;
+	if (c == CH_ARENA || c == CH_MIXED)
+		maa_mark(m, a & ~15ull);
+}
+
+MAA_INLINE unsigned maa_place(struct maa *m, addr_t a)
+{
+	uint32_t c = *maa_chunk(m, a) & CH_CLASS;
+	return LIKELY(c >= CH_ARENA && c <= CH_OTHER) ? c - CH_ARENA : maa_place_slow(m, a);
+}
+
+/* ------------------------------------------------------------------ names.c */
+int maa_names_init(struct maa *m);
+/* The text of a str object as UTF-8 into out, at most max bytes; -1 when it is not one. */
+int maa_str_text(struct maa *m, addr_t str, uint8_t *out, unsigned max);
+/* The name id of a str object; 0 when it is not one or there are too many. */
+uint32_t maa_name_slow(struct maa *m, addr_t str);
+int maa_is_str(struct maa *m, addr_t str);
+uint32_t maa_name_cstr(struct maa *m, addr_t text);
+
+MAA_INLINE uint64_t maa_hash(addr_t a)
+{
+	return a * 0x9E3779B97F4A7C15ull;
+}
+
+MAA_INLINE uint32_t maa_name(struct maa *m, addr_t str)
+{
+	const struct maa_name_slot *s = &m->names[maa_hash(str) >> (64 - m->names_bits)];
+	return LIKELY(s->str == str) ? s->id : maa_name_slow(m, str);
+}
+
+/* ------------------------------------------------------------------ types.c */
+int maa_types_init(struct maa *m);
+struct maa_type *maa_type_slow(struct maa *m, addr_t t);
+struct maa_type *maa_type_find(struct maa *m, addr_t t); /* only when it is known already */
+
+/* What is known about a type; NULL when it is none. */
+MAA_INLINE struct maa_type *maa_type_get(struct maa *m, addr_t t)
+{
+	uint32_t i = m->type_hash[maa_hash(t) >> (64 - m->type_hash_bits)];
+	struct maa_type *ti = &m->types[i];
+	if (UNLIKELY(ti->addr != t || !i)) {
+		ti = maa_type_slow(m, t);
+		if (!ti)
+			return NULL;
+	}
+	return LIKELY(ti->kind != K_BAD) ? ti : NULL;
+}
+
+/* tp_dict, where the version and the kind of type keep it; 0 if none. */
+addr_t maa_type_dict(struct maa *m, addr_t t);
+addr_t maa_type_subclasses(struct maa *m, addr_t t);
+
+/* ------------------------------------------------------------------ keys.c: the table of a dict */
+struct maa_keys {
+	addr_t table, entries;         /* entry i is at entries + i * stride */
+	uint64_t count, usable, bytes; /* entries in use, entries that fit, of the whole table */
+	int64_t refcnt;
+	uint32_t stride, key, value; /* offsets in an entry */
+};
+int maa_keys_open(struct maa *m, addr_t table, struct maa_keys *ret); /* 0 when it does not look like one */
+addr_t maa_dict_find(struct maa *m, addr_t dict, addr_t key);         /* by the key's identity; 0 = not there */
+addr_t maa_dict_find_text(struct maa *m, addr_t dict, const char *text, unsigned len, addr_t *key_ret);
+
+/* ------------------------------------------------------------------ the rest */
+void maa_walk(struct maa *m, uint64_t item); /* walk.c: one place of the work list */
+void maa_drain(struct maa *m);               /* until the list is empty */
+void maa_fault(struct maa *m);               /* after maa_guard() returned 1 */
+uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer_ret); /* size.c */
+int maa_code_line(struct maa *m, addr_t code, int64_t instr); /* lines.c: instr in bytes from the first; 0 = unknown */
+void maa_threads(struct maa *m);                              /* threads.c */
+void maa_roots(struct maa *m);
+void maa_gc_lists(struct maa *m);   /* gclist.c */
+int maa_arenas_find(struct maa *m); /* arenas.c */
+void maa_arenas_write(struct maa *m);
+void maa_sweep(struct maa *m); /* sweep.c */
+
+/* A field that this version may not have: 0 then. */
+#define FIELD(m, base, id) ((m)->L->id >= 0 ? rd64((base) + (uint64_t)(m)->L->id) : 0)
+/* One of two fields, whichever the version has. */
+#define EITHER(m, a_, b_) ((m)->L->a_ >= 0 ? (m)->L->a_ : (m)->L->b_)
+
+#endif

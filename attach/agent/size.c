@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+/* size.c - what sys.getsizeof() says of an object, and how much of it lies outside the object's own block.
+ * The blocks in arenas that it owns are marked on the way, so that the sweep does not take them for objects. */
+#include "emit.h"
+
+static uint64_t items(addr_t a)
+{
+	int64_t n = (int64_t)rd64(a + OB_SIZE);
+	return n < 0 ? (uint64_t)-n : (uint64_t)n;
+}
+
+/* A length from an object that may be garbage: no size above 2^42 is believed. */
+static uint64_t sane(uint64_t bytes)
+{
+	return bytes > 1ull << 42 ? 0 : bytes;
+}
+
+static uint64_t own_small(struct maa *m, addr_t a, uint64_t bytes)
+{
+	if (bytes <= 512 && a)
+		maa_own(m, a);
+	return bytes;
+}
+
+static uint64_t str_size(struct maa *m, addr_t a, uint64_t *buffer)
+{
+	const struct ma_layout *L = m->L;
+	uint64_t len = rd64(a + (uint64_t)L->str_length);
+	uint32_t state = rdu32(a + (uint64_t)L->str_state);
+	unsigned kind = state >> 2 & 7, compact = state >> 5 & 1, ascii = state >> 6 & 1;
+	uint64_t size, data = 0;
+	if (LIKELY(compact && ascii))
+		size = (uint64_t)L->sizeof_str_ascii + len + 1;
+	else if (compact)
+		size = (uint64_t)L->sizeof_str_compact + (len + 1) * kind;
+	else {
+		size = (uint64_t)L->sizeof_str;
+		data = rd64(a + (uint64_t)L->str_data);
+		if (data)
+			*buffer += own_small(m, data, sane((len + 1) * kind));
+	}
+	if (UNLIKELY(L->str_wstr >= 0)) {
+		addr_t wstr = rd64(a + (uint64_t)L->str_wstr);
+		/* it may be the same as the data: unicodeobject.c, _PyUnicode_HAS_WSTR_MEMORY */
+		if (wstr && !(compact && ascii && 0) && wstr != data && (kind != 4 || !compact)) {
+			uint64_t n = compact && ascii ? len : rd64(a + (uint64_t)L->str_wstr_length);
+			*buffer += own_small(m, wstr, sane((n + 1) * 4));
+		}
+	}
+	if (!(compact && ascii)) {
+		addr_t utf8 = rd64(a + (uint64_t)L->str_utf8);
+		if (utf8 && utf8 != data)
+			*buffer += own_small(m, utf8, sane(rd64(a + (uint64_t)L->str_utf8_length) + 1));
+	}
+	return size + *buffer;
+}
+
+static uint64_t long_size(struct maa *m, addr_t a, const struct maa_type *t)
+{
+	const struct ma_layout *L = m->L;
+	if (L->long_tag < 0)
+		return (uint64_t)L->long_digit_311 + 4 * items(a);
+	uint64_t digits = rd64(a + (uint64_t)L->long_tag) >> 3;
+	return (uint64_t)t->basicsize + 4 * (digits ? digits : 1);
+}
+
+static uint64_t dict_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer)
+{
+	const struct ma_layout *L = m->L;
+	addr_t values = rd64(a + (uint64_t)L->dict_values);
+	struct maa_keys k;
+	if (!maa_keys_open(m, rd64(a + (uint64_t)L->dict_keys), &k))
+		return (uint64_t)t->basicsize;
+	if (k.refcnt == 1 || values)
+		own_small(m, k.table, k.bytes);
+	if (values) {
+		uint64_t n = k.usable;
+		if (m->minor >= 11)
+			n = rd64(k.table + (uint64_t)L->keys_nentries) + rd64(k.table + (uint64_t)L->keys_usable);
+		*buffer += sane(8 * n);
+		if (m->minor >= 13) {
+			if (!rd8(values + (uint64_t)L->values_embedded))
+				maa_own(m, values);
+		} else if (m->minor >= 11) {
+			maa_own(m, values - rd8(values - 1)); /* [-1] = bytes of the prefix */
+		} else {
+			maa_own(m, values);
+		}
+	}
+	if (k.refcnt == 1 && !(m->minor >= 13 && values))
+		*buffer += sane(k.bytes);
+	return (uint64_t)t->basicsize + *buffer;
+}
+
+static uint64_t set_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer)
+{
+	addr_t table = rd64(a + (uint64_t)m->L->set_table);
+	if (table != a + (uint64_t)m->L->set_smalltable)
+		*buffer = own_small(m, table, sane((rd64(a + (uint64_t)m->L->set_mask) + 1) * 16));
+	return (uint64_t)t->basicsize + *buffer;
+}
+
+static uint64_t type_size(struct maa *m, addr_t a, uint64_t *buffer)
+{
+	const struct ma_layout *L = m->L;
+	if (!(rd64(a + (uint64_t)L->type_flags) & TPF_HEAPTYPE))
+		return (uint64_t)L->sizeof_type;
+	struct maa_keys k;
+	addr_t table = rd64(a + (uint64_t)L->heaptype_cached_keys);
+	if (table && maa_keys_open(m, table, &k))
+		*buffer = own_small(m, table, sane(k.bytes));
+	return (uint64_t)L->sizeof_heaptype + *buffer;
+}
+
+static uint64_t code_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer)
+{
+	const struct ma_layout *L = m->L;
+	uint64_t size = (uint64_t)t->basicsize;
+	if (m->minor >= 11)
+		size = (size + items(a) * (uint64_t)t->itemsize + 7) & ~7ull;
+	addr_t extra = rd64(a + (uint64_t)L->code_extra);
+	if (extra && maa_readable(m, extra)) /* struct { Py_ssize_t ce_size; void *ce_extras[1]; } */
+		*buffer += own_small(m, extra, sane(16 + (rd64(extra) - 1) * 8));
+	addr_t cell2arg = FIELD(m, a, code_cell2arg);
+	if (cell2arg) {
+		addr_t cells = rd64(a + (uint64_t)L->code_cellvars);
+		if (cells && maa_readable(m, cells))
+			*buffer += own_small(m, cell2arg, sane(items(cells) * 8));
+	}
+	addr_t map = FIELD(m, a, code_opcache_map), cache = FIELD(m, a, code_opcache);
+	if (map) { /* one byte an instruction; co_opcache: 32 bytes each in 3.8 to 3.10 */
+		addr_t code = rd64(a + (uint64_t)L->code_code);
+		if (code && maa_readable(m, code))
+			*buffer += own_small(m, map, sane(items(code) / 2));
+		if (cache)
+			*buffer += own_small(m, cache,
+					     sane((uint64_t)RD(uint8_t, a + (uint64_t)L->code_opcache_size) *
+						  (m->minor == 10 ? 40 : 32)));
+	}
+	return size + *buffer;
+}
+
+/* Slots of the frame of a code object, in words, without the fixed part. */
+static uint64_t frame_words(struct maa *m, addr_t code)
+{
+	const struct ma_layout *L = m->L;
+	if (!code || (code & 7) || !maa_readable(m, code))
+		return 0;
+	if (m->minor >= 11)
+		return (uint64_t)(rdu32(code + (uint64_t)L->code_nlocalsplus) +
+				  rdu32(code + (uint64_t)L->code_stacksize));
+	addr_t cells = rd64(code + (uint64_t)L->code_cellvars), frees = rd64(code + (uint64_t)L->code_freevars);
+	return (uint64_t)(rdu32(code + (uint64_t)L->code_nlocals) + rdu32(code + (uint64_t)L->code_stacksize)) +
+	       (maa_readable(m, cells) ? items(cells) : 0) + (maa_readable(m, frees) ? items(frees) : 0);
+}
+
+static uint64_t frame_size(struct maa *m, addr_t a, const struct maa_type *t)
+{
+	const struct ma_layout *L = m->L;
+	if (m->minor < 11) {
+		uint64_t n = frame_words(m, rd64(a + (uint64_t)L->frame_code));
+		return (uint64_t)t->basicsize + 8 * (n ? n - 1 : 0);
+	}
+	addr_t f = rd64(a + (uint64_t)L->frame_iframe);
+	addr_t code = f && maa_readable(m, f) ? rd64(f + (uint64_t)EITHER(m, iframe_code, iframe_code_312)) : 0;
+	return (uint64_t)L->frame_own_data + (uint64_t)L->iframe_localsplus + 8 * frame_words(m, code);
+}
+
+static uint64_t gen_size(struct maa *m, addr_t a, const struct maa_type *t)
+{
+	const struct ma_layout *L = m->L;
+	if (m->minor < 11)
+		return (uint64_t)t->basicsize;
+	addr_t f = a + (uint64_t)L->gen_iframe;
+	addr_t code = rd64(f + (uint64_t)EITHER(m, iframe_code, iframe_code_312));
+	return (uint64_t)L->gen_iframe + (uint64_t)L->iframe_localsplus + 8 * frame_words(m, code);
+}
+
+uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer)
+{
+	uint64_t size, n;
+	*buffer = 0;
+	switch (t->size_kind) {
+	case K_STR:
+		size = str_size(m, a, buffer);
+		break;
+	case K_LONG:
+		size = long_size(m, a, t);
+		break;
+	case K_DICT:
+	case K_DEFAULTDICT:
+		size = dict_size(m, a, t, buffer);
+		break;
+	case K_ODICT: /* + od_fast_nodes (8 bytes each) and one node of 32 bytes for each key */
+		size = dict_size(m, a, t, buffer);
+		n = sane(8 * rd64(a + 56));
+		if (rd64(a + 80))
+			n += sane(32 * rd64(a + (uint64_t)m->L->dict_used));
+		own_small(m, rd64(a + 48), 8 * rd64(a + 56));
+		*buffer += n;
+		size += n;
+		break;
+	case K_LIST:
+		n = sane(8 * rd64(a + (uint64_t)m->L->list_allocated));
+		*buffer = own_small(m, rd64(a + (uint64_t)m->L->list_item), n);
+		size = (uint64_t)t->basicsize + n;
+		break;
+	case K_SET:
+		size = set_size(m, a, t, buffer);
+		break;
+	case K_BYTEARRAY:
+		*buffer = own_small(m, rd64(a + (uint64_t)m->L->bytearray_bytes),
+				    sane(rd64(a + (uint64_t)m->L->bytearray_alloc)));
+		size = (uint64_t)t->basicsize + *buffer;
+		break;
+	case K_TYPE:
+		size = type_size(m, a, buffer);
+		break;
+	case K_CODE:
+		size = code_size(m, a, t, buffer);
+		break;
+	case K_FRAME:
+		size = frame_size(m, a, t);
+		break;
+	case K_GEN:
+		size = gen_size(m, a, t);
+		break;
+	case K_DEQUE: /* blocks of 64 items and two links: deque_sizeof */
+		n = (items(a) + rd64(a + 40) + 63) / 64;
+		*buffer = sane((n ? n : 1) * 528);
+		size = (uint64_t)t->basicsize + *buffer;
+		break;
+	case K_ARRAY: { /* ob_item 24, allocated 32, ob_descr 40: { char typecode; int itemsize; ... } */
+		addr_t descr = rd64(a + 40);
+		if (descr && maa_readable(m, descr))
+			*buffer = own_small(m, rd64(a + 24), sane(rd64(a + 32) * rdu32(descr + 4)));
+		size = (uint64_t)t->basicsize + *buffer;
+		break;
+	}
+	default:
+		size = (uint64_t)t->basicsize;
+		if (t->itemsize)
+			size += sane(items(a) * (uint64_t)t->itemsize);
+	}
+	if ((t->flags & MT_GC) && (!(t->flags & MT_TYPEOBJ) || (rd64(a + (uint64_t)m->L->type_flags) & TPF_HEAPTYPE)))
+		size += t->presize;
+	return size;
+}

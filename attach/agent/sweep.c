@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/* sweep.c - through all pools of all arenas: counts the blocks, and finds the objects that nothing reached.
+ *
+ * A used block is not an object: pymalloc serves tables, too, and free lists keep dead objects. One counts
+ * only if its type is one that was reached from elsewhere, its reference count is sane, its size by type
+ * rounds to the pool's size class, and no known object owns the block (design.md section 5). */
+#include "visit.h"
+
+/* struct pool_header, 3.8 to 3.13: ref.count 0, freeblock 8, nextpool 16, prevpool 24, arenaindex 32, szidx 36,
+ * nextoffset 40, maxnextoffset 44; blocks begin at 48. */
+#define POOL_HEADER 48u
+
+static int candidate(struct maa *m, addr_t b, uint64_t bs)
+{
+	for (unsigned off = 0; off <= 32 && off + 16 <= bs; off += 16) {
+		addr_t a = b + off;
+		const struct maa_type *t = maa_type_find(m, rd64(a + OB_TYPE));
+		if (!t || t->presize != off || (t->flags & MT_TYPEOBJ))
+			continue;
+		if (m->minor >= 12 ? !rdu32(a) || (rd64(a) >> 32) : (int64_t)rd64(a) <= 0 || rd64(a) > 1ull << 32)
+			continue;
+		if ((uint64_t)t->basicsize + off > bs)
+			continue;
+		if (t->flags & MT_GC) {
+			addr_t next = rd64(a - GC_HEAD) & ~3ull;
+			if (next && ((next & 7) || !maa_readable(m, next)))
+				continue;
+			if (next && !m->collecting && (rd64(next + 8) & ~3ull) != a - GC_HEAD)
+				continue;
+		}
+		uint64_t buffer, size = maa_size(m, a, t, &buffer) - buffer;
+		if (size > bs || size + 16 <= bs)
+			continue;
+		if (maa_mark(m, a) != 0)
+			continue;
+		m->unreached = MA_OX_UNREACHED;
+		maa_walk(m, a);
+		m->unreached = 0;
+		maa_drain(m);
+		return 1;
+	}
+	return 0;
+}
+
+/* Reads the pool's header and its chain of free blocks into sw_pool_bits, and adds it to the totals. Returns the
+ * number of blocks that were ever used, 0 when there is nothing to look at. */
+static uint64_t pool_open(struct maa *m, addr_t pool, uint64_t *bs_ret)
+{
+	uint32_t used = rdu32(pool), szidx = rdu32(pool + 36);
+	uint64_t bytes = m->L->pool_bytes;
+	if (!used || szidx >= 32)
+		return 0;
+	uint64_t bs = (szidx + 1) * 16, all = (bytes - POOL_HEADER) / bs;
+	uint32_t next_offset = rdu32(pool + 40);
+	uint64_t carved = next_offset >= POOL_HEADER && next_offset <= bytes ? (next_offset - POOL_HEADER) / bs : all;
+	if (carved > all)
+		carved = all;
+	memset(m->sw_pool_bits, 0, sizeof(m->sw_pool_bits));
+	addr_t f = rd64(pool + 8);
+	uint64_t free = 0;
+	while (f > pool && f < pool + bytes && free < all) {
+		uint64_t i = (f - pool - POOL_HEADER) / bs;
+		if (i >= all || (m->sw_pool_bits[i >> 6] >> (i & 63) & 1))
+			break;
+		m->sw_pool_bits[i >> 6] |= 1ull << (i & 63);
+		free++;
+		f = rd64(f);
+	}
+	*bs_ret = bs;
+	m->classes[szidx + 1].pools++;
+	m->classes[szidx + 1].used += used <= all ? used : all;
+	m->classes[szidx + 1].free += used <= all ? all - used : 0;
+	m->classes[szidx + 1].waste += bytes - all * bs;
+	return carved;
+}
+
+static void pool_sweep(struct maa *m, addr_t pool)
+{
+	uint64_t bs, n = 0;
+	if (m->ph_k == 0) {
+		m->ph_p = pool_open(m, pool, &bs);
+		m->ph_k = 1;
+	}
+	n = m->ph_p;
+	if (!n)
+		return;
+	bs = (rdu32(pool + 36) + 1) * 16;
+	uint32_t c = *maa_chunk(m, pool), unit = c >> CH_UNIT_SHIFT, fine = (c & CH_FINE) != 0;
+	if (!unit || bs > 512)
+		return; /* nothing in this MiB was reached: what is in it is not of Python */
+	const uint8_t *bits = m->units + (uint64_t)unit * UNIT_BYTES;
+	uint32_t mask = bs < 32 ? 1 : bs < 48 ? 3 : 7;
+	if (fine)
+		mask = bs < 32 ? 1 : bs < 48 ? 5 : 0x15;
+	addr_t b = pool + POOL_HEADER + (m->ph_k - 1) * bs;
+	for (; m->ph_k - 1 < n; b += bs) {
+		uint64_t i = m->ph_k++ - 1;
+		if (m->sw_pool_bits[i >> 6] >> (i & 63) & 1)
+			continue;
+		uint64_t g = (b & (CHUNK_BYTES - 1)) >> (4 - fine);
+		uint32_t x = (uint32_t)(bits[g >> 3] | bits[(g >> 3) + 1] << 8) >> (g & 7);
+		if (x & mask)
+			continue;
+		if (!candidate(m, b, bs))
+			m->stat[MA_STAT_SKIPPED]++;
+	}
+}
+
+/* ph_i: arena, ph_j: pool in it, ph_k: 1 + block in it; so that a fault costs one block. */
+void maa_sweep(struct maa *m)
+{
+	uint64_t bytes = m->L->pool_bytes;
+	maa_drain(m);
+	for (; m->ph_i < m->arena_list_count; m->ph_i++, m->ph_j = 0) {
+		const struct maa_arena *a = &m->arena_list[m->ph_i];
+		addr_t first = (a->start + bytes - 1) & ~(bytes - 1);
+		for (;; m->ph_j++, m->ph_k = 0) {
+			addr_t pool = first + m->ph_j * bytes;
+			if (pool + bytes > a->next_pool || pool + bytes > a->start + m->L->arena_bytes)
+				break;
+			pool_sweep(m, pool);
+		}
+		m->ph_k = 0;
+		maa_beat(m);
+	}
+}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: Apache-2.0
+/* types.c - what the agent knows of each type: looked at once, when the first object of it is met. */
+#include "emit.h"
+
+#define TYPES_MAX (1u << 19)
+#define SLOTS_MAX (1u << 20)
+
+static int hash_alloc(struct maa *m, uint32_t bits)
+{
+	uint32_t *h = maa_alloc(m, sizeof(*h) << bits);
+	if (!h)
+		return -12;
+	for (uint32_t i = 1; i < m->types_count; i++) {
+		uint64_t x = maa_hash(m->types[i].addr) >> (64 - bits);
+		while (h[x])
+			x = (x + 1) & ((1ull << bits) - 1);
+		h[x] = i;
+	}
+	m->type_hash = h;
+	m->type_hash_bits = bits;
+	return 0;
+}
+
+/* The part of the interpreter state that has the dict of a static built-in type (3.12+: typeobject.c,
+ * lookup_tp_dict); 0 when the type keeps its own. */
+static addr_t static_state(struct maa *m, addr_t t)
+{
+	const struct ma_layout *L = m->L;
+	if (m->minor < 12 || !(rd64(t + (uint64_t)L->type_flags) & TPF_STATIC_BUILTIN))
+		return 0;
+	uint64_t i = rd64(t + (uint64_t)L->type_subclasses) - 1;
+	addr_t interp = rd64(m->args->runtime + (uint64_t)L->runtime_interp_head);
+	uint64_t size = (uint64_t)EITHER(m, sizeof_static_state, sizeof_static_state_312);
+	uint64_t type_at = (uint64_t)EITHER(m, static_state_type, static_state_type_312);
+	if (i > 4096 || !interp)
+		return 0;
+	/* the list is newest first: the main interpreter, which initialised the type, is the last */
+	for (unsigned n = 0; n < 1024; n++) {
+		addr_t next = rd64(interp + (uint64_t)L->interp_next);
+		if (!next || !maa_readable(m, next))
+			break;
+		interp = next;
+	}
+	addr_t s = interp + (uint64_t)EITHER(m, interp_types_builtins, interp_types_builtins_312) + i * size;
+	if (maa_readable(m, s) && rd64(s + type_at) == t)
+		return s;
+	if (L->interp_types_extensions >= 0) {
+		s = interp + (uint64_t)L->interp_types_extensions + i * size;
+		if (maa_readable(m, s) && rd64(s + type_at) == t)
+			return s;
+	}
+	return 0;
+}
+
+addr_t maa_type_dict(struct maa *m, addr_t t)
+{
+	addr_t s = static_state(m, t);
+	return s ? rd64(s + (uint64_t)EITHER(m, static_state_dict, static_state_dict_312))
+		 : rd64(t + (uint64_t)m->L->type_dict);
+}
+
+addr_t maa_type_subclasses(struct maa *m, addr_t t)
+{
+	addr_t s = static_state(m, t);
+	if (s)
+		return rd64(s + (uint64_t)EITHER(m, static_state_subclasses, static_state_subclasses_312));
+	if (m->minor >= 12 && (rd64(t + (uint64_t)m->L->type_flags) & TPF_STATIC_BUILTIN))
+		return 0; /* an index, no pointer */
+	return rd64(t + (uint64_t)m->L->type_subclasses);
+}
+
+static unsigned known_kind(struct maa *m, addr_t t)
+{
+	unsigned i = 0;
+	while (i < MA_KNOWN_COUNT && m->args->known[i] != t)
+		i++;
+	switch (i) {
+	case MA_KT_UNICODE:
+		return K_STR;
+	case MA_KT_LONG:
+	case MA_KT_BOOL:
+		return K_LONG;
+	case MA_KT_BYTES:
+		return K_BYTES;
+	case MA_KT_BYTEARRAY:
+		return K_BYTEARRAY;
+	case MA_KT_TUPLE:
+		return K_TUPLE;
+	case MA_KT_LIST:
+		return K_LIST;
+	case MA_KT_DICT:
+		return K_DICT;
+	case MA_KT_ODICT:
+		return K_ODICT;
+	case MA_KT_SET:
+	case MA_KT_FROZENSET:
+		return K_SET;
+	case MA_KT_TYPE:
+		return K_TYPE;
+	case MA_KT_MODULE:
+		return K_MODULE;
+	case MA_KT_FUNCTION:
+		return K_FUNCTION;
+	case MA_KT_METHOD:
+		return K_METHOD;
+	case MA_KT_CFUNCTION:
+	case MA_KT_CMETHOD:
+		return K_CFUNCTION;
+	case MA_KT_CODE:
+		return K_CODE;
+	case MA_KT_FRAME:
+		return K_FRAME;
+	case MA_KT_GEN:
+	case MA_KT_CORO:
+	case MA_KT_ASYNC_GEN:
+		return K_GEN;
+	case MA_KT_CELL:
+		return K_CELL;
+	case MA_KT_MEMBER_DESCR:
+	case MA_KT_GETSET_DESCR:
+	case MA_KT_METHOD_DESCR:
+	case MA_KT_WRAPPER_DESCR:
+	case MA_KT_CLASSMETHOD_DESCR:
+		return K_DESCR;
+	case MA_KT_WEAKREF:
+	case MA_KT_WEAKREF_PROXY:
+	case MA_KT_WEAKREF_CALLABLE:
+		return K_WEAKREF;
+	case MA_KT_SLICE:
+		return K_SLICE;
+	case MA_KT_RANGE:
+		return K_RANGE;
+	default:
+		return K_BAD;
+	}
+}
+
+static int name_is(addr_t name, const char *text)
+{
+	while (*text)
+		if (rd8(name++) != (uint8_t)*text++)
+			return 0;
+	return rd8(name) == 0;
+}
+
+/* Types of extension modules, which no symbol names. Their layouts are private to one C file each and the
+ * same from 3.8 to 3.13: Modules/_datetimemodule.c, _collectionsmodule.c, arraymodule.c, _io/bytesio.c. */
+static unsigned named_kind(struct maa *m, addr_t t)
+{
+	addr_t name = rd64(t + (uint64_t)m->L->type_name);
+	if (!name || !maa_readable(m, name))
+		return K_BAD;
+	switch (rd8(name)) {
+	case 'a':
+		return name_is(name, "array.array") ? K_ARRAY : K_BAD;
+	case '_':
+		return name_is(name, "_io.BytesIO") ? K_BYTESIO : K_BAD;
+	case 'd':
+		return name_is(name, "datetime.datetime") ? K_DATETIME
+		       : name_is(name, "datetime.time")   ? K_TIME
+							  : K_BAD;
+	case 'c':
+		return name_is(name, "collections.deque")         ? K_DEQUE
+		       : name_is(name, "collections.defaultdict") ? K_DEFAULTDICT
+								  : K_BAD;
+	default:
+		return K_BAD;
+	}
+}
+
+/* A type is an object whose own type is a type, ready, with sane sizes. */
+static int plausible(struct maa *m, addr_t t)
+{
+	const struct ma_layout *L = m->L;
+	if (!t || (t & 7) || !maa_readable(m, t) || !maa_readable(m, t + (uint64_t)L->sizeof_type - 8))
+		return 0;
+	uint64_t flags = rd64(t + (uint64_t)L->type_flags);
+	int64_t basic = (int64_t)rd64(t + (uint64_t)L->type_basicsize),
+		item = (int64_t)rd64(t + (uint64_t)L->type_itemsize);
+	if (!(flags & TPF_READY) || basic < 16 || basic > 1 << 24 || item < 0 || item > 1 << 24 ||
+	    (int64_t)rd64(t) <= 0)
+		return 0;
+	addr_t mt = rd64(t + OB_TYPE), type = m->args->known[MA_KT_TYPE];
+	for (unsigned i = 0; i < 32; i++) {
+		if (mt == type)
+			return 1;
+		if (!mt || (mt & 7) || !maa_readable(m, mt) || !(rd64(mt + (uint64_t)L->type_flags) & TPF_TYPE))
+			return 0;
+		mt = rd64(mt + (uint64_t)L->type_base);
+	}
+	return 0;
+}
+
+/* __slots__ of one class: PyMemberDef behind the heap type, as many as its ob_size. */
+static void slots_add(struct maa *m, struct maa_type *ti, addr_t cls)
+{
+	addr_t meta = rd64(cls + OB_TYPE);
+	int64_t n = (int64_t)rd64(cls + OB_SIZE);
+	addr_t member = cls + rd64(meta + (uint64_t)m->L->type_basicsize);
+	if (n <= 0 || n > 4096)
+		return;
+	for (int64_t i = 0; i < n && m->slots_count < m->slots_max; i++, member += 40) {
+		int64_t offset = (int64_t)rd64(member + 16);
+		if (rd32(member + 8) != 16 || offset < 16 || offset > 1 << 20) /* T_OBJECT_EX */
+			continue;
+		struct maa_slot *s = &m->slots[m->slots_count++];
+		s->offset = (uint32_t)offset;
+		s->name_id = maa_name_cstr(m, rd64(member));
+		ti->slots_count++;
+	}
+}
+
+static int is_class(struct maa *m, addr_t t)
+{
+	return (rd64(t + (uint64_t)m->L->type_flags) & TPF_HEAPTYPE) && m->subtype_traverse &&
+	       rd64(t + (uint64_t)m->L->type_traverse) == m->subtype_traverse;
+}
+
+static void visitor_find(struct maa *m, struct maa_type *ti)
+{
+	const struct ma_layout *L = m->L;
+	addr_t b = ti->addr;
+	unsigned kind = K_BAD;
+	ti->slots = m->slots_count;
+	for (unsigned i = 0; i < 256 && b && maa_readable(m, b); i++) {
+		uint64_t flags = rd64(b + (uint64_t)L->type_flags);
+		kind = known_kind(m, b);
+		if (kind == K_BAD)
+			kind = named_kind(m, b);
+		if (kind != K_BAD || !(flags & TPF_HEAPTYPE))
+			break;
+		if (is_class(m, b)) {
+			ti->flags |= MT_CLASS;
+			slots_add(m, ti, b);
+		} else if (flags & TPF_HAVE_GC) {
+			break; /* a C type with a traverse function of its own */
+		}
+		b = rd64(b + (uint64_t)L->type_base);
+	}
+	addr_t own = b && maa_readable(m, b) ? rd64(b + (uint64_t)L->type_traverse) : 0;
+	int32_t own_dict = b && maa_readable(m, b) ? (int32_t)rd64(b + (uint64_t)L->type_dictoffset) : 0;
+	ti->dictoffset = (int32_t)rd64(ti->addr + (uint64_t)L->type_dictoffset);
+	if ((ti->flags & MT_CLASS) && ti->dictoffset == own_dict)
+		ti->dictoffset = 0; /* the base visits it */
+	/* a static type without the GC flag may have a traverse function that it inherited: it has no say */
+	uint64_t base_flags = b && maa_readable(m, b) ? rd64(b + (uint64_t)L->type_flags) : 0;
+	ti->traverse = own;
+	if (kind != K_BAD) {
+		ti->kind = (uint8_t)kind;
+	} else if ((base_flags & TPF_HAVE_GC) && own && own != m->subtype_traverse && maa_readable(m, own)) {
+		ti->kind = K_TRAVERSE;
+	} else {
+		ti->kind = K_LEAF;
+	}
+	if (ti->kind != K_TRAVERSE && kind == K_BAD && !(ti->flags & MT_CLASS))
+		ti->dictoffset = 0;
+}
+
+/* Whose __sizeof__ do its instances have? */
+static void sizer_find(struct maa *m, struct maa_type *ti)
+{
+	const struct ma_layout *L = m->L;
+	addr_t mro = rd64(ti->addr + (uint64_t)L->type_mro);
+	ti->size_kind = ti->kind;
+	if (!mro || (mro & 7) || !maa_readable(m, mro))
+		return;
+	int64_t n = (int64_t)rd64(mro + OB_SIZE);
+	for (int64_t i = 0; i < n && i < 1000; i++) {
+		addr_t t = rd64(mro + (uint64_t)L->tuple_item + 8 * (uint64_t)i);
+		if (!t || (t & 7) || !maa_readable(m, t) || !maa_dict_find(m, maa_type_dict(m, t), m->str_sizeof))
+			continue;
+		unsigned kind = known_kind(m, t);
+		if (kind == K_BAD)
+			kind = named_kind(m, t);
+		if (t == m->args->known[MA_KT_OBJECT])
+			kind = K_LEAF;
+		if (kind != K_BAD) {
+			ti->size_kind = (uint8_t)kind;
+			ti->flags |= MT_SIZER;
+		} else {
+			ti->size_kind = K_LEAF;
+		}
+		return;
+	}
+}
+
+/* module and qualname into m->text, one behind the other. */
+static void type_names(struct maa *m, addr_t t, uint8_t *text, unsigned *module_len, unsigned *name_len)
+{
+	const struct ma_layout *L = m->L;
+	int n = 0, k = 0;
+	*module_len = *name_len = 0;
+	if (rd64(t + (uint64_t)L->type_flags) & TPF_HEAPTYPE) {
+		n = maa_str_text(m, maa_dict_find(m, maa_type_dict(m, t), m->str_module), text, MA_NAME_MAX);
+		n = n < 0 ? 0 : n;
+		k = maa_str_text(m, rd64(t + (uint64_t)L->heaptype_qualname), text + n, MA_NAME_MAX);
+		if (k > 0) {
+			*module_len = (unsigned)n;
+			*name_len = (unsigned)k;
+		}
+	}
+	if (k <= 0) {
+		addr_t s = rd64(t + (uint64_t)L->type_name);
+		unsigned len = 0, dot = 0;
+		if (s && maa_readable(m, s))
+			for (uint8_t c; len < MA_NAME_MAX && (c = rd8(s + len)); len++) {
+				text[len] = c;
+				if (c == '.')
+					dot = len + 1;
+			}
+		*module_len = dot ? dot - 1 : 0;
+		*name_len = len - dot;
+		for (unsigned i = 0; dot && i < len - dot; i++) /* closes the gap of the dot */
+			text[dot - 1 + i] = text[dot + i];
+	}
+	if (*module_len == 8 && !memcmp(text, "builtins", 8)) {
+		for (unsigned i = 0; i < *name_len; i++)
+			text[i] = text[8 + i];
+		*module_len = 0;
+	}
+}
+
+static void type_write(struct maa *m, struct maa_type *ti)
+{
+	struct maa_buf *b = &m->tb;
+	uint8_t *text = m->text + MA_NAME_MAX + 64;
+	unsigned module_len, name_len;
+	type_names(m, ti->addr, text, &module_len, &name_len);
+	if (b->p + module_len + name_len + 128 > b->data + MA_BLOCK_PAYLOAD)
+		maa_flush(m, b);
+	ti->id = (uint32_t)++m->stat[MA_STAT_TYPES];
+	uint64_t flags = (ti->flags & MT_HEAP ? MA_TF_HEAP : 0) | (ti->flags & MT_SIZER ? MA_TF_SIZER : 0) |
+			 (ti->kind != K_TRAVERSE ? MA_TF_VISITOR : 0);
+	uint8_t *p = put(b->p, ti->id);
+	p = put(p, ti->addr);
+	p = put(p, flags);
+	p = put(p, (uint64_t)ti->basicsize);
+	p = put(p, (uint64_t)ti->itemsize);
+	p = put(p, module_len);
+	memcpy(p, text, module_len);
+	p = put(p + module_len, name_len);
+	memcpy(p, text + module_len, name_len);
+	b->p = p + name_len;
+	b->records++;
+}
+
+static void type_fill(struct maa *m, struct maa_type *ti)
+{
+	const struct ma_layout *L = m->L;
+	addr_t t = ti->addr;
+	if (!plausible(m, t))
+		return;
+	uint64_t flags = rd64(t + (uint64_t)L->type_flags);
+	ti->basicsize = (int64_t)rd64(t + (uint64_t)L->type_basicsize);
+	ti->itemsize = (int32_t)rd64(t + (uint64_t)L->type_itemsize);
+	unsigned f = (flags & TPF_HAVE_GC ? MT_GC : 0) | (flags & TPF_HEAPTYPE ? MT_HEAP : 0) |
+		     (flags & TPF_TYPE ? MT_TYPEOBJ : 0);
+	ti->presize = flags & TPF_HAVE_GC ? GC_HEAD : 0;
+	if (m->minor == 11 && (flags & TPF_MANAGED_DICT))
+		ti->presize += 16;
+	if (m->minor >= 12 && (flags & (TPF_MANAGED_DICT | TPF_MANAGED_WEAKREF)))
+		ti->presize += 16;
+	if (m->minor >= 11 && (flags & TPF_MANAGED_DICT))
+		f |= MT_MANAGED;
+	if (m->minor >= 13 && (flags & TPF_INLINE_VALUES))
+		f |= MT_INLINE;
+	if (!(flags & TPF_TYPE) && rd64(t + (uint64_t)L->type_is_gc))
+		f |= MT_ASK_GC;
+	ti->flags = (uint8_t)f;
+	if (flags & TPF_HEAPTYPE)
+		ti->keys = rd64(t + (uint64_t)L->heaptype_cached_keys);
+	unsigned kind;
+	visitor_find(m, ti);
+	kind = ti->kind;
+	ti->kind = K_BAD; /* until the rest could be read, too */
+	sizer_find(m, ti);
+	if (kind == K_TYPE)
+		ti->size_kind = K_TYPE;
+	type_write(m, ti);
+	if (ti->flags & MT_MANAGED)
+		ti->dictoffset = 0;
+	ti->kind = (uint8_t)kind;
+}
+
+struct maa_type *maa_type_find(struct maa *m, addr_t t)
+{
+	uint64_t mask = (1ull << m->type_hash_bits) - 1, h = maa_hash(t) >> (64 - m->type_hash_bits);
+	for (uint32_t i; (i = m->type_hash[h]); h = (h + 1) & mask)
+		if (m->types[i].addr == t)
+			return m->types[i].kind == K_BAD ? NULL : &m->types[i];
+	return NULL;
+}
+
+MAA_COLD struct maa_type *maa_type_slow(struct maa *m, addr_t t)
+{
+	uint64_t mask = (1ull << m->type_hash_bits) - 1, h = maa_hash(t) >> (64 - m->type_hash_bits);
+	for (uint32_t i; (i = m->type_hash[h]); h = (h + 1) & mask)
+		if (m->types[i].addr == t)
+			return &m->types[i];
+	/* garbage is not remembered, or a corrupt heap would fill the table */
+	if (!t || (t & 7) || !plausible(m, t) || m->types_count >= m->types_max)
+		return NULL;
+	if (m->types_count * 2ull > mask && m->type_hash_bits < 22) {
+		if (hash_alloc(m, m->type_hash_bits + 1))
+			return NULL;
+		mask = (1ull << m->type_hash_bits) - 1;
+		h = maa_hash(t) >> (64 - m->type_hash_bits);
+		while (m->type_hash[h])
+			h = (h + 1) & mask;
+	}
+	struct maa_type *ti = &m->types[m->types_count];
+	ti->addr = t;
+	ti->kind = K_BAD;
+	m->type_hash[h] = m->types_count++;
+	type_fill(m, ti);
+	if (ti->kind != K_BAD)
+		maa_reach(m, t, 0); /* every type is listed, whether a reference to it is counted or not */
+	return ti;
+}
+
+/* subtype_traverse() is static in typeobject.c. Every class made by a class statement has it; one is always there:
+ * ModuleSpec of importlib. */
+int maa_types_init(struct maa *m)
+{
+	const struct ma_layout *L = m->L;
+	m->types_max = TYPES_MAX;
+	m->slots_max = SLOTS_MAX;
+	uint64_t bytes = sizeof(struct maa_type) * TYPES_MAX + sizeof(struct maa_slot) * SLOTS_MAX;
+	m->types = maa_alloc(m, sizeof(struct maa_type) * TYPES_MAX);
+	m->slots = maa_alloc(m, sizeof(struct maa_slot) * SLOTS_MAX);
+	m->types_count = 1;
+	if (!m->types || !m->slots || hash_alloc(m, 12))
+		return -12;
+	m->virtual_bytes += bytes;
+	addr_t type = m->args->known[MA_KT_TYPE], object = m->args->known[MA_KT_OBJECT];
+	maa_dict_find_text(m, maa_type_dict(m, object), "__sizeof__", 10, &m->str_sizeof);
+	maa_dict_find_text(m, maa_type_dict(m, type), "__module__", 10, &m->str_module);
+	addr_t interp = rd64(m->args->runtime + (uint64_t)L->runtime_interp_head);
+	for (unsigned n = 0; interp && n < 1024 && !m->subtype_traverse; n++) {
+		addr_t lib = rd64(interp + (uint64_t)EITHER(m, interp_importlib, interp_importlib_old));
+		addr_t dict = lib && maa_readable(m, lib) ? rd64(lib + (uint64_t)L->module_dict) : 0;
+		addr_t spec = maa_dict_find_text(m, dict, "ModuleSpec", 10, NULL);
+		if (plausible(m, spec))
+			m->subtype_traverse = rd64(spec + (uint64_t)L->type_traverse);
+		interp = rd64(interp + (uint64_t)L->interp_next);
+	}
+	return 0;
+}

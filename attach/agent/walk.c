@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+/* walk.c - one object at a time: its record, and an edge for each reference that it holds. */
+#include "visit.h"
+
+/* Long containers are written in parts, each drained before the next, so that the work list stays short. */
+#define PART 8192u
+
+static void part_later(struct maa *m, addr_t a, uint64_t tags, uint64_t position)
+{
+	maa_push_always(m, position << 3);
+	maa_push_always(m, a | tags | TAG_CONT);
+}
+
+MAA_INLINE void visit_items(struct maa *m, struct maa_w *w, addr_t a, addr_t item, uint64_t n, uint64_t from)
+{
+	if (!n || !maa_range_ok(m, item, n * 8))
+		return;
+	uint64_t to = n;
+	if (UNLIKELY(n - from > PART)) {
+		to = from + PART;
+		part_later(m, a, 0, to);
+	}
+	for (uint64_t i = from; i < to; i++)
+		edge_item(m, w, rd64(item + 8 * i), i);
+}
+
+static void visit_set(struct maa *m, struct maa_w *w, addr_t a, uint64_t from)
+{
+	const struct ma_layout *L = m->L;
+	addr_t table = rd64(a + (uint64_t)L->set_table);
+	uint64_t n = rd64(a + (uint64_t)L->set_mask) + 1, to = n;
+	if (!n || n > 1ull << 40 || !maa_range_ok(m, table, n * 16) || from >= n)
+		return;
+	if (n - from > 2 * PART) {
+		to = from + 2 * PART;
+		part_later(m, a, 0, to);
+	}
+	for (uint64_t i = from; i < to; i++) {
+		addr_t key = rd64(table + 16 * i);
+		if (!key || rd64(table + 16 * i + 8) == ~0ull || !maa_reach(m, key, 0))
+			continue; /* a hash of -1 is the dummy of a deleted entry */
+		edge_room(m, w);
+		edge_raw(w, key, MA_EDGE_KEY);
+	}
+}
+
+/* Values of attributes: edges with the names of their keys. */
+MAA_INLINE void edge_attr(struct maa *m, struct maa_w *w, addr_t key, addr_t value)
+{
+	if (!maa_reach(m, value, 0))
+		return;
+	uint32_t name = maa_name(m, key);
+	edge_room(m, w);
+	edge_raw(w, value, name ? MA_EDGE_NAMED : MA_EDGE_PLAIN);
+	if (LIKELY(name))
+		w->p = put(w->p, name);
+}
+
+void maa_visit_values(struct maa *m, struct maa_w *w, addr_t table, addr_t values, uint64_t max)
+{
+	struct maa_keys k;
+	if (!maa_keys_open(m, table, &k) || !maa_readable(m, values))
+		return;
+	uint64_t n = k.count < max ? k.count : max;
+	for (uint64_t i = 0; i < n; i++) {
+		addr_t value = rd64(values + 8 * i);
+		if (value)
+			edge_attr(m, w, rd64(k.entries + i * k.stride + k.key), value);
+	}
+}
+
+/* The entries [from, ...) of a combined table. */
+MAA_INLINE void visit_entries(struct maa *m, struct maa_w *w, addr_t a, const struct maa_keys *k, uint64_t from,
+			      uint64_t tags)
+{
+	uint64_t to = k->count;
+	if (UNLIKELY(to - from > PART)) {
+		to = from + PART;
+		part_later(m, a, tags & TAG_ATTR, to);
+	}
+	int attr = (tags & TAG_ATTR) != 0;
+	addr_t e = k->entries + from * k->stride;
+	for (uint64_t i = from; i < to; i++, e += k->stride) {
+		addr_t value = rd64(e + k->value), key = rd64(e + k->key);
+		if (!value || !key)
+			continue;
+		if (UNLIKELY(key == value) && (m->unreached || a == m->interned)) {
+			/* the dict of interned strings, which does not own them (3.8 to 3.11) */
+			m->interned = a;
+			edge_borrowed(m, w, key, 0, 0);
+			continue;
+		}
+		if (UNLIKELY(!maa_reach(m, key, 0)))
+			continue;
+		edge_room(m, w);
+		edge_raw(w, key, MA_EDGE_KEY);
+		if (attr) {
+			edge_attr(m, w, key, value);
+		} else if (maa_reach(m, value, 0)) {
+			edge_raw(w, value, MA_EDGE_VALUE);
+		}
+	}
+}
+
+static void visit_dict(struct maa *m, struct maa_w *w, addr_t a, uint64_t tags, uint64_t from)
+{
+	const struct ma_layout *L = m->L;
+	struct maa_keys k;
+	addr_t values = rd64(a + (uint64_t)L->dict_values);
+	if (!maa_keys_open(m, rd64(a + (uint64_t)L->dict_keys), &k))
+		return;
+	if (!values) {
+		if (from <= k.count)
+			visit_entries(m, w, a, &k, from, tags);
+		return;
+	}
+	uint64_t max = k.count;
+	if (L->values_values >= 0) { /* 3.13: embedded values belong to the instance, which writes them */
+		if (!maa_readable(m, values) || rd8(values + (uint64_t)L->values_embedded))
+			return;
+		uint64_t capacity = rd8(values + (uint64_t)L->values_capacity);
+		max = capacity < max ? capacity : max;
+		values += (uint64_t)L->values_values;
+	}
+	maa_visit_values(m, w, k.table, values, max);
+}
+
+/* What a class statement adds: slots, __dict__ or the values in its place. */
+MAA_INLINE void visit_class(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t)
+{
+	for (uint32_t i = 0; i < t->slots_count; i++) {
+		const struct maa_slot *s = &m->slots[t->slots + i];
+		edge_named(m, w, rd64(a + s->offset), s->name_id);
+	}
+	if (t->flags & MT_MANAGED)
+		maa_visit_managed(m, w, a, t);
+	else if (t->dictoffset)
+		maa_edge_tagged(m, w, maa_dict_at(m, a, t), N_DICT, TAG_ATTR);
+}
+
+static int traverse_visit(addr_t dst, struct maa *m)
+{
+	struct maa_w *w = m->traverse_w;
+	if (dst == m->cur_type->addr && (m->cur_type->flags & MT_HEAP) && !m->type_edge_dropped) {
+		m->type_edge_dropped = 1; /* implied */
+		return 0;
+	}
+	if (dst && dst == m->cur_dict)
+		maa_edge_tagged(m, w, dst, N_DICT, TAG_ATTR);
+	else
+		edge_plain(m, w, dst);
+	return 0;
+}
+
+typedef int (*traverse_fn)(addr_t self, int (*visit)(addr_t, struct maa *), struct maa *arg);
+
+void maa_visit_traverse(struct maa *m, struct maa_w *w, addr_t a, addr_t fn)
+{
+	m->traverse_w = w;
+	m->type_edge_dropped = 0;
+	m->cur_dict = m->cur_type->dictoffset ? maa_dict_at(m, a, m->cur_type) : 0;
+	((traverse_fn)fn)(a, traverse_visit, m);
+}
+
+MAA_INLINE void visit(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t, uint64_t tags, uint64_t from)
+{
+	const struct ma_layout *L = m->L;
+	switch (t->kind) {
+	case K_TUPLE:
+		visit_items(m, w, a, a + (uint64_t)L->tuple_item, rd64(a + OB_SIZE), from);
+		break;
+	case K_LIST:
+		visit_items(m, w, a, rd64(a + (uint64_t)L->list_item), rd64(a + OB_SIZE), from);
+		break;
+	case K_DICT:
+		visit_dict(m, w, a, tags, from);
+		break;
+	case K_SET:
+		visit_set(m, w, a, from);
+		break;
+	case K_LEAF:
+	case K_STR:
+	case K_LONG:
+	case K_BYTES:
+	case K_BYTEARRAY:
+		break;
+	case K_TRAVERSE:
+		maa_visit_traverse(m, w, a, t->traverse);
+		break;
+	case K_DEFAULTDICT:
+	case K_ODICT:
+		visit_dict(m, w, a, tags, from);
+		if (!(tags & TAG_CONT))
+			maa_visit_builtin(m, w, a, t);
+		break;
+	default:
+		maa_visit_builtin(m, w, a, t);
+	}
+}
+
+/* The reference count as it is written: 0 for an immortal object (3.12+: bit 31 of its low half). */
+static uint64_t refcnt(struct maa *m, addr_t a)
+{
+	if (m->minor >= 12) {
+		uint32_t rc = rdu32(a);
+		if ((int32_t)rc < 0)
+			return 0;
+		if (!rc)
+			m->cur_extra |= MA_OX_ZEROREF;
+		return rc;
+	}
+	uint64_t rc = rd64(a);
+	if (!rc)
+		m->cur_extra |= MA_OX_ZEROREF;
+	return rc;
+}
+
+static int has_gc(struct maa *m, addr_t a, const struct maa_type *t)
+{
+	if (t->flags & MT_TYPEOBJ)
+		return (rd64(a + (uint64_t)m->L->type_flags) & TPF_HEAPTYPE) != 0;
+	if (t->flags & MT_ASK_GC)
+		return ((int (*)(addr_t))rd64(t->addr + (uint64_t)m->L->type_is_gc))(a) != 0;
+	return 1;
+}
+
+void maa_walk(struct maa *m, uint64_t item)
+{
+	struct maa_w w;
+	uint64_t from = 0;
+	addr_t a = item & ~TAG_ALL;
+	if (UNLIKELY(item & TAG_CONT)) {
+		from = m->work[m->wtop - 1] >> 3;
+		m->wtop--;
+	}
+	m->cur = a;
+	m->args->current = a;
+	m->in_record = 0;
+	struct maa_type *t = maa_type_get(m, rd64(a + OB_TYPE));
+	if (UNLIKELY(!t))
+		return; /* no object: the edge to it stays, to an address that has no record */
+	m->cur_type = t;
+	m->cur_extra = m->unreached;
+	m->cur_gc = 0;
+	m->cur_size = m->cur_buffer = m->cur_rc = 0;
+	m->rec = m->ob.p;
+	m->rec_prev = m->ob_prev;
+	m->in_record = 1;
+	m->cur_gc = (t->flags & MT_GC) && has_gc(m, a, t);
+	uint64_t size = 0, buffer = 0;
+	if (LIKELY(!(item & TAG_CONT))) {
+		m->cur_rc = refcnt(m, a);
+		size = maa_size(m, a, t, &buffer);
+		m->cur_size = size;
+		m->cur_buffer = buffer;
+	} else {
+		m->cur_extra = MA_OX_CONT;
+	}
+	maa_record_start(m, &w);
+	int edges = t->kind > K_BYTEARRAY || t->kind == K_TRAVERSE || (t->flags & MT_CLASS);
+	if (t->kind == K_TRAVERSE && !m->cur_gc)
+		edges = 0; /* its traverse function must not be called: design.md section 5 */
+	maa_header_write(m, &w, edges ? MA_OF_EDGES : 0);
+	if (edges) {
+		visit(m, &w, a, t, item & TAG_ALL, from);
+		if ((t->flags & MT_CLASS) && !(item & TAG_CONT))
+			visit_class(m, &w, a, t);
+		*w.p++ = 0;
+	}
+	m->ob.p = w.p;
+	m->in_record = 0;
+	m->stat[MA_STAT_EDGES] += w.edges;
+	if (UNLIKELY(item & TAG_CONT))
+		return;
+	m->stat[MA_STAT_OBJECTS]++;
+	m->stat[MA_STAT_BYTES] += size;
+	m->stat[MA_STAT_GC_OBJECTS] += (t->flags & MT_GC) != 0;
+	if (maa_place(m, a) == MA_PLACE_ARENA && size - buffer <= 512)
+		m->class_objects[(size - buffer + 15) >> 4]++;
+	if (UNLIKELY(m->unreached)) {
+		m->stat[MA_STAT_UNREACHED]++;
+		m->stat[MA_STAT_UNREACHED_BYTES] += size;
+	}
+}
+
+void maa_drain(struct maa *m)
+{
+	while (m->wtop) {
+		uint64_t item = m->work[m->wtop - 1];
+		if (LIKELY(m->wtop > 6))
+			__builtin_prefetch((const void *)(m->work[m->wtop - 6] & ~TAG_ALL));
+		*(volatile uint64_t *)&m->wtop = m->wtop - 1;
+		maa_walk(m, item);
+		if (UNLIKELY(!(++m->ph_steps & 4095)))
+			maa_beat(m);
+	}
+	m->unreached = 0;
+}
+
+/* The tracer brought us back from a fault. What the object left is put in order; the phase goes on behind it. */
+void maa_fault(struct maa *m)
+{
+	m->stat[MA_STAT_FAULTS]++;
+	if (m->in_record)
+		maa_record_fault(m);
+	maa_beat(m);
+}
