@@ -12,7 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define PAGE 4096u
+#define PAGE 4096u /* or a part of one */
 #define MAX_DATA_BYTES (64u << 20)
 #define FIRST_ARENAS 16u /* INITIAL_ARENA_OBJECTS; the array doubles from there */
 #define MAX_ARENAS (1u << 20)
@@ -48,7 +48,7 @@ static struct ma_error *read_data(pid_t pid, int task_dir, struct ma_data *d)
 	_cleanup_close_ int pagemap = openat(task_dir, "pagemap", O_RDONLY | O_CLOEXEC);
 	for (size_t off = 0; off < d->bytes; off += PAGE) {
 		uint64_t entry;
-		off_t at = (off_t)((d->base + off) / PAGE * sizeof(entry));
+		off_t at = (off_t)((d->base + off) / ma_page_bytes() * sizeof(entry));
 		if (pagemap >= 0 && pread(pagemap, &entry, sizeof(entry), at) == (ssize_t)sizeof(entry) &&
 		    !(entry >> 62))
 			continue;

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
-#define PAGE 4096u
+#define PROOF_BYTES 4096u
 
 struct candidate {
 	const struct ma_map *map; /* its lowest mapping */
@@ -80,7 +80,7 @@ static bool is_mapped_file(pid_t pid, int fd, const struct ma_map *m)
 		return false;
 	if (st.st_ino == m->inode && major(st.st_dev) == m->dev_major && minor(st.st_dev) == m->dev_minor)
 		return true;
-	char file[PAGE], memory[PAGE];
+	char file[PROOF_BYTES], memory[PROOF_BYTES];
 	ssize_t n = m->offset ? -1 : pread(fd, file, sizeof(file), 0);
 	return n >= 512 && ma_peek_some(pid, m->start, memory, (size_t)n) == (size_t)n &&
 	       !memcmp(file, memory, (size_t)n);
@@ -132,16 +132,17 @@ static bool find_bias(const struct ma_elf *e, const struct ma_maps *maps, const 
 		      unsigned prot, uint64_t *ret)
 {
 	size_t count;
+	uint64_t page = ma_page_bytes();
 	const struct ma_elf_segment *segments = ma_elf_segments(e, &count);
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct ma_map *m = &maps->v[i];
 		if (!same_file(m, file))
 			continue;
 		for (size_t k = 0; k < count; k++) {
-			uint64_t offset = segments[k].offset & ~(uint64_t)(PAGE - 1);
+			uint64_t offset = segments[k].offset & ~(page - 1);
 			if (m->offset < offset || m->offset >= segments[k].offset + segments[k].file_bytes)
 				continue;
-			uint64_t first = (segments[k].vaddr & ~(uint64_t)(PAGE - 1)) + (m->offset - offset);
+			uint64_t first = (segments[k].vaddr & ~(page - 1)) + (m->offset - offset);
 			uint64_t bias = m->start - first;
 			if (ma_elf_is_fixed(e) && bias)
 				continue;

@@ -123,26 +123,27 @@ static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps
 	return py->exe ? NULL : &ma_enomem;
 }
 
-static struct ma_error *read_maps(pid_t pid, int task_dir, struct ma_maps *ret)
+/* Where a read was not permitted: which check said no. */
+static struct ma_error *explain(pid_t pid, int task_dir, struct ma_error *err)
 {
-	struct ma_error *err = ma_maps_read(task_dir, "maps", ret);
-	if (err && (err->errnum == EACCES || err->errnum == EPERM)) {
-		ma_error_free(err);
-		return ma_errorf(MA_ERR_PERMISSION, "not permitted to read /proc/%d/maps", pid);
-	}
-	return err;
+	if (err->code != MA_ERR_PERMISSION && err->errnum != EACCES && err->errnum != EPERM)
+		return err;
+	ma_error_free(err);
+	return ma_diagnose_seize(task_dir, pid, EPERM);
 }
 
 struct ma_error *ma_python_find(pid_t pid, int task_dir, struct ma_python *ret)
 {
 	struct ma_maps maps;
 	struct ma_python py = { .source_name = "table" };
-	MA_TRY(read_maps(pid, task_dir, &maps));
-	struct ma_error *err = find(pid, task_dir, &maps, &py);
+	struct ma_error *err = ma_maps_read(task_dir, "maps", &maps);
+	if (err)
+		return explain(pid, task_dir, err);
+	err = find(pid, task_dir, &maps, &py);
 	ma_maps_deinit(&maps);
 	if (err) {
 		ma_python_deinit(&py);
-		return err;
+		return explain(pid, task_dir, err);
 	}
 	*ret = py;
 	return NULL;

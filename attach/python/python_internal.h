@@ -7,6 +7,13 @@
 #include "proc.h"
 #include "python.h"
 
+#include <unistd.h>
+
+static inline uint64_t ma_page_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* ---- peek.c: bytes of the live target by process_vm_readv. */
 /* All `bytes` or an error: MA_ERR_BAD_DATA (not mapped), MA_ERR_TARGET_GONE, MA_ERR_PERMISSION. */
 MA_CHECK struct ma_error *ma_peek(pid_t pid, ma_raddr addr, void *buf, size_t bytes);

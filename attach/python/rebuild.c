@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define PAGE 4096u
+#define PAGE 4096u /* or a part of one */
 #define MAX_SEGMENTS 64
 #define MAX_IMAGE_BYTES (512u << 20)
 #define MAX_TABLE_BYTES (32u << 20)
@@ -44,8 +44,8 @@ static bool read_head(struct rebuild *r, const struct ma_maps *maps, const struc
 			continue;
 		for (unsigned k = 0; k < r->head.e_phnum; k++) {
 			const Elf64_Phdr *p = &r->segments[k];
-			if (p->p_type == PT_LOAD && p->p_offset < PAGE) {
-				r->bias = m->start - (p->p_vaddr & ~(uint64_t)(PAGE - 1));
+			if (p->p_type == PT_LOAD && p->p_offset < ma_page_bytes()) {
+				r->bias = m->start - (p->p_vaddr & ~(ma_page_bytes() - 1));
 				return true;
 			}
 		}
@@ -71,7 +71,8 @@ static bool is_present(const struct rebuild *r, ma_raddr addr)
 {
 	uint64_t entry;
 	return r->pagemap < 0 ||
-	       pread(r->pagemap, &entry, sizeof(entry), (off_t)(addr / PAGE * sizeof(entry))) != sizeof(entry) ||
+	       pread(r->pagemap, &entry, sizeof(entry), (off_t)(addr / ma_page_bytes() * sizeof(entry))) !=
+		       sizeof(entry) ||
 	       entry >> 62;
 }
 

@@ -252,3 +252,33 @@ Test(python_find, other_mount_namespace, .timeout = 60)
 		break; /* the capabilities are gone now */
 	}
 }
+
+Test(python_find, another_user)
+{
+	if (geteuid())
+		cr_skip_test("needs root to become two users");
+	char **pythons;
+	size_t count = target_pythons(false, &pythons);
+	const char *python = pythons[count - 1];
+	if (strncmp(python, "/usr/bin/", 9))
+		cr_skip_test("no Python that another user may run");
+	char *argv[] = { (char *)"/usr/bin/setpriv",
+			 (char *)"--reuid=65534",
+			 (char *)"--clear-groups",
+			 (char *)python,
+			 (char *)"-c",
+			 (char *)TARGET_WAIT,
+			 NULL };
+	struct target t = target_start(argv);
+	cr_assert_eq(setresgid(65533, 65533, 65533), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct ma_python py;
+		struct ma_error *err = setresuid(65533, 65533, 65533) ? NULL : ma_python_find(t.pid, t.dir, &py);
+		_exit(err && err->code == MA_ERR_PERMISSION && strstr(err->message, "uid") ? 0 : 1);
+	}
+	int status;
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect_eq(status, 0, "not refused with MA_ERR_PERMISSION and the uid check");
+	target_end(&t);
+}
