@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from target import wait_until
 from unharmed import Unharmed
 
 FIELDS = {"schema": int, "pid": int, "pid_inside": int, "command": str, "python": (str, type(None)),
@@ -42,8 +43,14 @@ def switches(pid):
             for line in open(f"/proc/{pid}/task/{tid}/status") if "ctxt_switches" in line]
 
 
+def asleep(pid):
+    return all(open(f"/proc/{pid}/task/{tid}/stat").read().rpartition(")")[2].split()[0] == "S"
+               for tid in os.listdir(f"/proc/{pid}/task"))
+
+
 def test_every_python(python, start, memattach):
     t = start(python, "idle")
+    wait_until(lambda: asleep(t.pid))
     before = switches(t.pid)
     with Unharmed(t):
         got = examine(memattach, t.pid, 0, "CPython 3.")
