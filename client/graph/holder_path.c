@@ -14,6 +14,7 @@
 struct step { /* one edge whose name is wanted */
 	uint64_t src, dst;
 	struct ma_buf name; /* "" when it has none */
+	bool best;          /* no better name can come */
 };
 
 struct paths {
@@ -41,7 +42,7 @@ static int by_source(const void *a, const void *b)
 
 static void want(struct paths *p, uint64_t src, uint64_t dst)
 {
-	p->steps[p->count++] = (struct step){ src, dst, MA_BUF_INIT(MA_NAME_MAX + 64) };
+	p->steps[p->count++] = (struct step){ src, dst, MA_BUF_INIT(MA_NAME_MAX + 64), false };
 }
 
 static uint64_t addr_of(const struct paths *p, uint32_t node)
@@ -125,12 +126,40 @@ static struct ma_error *name_steps(struct paths *p)
 	return err;
 }
 
-/* By the name that name_modules() found. */
+/* The globals of the program itself: those of the outermost frame of a module's body in the main thread. 0 = not known.
+ */
+static uint64_t main_globals(const struct ma_snap *s)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	for (size_t t = 0; t < tab->threads_count; t++) {
+		const struct ma_snap_thread *th = &tab->threads[t];
+		if (th->tid != tab->meta.pid)
+			continue;
+		for (size_t f = th->frames_end; f-- > th->frames_begin;) {
+			const struct ma_snap_frame *fr = &tab->frames[f];
+			struct ma_str fn = ma_snap_name(s, fr->function_id);
+			if (fn.len != 8 || memcmp(fn.p, "<module>", 8))
+				continue;
+			for (size_t l = fr->locals_begin; l < fr->locals_end; l++) {
+				struct ma_str name = ma_snap_name(s, tab->locals[l].name_id);
+				if (name.len == 9 && !memcmp(name.p, "f_globals", 9))
+					return tab->locals[l].dst;
+			}
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* By the name that name_modules() found; nobody imports __main__, so it may have none. */
 static void name_module(struct paths *p, struct ma_buf *b, uint32_t node)
 {
-	struct step *s = find_step(p, 0, addr_of(p, node));
+	uint64_t addr = addr_of(p, node), globals = main_globals(p->g->snap);
+	struct step *s = find_step(p, 0, addr);
 	if (s && s->name.len)
 		ma_buf_add(b, s->name.data, s->name.len);
+	else if (globals && find_step(p, addr, globals))
+		ma_buf_str(b, "__main__");
 	else
 		ma_buf_str(b, "<module>");
 }
@@ -234,12 +263,28 @@ static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 	return *ret ? NULL : &ma_enomem;
 }
 
-/* The names of root modules: steps from source 0, filled from the names that edges of dicts give them. */
+/* The dict sys.modules, 0 = not known. */
+static uint64_t modules_dict(const struct ma_snap *s)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	for (size_t i = 0; i < tab->interps_count; i++) {
+		for (size_t l = tab->interps[i].locals_begin; l < tab->interps[i].locals_end; l++) {
+			struct ma_str name = ma_snap_name(s, tab->locals[l].name_id);
+			if (name.len == 11 && !memcmp(name.p, "sys.modules", 11))
+				return tab->locals[l].dst;
+		}
+	}
+	return 0;
+}
+
+/* The names of root modules: steps from source 0, filled from the names that edges of dicts give them. sys.modules
+ * knows best; without it the longest name wins, since `import a.b as c` and the attribute `b` of a are shorter. */
 static struct ma_error *name_modules(struct paths *p)
 {
 	size_t first = first_of(p, 0);
 	if (!first)
 		return NULL;
+	uint64_t modules = modules_dict(p->g->snap);
 	struct ma_snap_cursor *c;
 	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
 	struct ma_snap_object o;
@@ -251,12 +296,13 @@ static struct ma_error *name_modules(struct paths *p)
 			struct step *s = find_step(p, 0, e.dst);
 			if (!s)
 				continue;
-			/* sys.modules has the whole name, `import a.b as c` and a.__dict__ have shorter ones */
 			struct ma_str name = ma_snap_name(p->g->snap, e.name_id);
-			if (name.len > s->name.len) {
-				s->name.len = 0;
-				ma_buf_add(&s->name, name.p, name.len);
-			}
+			bool best = o.addr == modules && name.len;
+			if (s->best || (!best && name.len <= s->name.len))
+				continue;
+			s->best = best;
+			s->name.len = 0;
+			ma_buf_add(&s->name, name.p, name.len);
 		}
 	}
 	struct ma_error *err = ma_snap_cursor_error(c);

@@ -38,7 +38,7 @@ static void add_locals(struct ma_graph *g, struct ma_tree *t, uint32_t begin, ui
 	}
 }
 
-/* Modules first: sys.modules and the frames lead to everything, too, but a person thinks of a module's globals. */
+/* Modules first: sys.modules leads to everything, too, but a person thinks of a module's globals. */
 static void add_modules(const struct ma_graph *g, struct ma_tree *t)
 {
 	bool *is_module = calloc(g->totals.by_id_count, sizeof(*is_module));
@@ -56,9 +56,11 @@ static void build(struct ma_graph *g, struct ma_tree *t)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
 	add_modules(g, t);
+	uint32_t head = flood(g, t, 0);
+	/* after the modules: what a global leads to is better known by the global than by who works on it just now */
 	for (size_t i = 0; i < tab->frames_count; i++)
 		add_locals(g, t, tab->frames[i].locals_begin, tab->frames[i].locals_end, MA_ROOT_LOCAL);
-	uint32_t head = flood(g, t, 0);
+	head = flood(g, t, head);
 	for (size_t i = 0; i < tab->interps_count; i++)
 		add_locals(g, t, tab->interps[i].locals_begin, tab->interps[i].locals_end, MA_ROOT_INTERP);
 	head = flood(g, t, head);

@@ -34,6 +34,44 @@ void ma_page_cell(const struct ma_page *p, const char *text, size_t bytes, size_
 		fputc(' ', p->out);
 }
 
+void ma_page_path(const struct ma_page *p, const char *text, size_t bytes, size_t columns)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 20);
+	ma_escape_text(&b, text, bytes);
+	const char *tail = ma_buf_text(&b);
+	if (ma_text_columns(tail) > columns) {
+		while (*tail && ma_text_columns(tail) + 3 > columns)
+			for (tail++; ((unsigned char)*tail & 0xc0) == 0x80;) /* to the next character */
+				tail++;
+		const char *slash = strchr(tail, '/');
+		fputs("...", p->out);
+		tail = slash ? slash : tail;
+	}
+	fputs(tail, p->out);
+}
+
+void ma_page_sentence(const struct ma_page *p, const char *head, const char *text)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 20);
+	ma_escape_text(&b, text, strlen(text));
+	char *rest = b.data, *word;
+	size_t indent = ma_text_columns(head) + 2, used = indent;
+	fprintf(p->out, "%s  ", head);
+	for (bool first = true; (word = strsep(&rest, " ")); first = false) {
+		size_t columns = ma_text_columns(word);
+		if (!first && used + 1 + columns > p->columns) {
+			fprintf(p->out, "\n%*s", (int)indent, "");
+			used = indent;
+		} else if (!first) {
+			fputc(' ', p->out);
+			used++;
+		}
+		fputs(word, p->out);
+		used += columns;
+	}
+	fputc('\n', p->out);
+}
+
 void ma_page_bar(const struct ma_page *p, uint64_t part, uint64_t whole, size_t columns)
 {
 	/* eighths of a block: U+2588 full to U+258F one eighth */

@@ -29,13 +29,22 @@ static size_t name_columns(const struct ma_page *p, size_t fixed)
 	return columns > NAME_COLUMNS + 20 ? NAME_COLUMNS + 20 : columns;
 }
 
+/* "/usr/bin/python3 app.py" as "python3 app.py" */
+static const char *program(const char *command)
+{
+	const char *end = command + strcspn(command, " "), *p = end;
+	while (p > command && p[-1] != '/')
+		p--;
+	return p < end ? p : command;
+}
+
 static void head(const struct ma_page *p, const struct ma_analysis *a)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
 	const struct ma_snap_meta *m = &tab->meta;
 	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
 	char right[128];
-	const char *what = m->command[0] ? m->command : m->exe;
+	const char *what = program(m->command[0] ? m->command : m->exe);
 	int n = snprintf(right, sizeof(right), "    pid %" PRIu64 "   CPython ", m->pid);
 	size_t rest = (size_t)n + strlen(m->python) + strlen(m->host) + 20;
 	ma_page_cell(p, what, strlen(what), p->columns > rest + 16 ? p->columns - rest : 16, false);
@@ -78,11 +87,7 @@ static void head(const struct ma_page *p, const struct ma_analysis *a)
 		fprintf(p->out, "   %s", ma_human_time(b2, m->taken_realtime_ns));
 	fputc('\n', p->out);
 	if (!tab->complete) {
-		ma_page_warn(p, "INCOMPLETE");
-		fputs("  ", p->out);
-		const char *missing = tab->missing ? tab->missing : "the file is damaged";
-		ma_page_cell(p, missing, strlen(missing), 400, false);
-		fputc('\n', p->out);
+		ma_page_sentence(p, "INCOMPLETE", tab->missing ? tab->missing : "the file is damaged");
 	}
 }
 
@@ -280,9 +285,9 @@ static void threads(const struct ma_page *p, const struct ma_analysis *a)
 			const struct ma_snap_frame *f = &tab->frames[th->frames_begin];
 			struct ma_str fn = ma_snap_name(a->snap, f->function_id);
 			struct ma_str file = ma_snap_name(a->snap, f->file_id);
-			ma_page_cell(p, fn.p, fn.len, 24, false);
-			fputs("  ", p->out);
-			ma_page_cell(p, file.p, file.len, p->columns - 64, false);
+			ma_page_cell(p, fn.p, fn.len, 18, true);
+			fputs(" ", p->out);
+			ma_page_path(p, file.p, file.len, p->columns - 62);
 			fprintf(p->out, ":%u", f->line);
 		}
 		fputc('\n', p->out);
@@ -295,9 +300,8 @@ static void notes(const struct ma_page *p, const struct ma_analysis *a)
 {
 	const struct ma_snap_meta *m = &ma_snap_tables(a->snap)->meta;
 	for (size_t i = 0; i < m->notes_count; i++) {
-		fputs(i ? "note  " : "\nnote  ", p->out);
-		ma_page_cell(p, m->notes[i], strlen(m->notes[i]), 400, false);
-		fputc('\n', p->out);
+		fputs(i ? "" : "\n", p->out);
+		ma_page_sentence(p, "note", m->notes[i]);
 	}
 	for (size_t i = 0; i < a->books.worst_count && i < 3; i++) {
 		const struct ma_books_excess *e = &a->books.worst[i];
