@@ -61,7 +61,7 @@ static struct ma_error *write_meta(struct attach *a)
 	if (a->meta_written)
 		return NULL;
 	a->meta_written = true;
-	return ma_meta_emit(a->sink, MA_BLOCK_META, 0, &a->meta);
+	return ma_meta_emit(a->sink, MA_BLOCK_META, &a->meta);
 }
 
 static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
@@ -145,7 +145,7 @@ static struct ma_error *finish(struct attach *a)
 	if (a->smaps >= 0)
 		MA_TRY(ma_meta_regions(a->sink, a->smaps));
 	ma_meta_done(&a->notes, &a->done);
-	return ma_meta_emit(a->sink, MA_BLOCK_RESULT, 0, &a->notes);
+	return ma_meta_emit(a->sink, MA_BLOCK_RESULT, &a->notes);
 }
 
 static struct ma_error *refuse(const struct ma_attach_options *o, const struct ma_preflight *pre)

@@ -2,6 +2,7 @@
 #include "meta.h"
 
 #include "cleanup.h"
+#include "varint.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -95,11 +96,29 @@ void ma_meta_done(struct ma_buf *b, const struct ma_msg_done *d)
 	ma_meta_u64(b, MA_META_FAULTS, d->faults);
 }
 
-struct ma_error *ma_meta_emit(struct ma_sink *sink, enum ma_block_kind kind, uint32_t records, struct ma_buf *b)
+/* Of fields in a META or RESULT payload. */
+static uint32_t fields_in(const struct ma_buf *b)
+{
+	struct ma_cursor c;
+	uint32_t n = 0;
+	ma_cursor_init(&c, ma_buf_text(b), b->len);
+	for (; ma_cursor_left(&c); n++) {
+		ma_cursor_varint(&c);
+		ma_cursor_take(&c, ma_cursor_varint(&c));
+	}
+	return n;
+}
+
+static struct ma_error *emit(struct ma_sink *sink, enum ma_block_kind kind, uint32_t records, const struct ma_buf *b)
 {
 	MA_TRY(ma_buf_error(b));
 	struct ma_block_hdr hdr = { kind, (uint32_t)b->len, records, 0 };
 	return sink->block(sink->arg, &hdr, ma_buf_text(b));
+}
+
+struct ma_error *ma_meta_emit(struct ma_sink *sink, enum ma_block_kind kind, const struct ma_buf *b)
+{
+	return emit(sink, kind, fields_in(b), b);
 }
 
 static enum ma_region_kind kind_of(const struct ma_maps *maps, size_t i)
@@ -170,7 +189,7 @@ struct ma_error *ma_meta_regions(struct ma_sink *sink, int fd)
 		put_region(&b, &maps, i);
 		records++;
 		if (b.len > MA_BLOCK_PAYLOAD - 4096 || i + 1 == maps.count) {
-			err = ma_meta_emit(sink, MA_BLOCK_REGIONS, records, &b);
+			err = emit(sink, MA_BLOCK_REGIONS, records, &b);
 			b.len = 0;
 			records = 0;
 		}

@@ -10,10 +10,6 @@
 
 #include <memattach/attach.h>
 
-struct ma_meta {
-	struct ma_buf fields; /* the payload of META, up to a block */
-};
-
 void ma_meta_u64(struct ma_buf *b, enum ma_meta_tag tag, uint64_t value);
 void ma_meta_text(struct ma_buf *b, enum ma_meta_tag tag, const char *text);
 
@@ -23,9 +19,8 @@ MA_CHECK struct ma_error *ma_meta_target(struct ma_buf *b, int dir, pid_t pid, c
 void ma_meta_stopped(struct ma_buf *b, const struct ma_msg_stopped *s);
 void ma_meta_done(struct ma_buf *b, const struct ma_msg_done *d);
 
-/* Hands `b` to the sink as one block of `kind`. */
-MA_CHECK struct ma_error *ma_meta_emit(struct ma_sink *sink, enum ma_block_kind kind, uint32_t records,
-				       struct ma_buf *b);
+/* Hands the fields in `b` to the sink as one block of `kind`, META or RESULT. */
+MA_CHECK struct ma_error *ma_meta_emit(struct ma_sink *sink, enum ma_block_kind kind, const struct ma_buf *b);
 
 /* The text of smaps in `fd`, as REGIONS blocks. Mappings of ours (ring, twin page, agent) are not in it. */
 MA_CHECK struct ma_error *ma_meta_regions(struct ma_sink *sink, int fd);
