@@ -12,17 +12,17 @@
 enum ma_layout_source { MA_LAYOUT_TABLE = 1, MA_LAYOUT_DEBUG_OFFSETS = 2, MA_LAYOUT_DWARF = 4 };
 
 struct ma_python {
-	unsigned minor, micro;  /* 3.minor.micro */
-	char version[32];       /* "3.11.7" */
-	char *exe;              /* path of /proc/PID/exe, as the target sees it */
-	char *libpython;        /* the image that holds _PyRuntime: path as in maps */
-	char build_id[64];      /* hex of that image, "" if none */
-	ma_raddr runtime;       /* &_PyRuntime */
+	unsigned minor, micro;      /* 3.minor.micro */
+	char version[32];           /* "3.11.7" */
+	char *exe;                  /* path of /proc/PID/exe, as the target sees it */
+	char *libpython;            /* the image that holds _PyRuntime: path as in maps */
+	char build_id[64];          /* hex of that image, "" if none */
+	ma_raddr runtime;           /* &_PyRuntime */
 	ma_raddr arenas, maxarenas; /* 3.8-3.11: addresses of these variables, 0 = not found */
 	ma_raddr known[MA_KNOWN_COUNT];
-	unsigned sources;       /* enum ma_layout_source bits that were at hand and agreed */
-	const char *source_name;/* "dwarf", "debug-offsets", "table": the one that was trusted */
-	struct ma_layout layout;/* validated */
+	unsigned sources;        /* enum ma_layout_source bits that were at hand and agreed */
+	const char *source_name; /* "dwarf", "debug-offsets", "table": the one that was trusted */
+	struct ma_layout layout; /* validated */
 };
 
 /* `task_dir` is a directory fd of /proc/PID/task/TID of a thread that is alive (the leader may be a zombie).
