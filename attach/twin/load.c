@@ -13,11 +13,13 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #define STACK_BYTES (1u << 20) /* a tp_traverse of an extension may be greedy */
 #define SCRATCH_MIN (64ull << 20)
 #define STANDSTILL_NS 2000000000u
 #define SLICE_NS 50000000u
+#define PACE_RUN_NS 2000000u
 #define MAX_FAULTS 100000u
 #define MEMFD_FLAGS 1u /* MFD_CLOEXEC */
 
@@ -201,13 +203,52 @@ static struct ma_error *read_progress(struct ma_twin *w, const struct ma_loaded 
 	return NULL;
 }
 
-struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint64_t timeout_ns, ma_agent_watch watch,
-			      void *arg, uint64_t *faults_ret)
+/* A stop that we asked for, and why. */
+enum asked { NOT_ASKED, FOR_STANDSTILL, FOR_PACE };
+
+/* The other part of a period in which the twin may run for PACE_RUN_NS only. */
+static void rest(double pace)
+{
+	uint64_t ns = (uint64_t)((double)PACE_RUN_NS * (1 / pace - 1));
+	struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+	nanosleep(&t, NULL);
+}
+
+/* The twin stands: true when the walk is over. Otherwise its registers are ready for it to go on. */
+static struct ma_error *on_stop(struct ma_twin *w, const struct ma_loaded *l, struct ma_stop stop, enum asked asked,
+				uint64_t *faults, bool *over)
+{
+	bool fault = stop.kind == MA_STOP_SIGNAL &&
+		     (stop.value == SIGSEGV || stop.value == SIGBUS || stop.value == SIGFPE || stop.value == SIGILL);
+	*over = false;
+	if (stop.kind == MA_STOP_SIGNAL && stop.value == SIGTRAP) {
+		struct progress now;
+		MA_TRY(read_progress(w, l, &now));
+		*over = now.done != 0;
+		if (*over)
+			return NULL;
+		fault = true;
+	}
+	/* Any other signal was meant for the target, not for its twin. */
+	if (!fault && !(stop.kind == MA_STOP_INTERRUPT && asked == FOR_STANDSTILL))
+		return NULL;
+	bool can;
+	MA_TRY(recover(w, l, &can));
+	if (can && *faults < MAX_FAULTS)
+		++*faults;
+	else if (fault)
+		return lost(w, l, stop.value);
+	return NULL;
+}
+
+struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint64_t timeout_ns, double pace,
+			      ma_agent_watch watch, void *arg, uint64_t *faults_ret)
 {
 	struct ma_regs regs = w->th.saved;
 	uint64_t faults = 0, deadline = ma_now_ns() + timeout_ns, moved = ma_now_ns();
 	struct progress last = { 0 };
-	bool resume = true;
+	enum asked asked = NOT_ASKED;
+	bool resume = true, paced = pace > 0 && pace < 1;
 
 	ma_regs_call(&regs, l->entry, l->stack_end, l->args);
 	MA_TRY(ma_regs_set(w->pid, &regs));
@@ -215,49 +256,42 @@ struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint
 		struct ma_stop stop;
 		if (resume && ptrace(PTRACE_CONT, w->pid, 0, 0))
 			return ma_error_os(errno, "cannot continue the twin");
-		int n = ma_wait_tid(w->pid, ma_now_ns() + SLICE_NS, &stop);
+		int n = ma_wait_tid(w->pid, ma_now_ns() + (paced ? PACE_RUN_NS : SLICE_NS), &stop);
 		resume = n > 0;
 		MA_TRY(watch(arg));
 		if (n < 0 || (n > 0 && (stop.kind == MA_STOP_EXITED || stop.kind == MA_STOP_KILLED))) {
 			w->th.gone = true;
 			return ma_errorf(MA_ERR_OS, "the twin was killed during the walk (out of memory?)");
 		}
-		if (n == 0) {
-			struct progress now;
-			uint64_t t = ma_now_ns();
-			MA_TRY(read_progress(w, l, &now));
-			if (now.heartbeat != last.heartbeat || now.head - now.tail >= MA_RING_SLOTS)
-				moved = t;
-			last = now;
-			if (t > deadline)
-				return ma_errorf(MA_ERR_TIMEOUT, "the walk took longer than %" PRIu64 " s",
-						 timeout_ns / 1000000000u);
-			if (t - moved > STANDSTILL_NS) {
-				/* A loop in foreign code (a tp_traverse): handled like a fault. */
-				moved = t;
-				ptrace(PTRACE_INTERRUPT, w->pid, 0, 0);
-			}
-			continue;
-		}
-		bool fault = stop.kind == MA_STOP_SIGNAL && (stop.value == SIGSEGV || stop.value == SIGBUS ||
-							     stop.value == SIGFPE || stop.value == SIGILL);
-		if (stop.kind == MA_STOP_SIGNAL && stop.value == SIGTRAP) {
-			struct progress now;
-			MA_TRY(read_progress(w, l, &now));
-			if (now.done) {
+		if (n > 0) {
+			bool over;
+			MA_TRY(on_stop(w, l, stop, asked, &faults, &over));
+			if (over) {
 				*faults_ret = faults;
 				return NULL;
 			}
-			fault = true;
+			if (asked == FOR_PACE)
+				rest(pace);
+			asked = NOT_ASKED;
+			continue;
 		}
-		if (fault || stop.kind == MA_STOP_INTERRUPT) {
-			bool can;
-			MA_TRY(recover(w, l, &can));
-			if (can && faults < MAX_FAULTS)
-				faults++;
-			else if (fault)
-				return lost(w, l, stop.value);
+		struct progress now;
+		uint64_t t = ma_now_ns();
+		MA_TRY(read_progress(w, l, &now));
+		if (now.heartbeat != last.heartbeat || now.head - now.tail >= MA_RING_SLOTS)
+			moved = t;
+		last = now;
+		if (t > deadline)
+			return ma_errorf(MA_ERR_TIMEOUT, "the walk took longer than %" PRIu64 " s",
+					 timeout_ns / 1000000000u);
+		if (t - moved > STANDSTILL_NS) {
+			/* A loop in foreign code (a tp_traverse): handled like a fault. */
+			moved = t;
+			asked = FOR_STANDSTILL;
+		} else if (paced) {
+			asked = FOR_PACE;
 		}
-		/* Any other signal was meant for the target, not for its twin. */
+		if (asked != NOT_ASKED)
+			ptrace(PTRACE_INTERRUPT, w->pid, 0, 0);
 	}
 }

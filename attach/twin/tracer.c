@@ -256,6 +256,19 @@ static struct ma_error *send_smaps(struct tracer *t)
 	return NULL;
 }
 
+/* What part of a core the walk may take; 0 = all. Where the twin spends the target's CPU quota, because it could not be
+ * moved or because we are in the same cgroups ourselves, it is a quarter of that. */
+static double pace_of(const struct tracer *t)
+{
+	_cleanup_free_ char *ours = NULL;
+	_cleanup_close_ int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct ma_preflight *pre = t->job->preflight;
+	struct ma_error *err = self >= 0 ? ma_proc_read(self, "cgroup", 65536, &ours, NULL) : NULL;
+	bool same = !err && ours && pre->cgroups && !strcmp(ours, pre->cgroups);
+	ma_error_free(err);
+	return t->twin.moved && !same ? 0 : pre->cpu_quota / 4;
+}
+
 static struct ma_error *walk(struct tracer *t, const struct ma_gil *gil)
 {
 	const struct ma_attach_options *o = t->job->options;
@@ -267,8 +280,8 @@ static struct ma_error *walk(struct tracer *t, const struct ma_gil *gil)
 	phase(t, "walking");
 	uint64_t began = ma_now_ns();
 	struct ma_error *err =
-		ma_agent_run(&t->twin, &loaded, o->walk_timeout_ns ? o->walk_timeout_ns : DEFAULT_WALK_NS, watch, t,
-			     &t->done.faults);
+		ma_agent_run(&t->twin, &loaded, o->walk_timeout_ns ? o->walk_timeout_ns : DEFAULT_WALK_NS, pace_of(t),
+			     watch, t, &t->done.faults);
 	t->done.walk_ns = ma_now_ns() - began;
 	return err;
 }

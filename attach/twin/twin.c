@@ -160,11 +160,10 @@ struct ma_error *ma_twin_isolate(struct ma_twin *w, const char *cgroups, char **
 {
 	static const struct rlimit none = { 0, 0 };
 	static const char name[] = MA_TWIN_NAME;
-	bool moved = false;
 	char path[32];
 	long r;
 
-	ma_cgroup_move_to_own(w->pid, cgroups, &moved, why_ret);
+	ma_cgroup_move_to_own(w->pid, cgroups, &w->moved, why_ret);
 	MA_TRY(ma_mem_write(w->pid, w->page, name, sizeof(name)));
 	MA_TRY(call(w, &r, SYS_prctl, PR_SET_NAME, w->page, 0, 0, 0, 0));
 	MA_TRY(call(w, &r, SYS_setsid, 0, 0, 0, 0, 0, 0));

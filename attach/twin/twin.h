@@ -13,6 +13,7 @@ struct ma_twin {
 	ma_raddr gadget;
 	ma_raddr page;       /* one private page of its own for strings and small structs */
 	struct ma_maps maps; /* of the twin, without anything of ours */
+	bool moved;          /* it is in our cgroups: its work is not charged to the target */
 	uint64_t born_ns;
 };
 
