@@ -127,8 +127,10 @@ def differences(before, after):
     return out
 
 
-# A thread that was stopped needs a moment until it sleeps in its system call again.
+# A thread that was stopped needs a moment until it sleeps in its system call again. One that runs blocks all signals by
+# itself now and then: subprocess does around vfork.
 SETTLES = re.compile(r"^thread \d+ (State|syscall)$")
+SETTLES_BUSY = re.compile(r"^thread \d+ (State|syscall|SigBlk)$")
 
 
 
@@ -143,6 +145,8 @@ class Unharmed:
         if self.quiet:
             self.wait_quiet()
         self.before = self.filter(capture(self.target.pid, self.quiet))
+        while not self.quiet and int(self.before.get(f"thread {self.target.pid} SigBlk") or "0", 16) >> 60:
+            self.before = self.filter(capture(self.target.pid, self.quiet))
         return self
 
     def wait_quiet(self):
@@ -172,10 +176,10 @@ class Unharmed:
         t = self.target
         if not t.alive():
             raise AssertionError(f"the target ended: {t.describe()}")
-        end = time.monotonic() + self.settle
+        end, settles = time.monotonic() + self.settle, SETTLES if self.quiet else SETTLES_BUSY
         while True:
             left = differences(self.before, self.filter(capture(t.pid, self.quiet)))
-            hard = [d for d in left if not SETTLES.match(d.split(":")[0])]
+            hard = [d for d in left if not settles.match(d.split(":")[0])]
             if not left or hard or time.monotonic() > end:
                 break
             time.sleep(0.005)
