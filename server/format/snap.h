@@ -13,7 +13,9 @@
 #define MA_TYPES_MAX (4u << 20)
 #define MA_NAMES_MAX (16u << 20)
 #define MA_ROWS_MAX (16u << 20) /* of any other table */
-#define MA_GAP_MAX (4u << 20)   /* ids that one run of lost chunks may have defined */
+/* ids in all whose definition may be lost: a number in a hostile file that names a far id must not cost its memory */
+#define MA_LOST_TYPES_MAX (256u << 10)
+#define MA_LOST_NAMES_MAX (4u << 20)
 
 /* A chunk that is whole, in order of seq. */
 struct ma_snap_chunk {
@@ -39,7 +41,7 @@ struct ma_snap {
 
 	struct ma_snap_tables tables;
 	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
-	size_t lost_types; /* entries of `types` whose definition is lost */
+	size_t lost_types, lost_names; /* entries whose definition is lost */
 	struct ma_text_block *text;
 };
 

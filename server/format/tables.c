@@ -43,12 +43,12 @@ static uint32_t varint32(struct ma_cursor *c)
 	return c->bad ? 0 : (uint32_t)v;
 }
 
-/* Ids count up without a gap, except where chunks are lost. */
-static bool id_follows(const struct ma_snap *s, uint64_t id, size_t count)
+/* Ids count up without a gap, except where chunks are lost. `lost` of them were already, of at most `max`. */
+static bool id_follows(const struct ma_snap *s, uint64_t id, size_t count, size_t lost, size_t max)
 {
 	if (id <= count)
 		return false;
-	return id == count + 1 || (s->lost && id - count <= MA_GAP_MAX);
+	return id == count + 1 || (s->lost && id - count - 1 <= max - lost);
 }
 
 static struct ma_error *type_record(struct ma_snap *s, struct ma_cursor *c)
@@ -61,7 +61,7 @@ static struct ma_error *type_record(struct ma_snap *s, struct ma_cursor *c)
 	r.itemsize = ma_cursor_varint(c);
 	MA_TRY(string(s, c, &r.module));
 	MA_TRY(string(s, c, &r.qualname));
-	if (c->bad || !id_follows(s, id, s->types.count)) {
+	if (c->bad || !id_follows(s, id, s->types.count, s->lost_types, MA_LOST_TYPES_MAX)) {
 		c->bad = true;
 		return NULL;
 	}
@@ -93,13 +93,14 @@ static struct ma_error *name_record(struct ma_snap *s, struct ma_cursor *c)
 	struct ma_str *n, r;
 	uint64_t id = ma_cursor_varint(c);
 	MA_TRY(string(s, c, &r));
-	if (c->bad || !id_follows(s, id, s->names.count)) {
+	if (c->bad || !id_follows(s, id, s->names.count, s->lost_names, MA_LOST_NAMES_MAX)) {
 		c->bad = true;
 		return NULL;
 	}
 	while (s->names.count < id - 1) {
 		ADD(&s->names, &n, MA_NAMES_MAX);
 		*n = (struct ma_str){ lost_text, 1 };
+		s->lost_names++;
 	}
 	ADD(&s->names, &n, MA_NAMES_MAX);
 	*n = r;
