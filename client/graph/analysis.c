@@ -6,7 +6,7 @@
 struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, struct ma_analysis *ret)
 {
 	struct ma_analysis a = { .snap = s };
-	struct ma_error *err = ma_graph_create(s, &a.graph);
+	struct ma_error *err = ma_graph_create(s, with_held, &a.graph);
 	if (!err) {
 		ma_books_balance(a.graph, &a.books);
 		ma_memory_compute(s, &a.graph->totals, &a.memory);

@@ -29,7 +29,7 @@ static struct ma_error *collect(struct ma_graph *g, struct ma_snap_cursor *c)
 
 static struct ma_error *allocate(struct ma_graph *g)
 {
-	size_t n = g->count ? g->count : 1, edges = g->totals.edges ? g->totals.edges : 1;
+	size_t n = g->count ? g->count : 1, edges = g->with_edges && g->totals.edges ? g->totals.edges : 1;
 	g->type = calloc(n, sizeof(*g->type));
 	g->size = calloc(n, sizeof(*g->size));
 	g->start = malloc(n * sizeof(*g->start));
@@ -113,6 +113,8 @@ static struct ma_error *fill(struct ma_graph *g, struct ma_snap_cursor *c)
 			}
 			if (counted(e.kind))
 				count_edge(g, dst);
+			if (!g->with_edges)
+				continue;
 			if (g->edges == g->totals.edges) /* the file is not the one of pass 1 */
 				return ma_errorf(MA_ERR_BAD_DATA, "changed while it was read");
 			if (g->edges == first)
@@ -179,12 +181,13 @@ static struct ma_error *build(struct ma_graph *g, struct ma_snap_cursor **c)
 	return NULL;
 }
 
-struct ma_error *ma_graph_create(const struct ma_snap *s, struct ma_graph **ret)
+struct ma_error *ma_graph_create(const struct ma_snap *s, bool edges, struct ma_graph **ret)
 {
 	struct ma_graph *g = calloc(1, sizeof(*g));
 	if (!g)
 		return &ma_enomem;
 	g->snap = s;
+	g->with_edges = edges;
 	struct ma_snap_cursor *c = NULL;
 	struct ma_error *err = build(g, &c);
 	ma_snap_cursor_destroy(c);

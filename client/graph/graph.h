@@ -27,6 +27,7 @@ struct ma_graph {
 	const struct ma_snap *snap;
 	struct ma_totals totals;
 	struct ma_addr_index index;
+	bool with_edges;
 	uint32_t count;
 	uint32_t *type;  /* type id, 0 = lost */
 	uint32_t *size;  /* UINT32_MAX: stands in `big` */
@@ -42,8 +43,9 @@ struct ma_graph {
 	uint64_t implied;         /* edges of instances to their heap types */
 };
 
-/* Builds it; `s` must stay open as long as it lives. MA_ERR_LIMIT above 2^31 - 2 objects or edges. */
-MA_CHECK struct ma_error *ma_graph_create(const struct ma_snap *s, struct ma_graph **ret);
+/* Builds it; `s` must stay open as long as it lives. Without `edges` there are no targets (no node has edges then), but
+ * totals and books are whole. MA_ERR_LIMIT above 2^31 - 2 objects or edges. */
+MA_CHECK struct ma_error *ma_graph_create(const struct ma_snap *s, bool edges, struct ma_graph **ret);
 void ma_graph_destroy(struct ma_graph *g);
 static inline void ma_graph_destroy_p(struct ma_graph **g)
 {

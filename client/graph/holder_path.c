@@ -22,6 +22,7 @@ struct paths {
 	const struct ma_tree *t;
 	struct ma_holder *holders;
 	size_t holders_count;
+	uint64_t globals; /* of the program's own module, 0 = not known */
 	struct step steps[MA_HELD_MAX * (STEPS_MAX + 2)];
 	size_t count;
 	uint16_t table[1 << TABLE_BITS]; /* position in steps + 1 of a step from this source; neighbours share it */
@@ -126,39 +127,43 @@ static struct ma_error *name_steps(struct paths *p)
 	return err;
 }
 
-/* The globals of the program itself: those of the outermost frame of a module's body in the main thread. 0 = not known.
- */
-static uint64_t main_globals(const struct ma_snap *s)
+static bool is_name(const struct ma_snap *s, uint32_t id, const char *text)
+{
+	struct ma_str name = ma_snap_name(s, id);
+	return name.len == strlen(text) && !memcmp(name.p, text, name.len);
+}
+
+/* The frame of the program itself: the outermost one of a module's body in the main thread; NULL = not known. */
+static const struct ma_snap_frame *main_frame(const struct ma_snap *s)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
 	for (size_t t = 0; t < tab->threads_count; t++) {
 		const struct ma_snap_thread *th = &tab->threads[t];
-		if (th->tid != tab->meta.pid)
-			continue;
-		for (size_t f = th->frames_end; f-- > th->frames_begin;) {
-			const struct ma_snap_frame *fr = &tab->frames[f];
-			struct ma_str fn = ma_snap_name(s, fr->function_id);
-			if (fn.len != 8 || memcmp(fn.p, "<module>", 8))
-				continue;
-			for (size_t l = fr->locals_begin; l < fr->locals_end; l++) {
-				struct ma_str name = ma_snap_name(s, tab->locals[l].name_id);
-				if (name.len == 9 && !memcmp(name.p, "f_globals", 9))
-					return tab->locals[l].dst;
-			}
-			return 0;
-		}
+		for (size_t f = th->frames_end; th->tid == tab->meta.pid && f-- > th->frames_begin;)
+			if (is_name(s, tab->frames[f].function_id, "<module>"))
+				return &tab->frames[f];
 	}
+	return NULL;
+}
+
+/* The globals of that frame, where its record has them (3.11 and later); 0 = not known. */
+static uint64_t main_globals(const struct ma_snap *s, const struct ma_snap_frame *fr)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	for (size_t l = fr ? fr->locals_begin : 0; fr && l < fr->locals_end; l++)
+		if (is_name(s, tab->locals[l].name_id, "f_globals"))
+			return tab->locals[l].dst;
 	return 0;
 }
 
 /* By the name that name_modules() found; nobody imports __main__, so it may have none. */
 static void name_module(struct paths *p, struct ma_buf *b, uint32_t node)
 {
-	uint64_t addr = addr_of(p, node), globals = main_globals(p->g->snap);
+	uint64_t addr = addr_of(p, node);
 	struct step *s = find_step(p, 0, addr);
 	if (s && s->name.len)
 		ma_buf_add(b, s->name.data, s->name.len);
-	else if (globals && find_step(p, addr, globals))
+	else if (p->globals && find_step(p, addr, p->globals))
 		ma_buf_str(b, "__main__");
 	else
 		ma_buf_str(b, "<module>");
@@ -248,12 +253,11 @@ static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 		struct step *s = find_step(p, addr_of(p, way[i + 1]), addr_of(p, way[i]));
 		const char *name = s ? ma_buf_text(&s->name) : "";
 		const char *type = ma_type_name(p->g->snap, p->g->type[way[i]]);
-		bool is_dict = !strcmp(type, "dict");
-		if (!strcmp(name, ".__dict__") && is_dict) /* x.__dict__.a is x.a */
+		if (!strcmp(name, ".__dict__")) /* x.__dict__.a is x.a */
 			continue;
 		if (name[0])
 			ma_buf_str(&b, name);
-		else if (!is_dict)
+		else
 			ma_buf_printf(&b, ".<%s>", type);
 	}
 	if (b.failed && b.limit == PATH_MAX_BYTES && b.data)
@@ -267,42 +271,48 @@ static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 static uint64_t modules_dict(const struct ma_snap *s)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
-	for (size_t i = 0; i < tab->interps_count; i++) {
-		for (size_t l = tab->interps[i].locals_begin; l < tab->interps[i].locals_end; l++) {
-			struct ma_str name = ma_snap_name(s, tab->locals[l].name_id);
-			if (name.len == 11 && !memcmp(name.p, "sys.modules", 11))
+	for (size_t i = 0; i < tab->interps_count; i++)
+		for (size_t l = tab->interps[i].locals_begin; l < tab->interps[i].locals_end; l++)
+			if (is_name(s, tab->locals[l].name_id, "sys.modules"))
 				return tab->locals[l].dst;
-		}
-	}
 	return 0;
 }
 
-/* The names of root modules: steps from source 0, filled from the names that edges of dicts give them. sys.modules
- * knows best; without it the longest name wins, since `import a.b as c` and the attribute `b` of a are shorter. */
+/* A name that an edge of a dict gives to a module. sys.modules knows best; without it the longest name wins, since
+ * `import a.b as c` and the attribute `b` of a are shorter. */
+static void take_name(struct paths *p, const struct ma_snap_edge *e, bool best)
+{
+	struct step *s = find_step(p, 0, e->dst);
+	struct ma_str name = ma_snap_name(p->g->snap, e->name_id);
+	if (!s || s->best || !name.len || (!best && name.len <= s->name.len) ||
+	    is_name(p->g->snap, e->name_id, "__builtins__"))
+		return;
+	s->best = best;
+	s->name.len = 0;
+	ma_buf_add(&s->name, name.p, name.len);
+}
+
+/* The names of root modules: steps from source 0. */
 static struct ma_error *name_modules(struct paths *p)
 {
-	size_t first = first_of(p, 0);
-	if (!first)
+	if (!first_of(p, 0))
 		return NULL;
 	uint64_t modules = modules_dict(p->g->snap);
+	const struct ma_snap_frame *frame = main_frame(p->g->snap);
+	p->globals = main_globals(p->g->snap, frame);
 	struct ma_snap_cursor *c;
 	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
 	struct ma_snap_object o;
 	struct ma_snap_edge e;
 	while (ma_snap_next_object(c, &o)) {
+		bool is_frame = frame && frame->addr == o.addr; /* up to 3.10 a frame is an object */
+		if (!is_frame && strcmp(ma_type_name(p->g->snap, o.type_id), "dict"))
+			continue;
 		while (o.has_edges && ma_snap_next_edge(c, &e)) {
-			if (e.kind != MA_EDGE_NAMED)
-				continue;
-			struct step *s = find_step(p, 0, e.dst);
-			if (!s)
-				continue;
-			struct ma_str name = ma_snap_name(p->g->snap, e.name_id);
-			bool best = o.addr == modules && name.len;
-			if (s->best || (!best && name.len <= s->name.len))
-				continue;
-			s->best = best;
-			s->name.len = 0;
-			ma_buf_add(&s->name, name.p, name.len);
+			if (is_frame && is_name(p->g->snap, e.name_id, "f_globals"))
+				p->globals = e.dst;
+			else if (!is_frame && e.kind == MA_EDGE_NAMED)
+				take_name(p, &e, o.addr == modules);
 		}
 	}
 	struct ma_error *err = ma_snap_cursor_error(c);

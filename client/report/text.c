@@ -199,7 +199,7 @@ static void classes(const struct ma_page *p, const struct ma_analysis *a)
 	size_t shown = 0;
 	for (size_t i = 0; i < held->classes_count && shown < CLASSES_SHOWN; i++, shown++) {
 		const struct ma_class_share *c = &held->classes[i];
-		if (i >= 3 && c->bytes < total / 100)
+		if (c->bytes < total / 200)
 			break;
 		if (!i) {
 			char last[64];
@@ -254,7 +254,7 @@ static void unreached(const struct ma_page *p, const struct ma_analysis *a)
 	char beside[160];
 	if (!t->unreached)
 		return;
-	snprintf(beside, sizeof(beside), "  %s objects, %s: found in the heap, but no known reference leads to them",
+	snprintf(beside, sizeof(beside), "  %s objects, %s, to which no known reference leads",
 		 ma_human_count(b1, t->unreached), ma_human_bytes(b2, t->unreached_bytes, p->opt->bytes));
 	ma_page_title(p, "UNREACHED", beside);
 	unsigned shown = 0;
@@ -339,7 +339,8 @@ static void next(const struct ma_page *p, const struct ma_analysis *a)
 	shell_word(p, p->opt->path);
 	fputs(" --type '*'\n      memattach query ", p->out);
 	shell_word(p, p->opt->path);
-	const char *type = a->held.classes_count ? a->held.classes[0].name : t->types_count ? t->types[0].name : "dict";
+	bool class = a->held.classes_count && a->held.classes[0].bytes >= t->bytes / 200;
+	const char *type = class ? a->held.classes[0].name : t->types_count ? t->types[0].name : "dict";
 	fputs(" \"SELECT * FROM objects WHERE type = '", p->out);
 	ma_page_cell(p, type, strlen(type), 200, false);
 	fputs("' LIMIT 9\"\n", p->out);
