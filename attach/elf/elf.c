@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #if defined(__x86_64__)
 #define HOST_MACHINE EM_X86_64
@@ -175,6 +177,22 @@ bool ma_elf_section(const struct ma_elf *e, const char *name, uint64_t *vaddr_re
 	return false;
 }
 
+int ma_open_inside(int root, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	_cleanup_close_ int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st))
+		return -1;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
+	char self[64];
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return open(self, O_RDONLY | O_CLOEXEC);
+}
+
 struct ma_error *ma_elf_open_debug_file(int root, const char *id, struct ma_elf **ret)
 {
 	*ret = NULL;
@@ -182,7 +200,7 @@ struct ma_error *ma_elf_open_debug_file(int root, const char *id, struct ma_elf 
 		return NULL;
 	char path[256];
 	snprintf(path, sizeof(path), "usr/lib/debug/.build-id/%.2s/%s.debug", id, id + 2);
-	_cleanup_close_ int fd = openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int fd = ma_open_inside(root, path);
 	if (fd < 0)
 		return NULL;
 	_cleanup_elf_ struct ma_elf *e = NULL;

@@ -48,6 +48,10 @@ MA_CHECK struct ma_error *ma_elf_find_symbols(const struct ma_elf *e, struct ma_
 /* Address range of a section by name; false if there is none, or no section table. */
 bool ma_elf_section(const struct ma_elf *e, const char *name, uint64_t *vaddr_ret, uint64_t *bytes_ret);
 
+/* Opens regular file `path` for reading below directory `root`: no link in it leads out of `root`, and a FIFO or device
+ * in its place is not opened. -1 and errno when there is none. */
+int ma_open_inside(int root, const char *path);
+
 /* The separate debug file of build-id `id`, below directory `root` (a descriptor: "/" or /proc/PID/root):
  * usr/lib/debug/.build-id/xx/yyyy.debug. *ret is NULL when there is none with that build-id. */
 MA_CHECK struct ma_error *ma_elf_open_debug_file(int root, const char *id, struct ma_elf **ret);

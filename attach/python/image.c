@@ -9,10 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #define PROOF_BYTES 4096u
@@ -86,19 +84,6 @@ static bool is_mapped_file(pid_t pid, int fd, const struct ma_map *m)
 	       !memcmp(file, memory, (size_t)n);
 }
 
-/* Opens `path` inside directory `root`: links in it cannot lead out, and nothing but a regular file is opened. */
-static int open_inside(int root, const char *path)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	_cleanup_close_ int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return -1;
-	char self[64];
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	return open(self, O_RDONLY | O_CLOEXEC);
-}
-
 static int open_mapped(pid_t pid, int task_dir, const struct candidate *c)
 {
 	const struct ma_map *m = c->map;
@@ -118,7 +103,7 @@ static int open_mapped(pid_t pid, int task_dir, const struct candidate *c)
 	_cleanup_close_ int root = openat(task_dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return -1;
-	fd = open_inside(root, m->path);
+	fd = ma_open_inside(root, m->path);
 	if (fd >= 0 && !is_mapped_file(pid, fd, m)) {
 		close(fd);
 		fd = -1;

@@ -86,6 +86,27 @@ static struct ma_error *check_gil(pid_t pid, const struct ma_layout *l, ma_raddr
 	return NULL;
 }
 
+/* sys.modules and the dictionaries of sys and builtins are three dicts (NULL while the interpreter is being made). */
+static struct ma_error *check_dicts(pid_t pid, const struct ma_python *py, ma_raddr interp)
+{
+	const struct ma_layout *l = &py->layout;
+	const int32_t at[] = { l->interp_sysdict, l->interp_builtins,
+			       l->minor <= 11 ? l->interp_modules_old : l->interp_modules };
+	ma_raddr seen[MA_ARRAY_SIZE(at)] = { 0 };
+	for (size_t i = 0; i < MA_ARRAY_SIZE(at); i++) {
+		ma_raddr dict, type;
+		MA_TRY(follow(pid, interp, at[i], &dict));
+		if (!dict)
+			continue;
+		MA_TRY(follow(pid, dict, l->object_type, &type));
+		bool again = dict == seen[0] || dict == seen[1];
+		seen[i] = dict;
+		if (type != py->known[MA_KT_DICT] || again)
+			return ma_errorf(MA_ERR_BAD_DATA, "layout: no dict at interpreter %#lx + %d", interp, at[i]);
+	}
+	return NULL;
+}
+
 static struct ma_error *check_interpreters(pid_t pid, const struct ma_python *py)
 {
 	const struct ma_layout *l = &py->layout;
@@ -103,6 +124,7 @@ static struct ma_error *check_interpreters(pid_t pid, const struct ma_python *py
 		if (n == MAX_INTERPRETERS)
 			return ma_errorf(MA_ERR_BAD_DATA, "layout: the list of interpreters has no end");
 		MA_TRY(check_threads(pid, l, interp, &threads));
+		MA_TRY(check_dicts(pid, py, interp));
 		if (l->minor >= 12) {
 			MA_TRY(follow(pid, interp, l->interp_gil, &gil));
 			if (gil) /* NULL while the interpreter is being made */
@@ -133,27 +155,49 @@ static struct ma_error *check_type(pid_t pid, const struct ma_python *py, enum m
 	return good ? NULL : ma_errorf(MA_ERR_BAD_DATA, "layout: %s has no name", symbol);
 }
 
-/* tp_basicsize of a type says what sizeof() of its struct was when it was compiled. */
-static struct ma_error *check_size(pid_t pid, const struct ma_python *py, enum ma_known_type which, int32_t bytes)
+/* What is known of the layout of built-in types from outside of it: tp_basicsize is the sizeof() that their compiler
+ * saw, the last field of a struct ends there. A field that was added or moved before it shows. */
+static struct ma_error *check_sizes(pid_t pid, const struct ma_python *py)
 {
-	uint64_t v;
-	if (!py->known[which] || bytes == MA_ABSENT)
-		return NULL;
-	MA_TRY(ma_peek_u64(pid, py->known[which] + (uint64_t)py->layout.type_basicsize, &v));
-	if (v != (uint64_t)bytes)
-		return ma_errorf(MA_ERR_BAD_DATA, "layout: basic size %d instead of %lu", bytes, v);
+	const struct ma_layout *l = &py->layout;
+	const struct {
+		enum ma_known_type type;
+		int32_t bytes;
+	} sizes[] = {
+		{ MA_KT_TYPE, l->sizeof_heaptype },    { MA_KT_UNICODE, l->sizeof_str },
+		{ MA_KT_LIST, l->list_allocated + 8 }, { MA_KT_DICT, l->dict_values + 8 },
+		{ MA_KT_SLICE, l->slice_step + 8 },    { MA_KT_CELL, l->cell_ref + 8 },
+	};
+	for (size_t i = 0; i < MA_ARRAY_SIZE(sizes); i++) {
+		uint64_t v;
+		if (!py->known[sizes[i].type])
+			continue;
+		MA_TRY(ma_peek_u64(pid, py->known[sizes[i].type] + (uint64_t)l->type_basicsize, &v));
+		if (v != (uint64_t)sizes[i].bytes)
+			return ma_errorf(MA_ERR_BAD_DATA, "layout: size of built-in type %zu is %lu, not %d", i, v,
+					 sizes[i].bytes);
+	}
 	return NULL;
 }
 
 static struct ma_error *check_types(pid_t pid, const struct ma_python *py)
 {
-	if (!py->known[MA_KT_TYPE])
+	const struct ma_layout *l = &py->layout;
+	const ma_raddr *known = py->known;
+	if (!known[MA_KT_TYPE])
 		return ma_errorf(MA_ERR_UNSUPPORTED, "%s does not export PyType_Type", py->libpython);
 #define MA_KNOWN(id, symbol) MA_TRY(check_type(pid, py, MA_KT_##id, symbol));
 #include <memattach/known_types.h>
 #undef MA_KNOWN
-	MA_TRY(check_size(pid, py, MA_KT_TYPE, py->layout.sizeof_heaptype));
-	return check_size(pid, py, MA_KT_UNICODE, py->layout.sizeof_str);
+	ma_raddr base;
+	uint64_t flags;
+	MA_TRY(follow(pid, known[MA_KT_BOOL], l->type_base, &base));
+	MA_TRY(ma_peek_u64(pid, known[MA_KT_TYPE] + (uint64_t)l->type_flags, &flags));
+	if (base != known[MA_KT_LONG])
+		return ma_errorf(MA_ERR_BAD_DATA, "layout: the base of bool is %#lx", base);
+	if (flags >> 31 != 1 || !(flags & 1 << 12)) /* Py_TPFLAGS_TYPE_SUBCLASS, the highest; Py_TPFLAGS_READY */
+		return ma_errorf(MA_ERR_BAD_DATA, "layout: the flags of type are %#lx", flags);
+	return check_sizes(pid, py);
 }
 
 struct ma_error *ma_python_validate(pid_t pid, const struct ma_python *py)

@@ -282,3 +282,48 @@ Test(python_find, another_user)
 	cr_expect_eq(status, 0, "not refused with MA_ERR_PERMISSION and the uid check");
 	target_end(&t);
 }
+
+/* A stripped library whose debug file lies in the target's root, as Debian installs it: taken by its build-id. */
+Test(python_find, separate_debug_file, .timeout = 60)
+{
+	if (geteuid())
+		cr_skip_test("needs root for a mount namespace");
+	if (system("command -v objcopy >/dev/null"))
+		cr_skip_test("no objcopy");
+	static const char script[] =
+		"d=$1 p=$2 lib=$(\"$2\" -c 'import sysconfig as s; print(s.get_config_var(\"LIBDIR\") + \"/\" + "
+		"s.get_config_var(\"INSTSONAME\"))')\n"
+		"set -e; mkdir -p /usr/lib/debug; mount -t tmpfs none \"$d\"; mount -t tmpfs none /usr/lib/debug\n"
+		"id=$(readelf -n \"$lib\" | sed -n 's/.*Build ID: //p'); k=${id#??}; h=${id%\"$k\"}\n"
+		"mkdir -p /usr/lib/debug/.build-id/$h\n"
+		"objcopy --only-keep-debug \"$lib\" /usr/lib/debug/.build-id/$h/$k.debug\n"
+		"strip -o \"$d/${lib##*/}\" \"$lib\"\n"
+		"LD_LIBRARY_PATH=$d exec \"$p\" -c \"$3\"";
+	char **pythons;
+	size_t count = target_pythons(false, &pythons);
+	for (size_t i = 0; i < count; i++) {
+		if (!strstr(pythons[i], "/versions/"))
+			continue;
+		char dir[] = "/tmp/python-find-test-XXXXXX";
+		cr_assert_not_null(mkdtemp(dir));
+		char *argv[] = { (char *)"/usr/bin/unshare",
+				 (char *)"-m",
+				 (char *)"/bin/sh",
+				 (char *)"-c",
+				 (char *)script,
+				 (char *)"sh",
+				 dir,
+				 pythons[i],
+				 (char *)TARGET_WAIT,
+				 NULL };
+		struct target t = target_start(argv);
+		struct ma_python py;
+		assert_ok(ma_python_find(t.pid, t.dir, &py));
+		cr_expect(!strncmp(py.libpython, dir, strlen(dir)), "%s", py.libpython);
+		cr_expect_str_eq(py.source_name, "dwarf", "%s: %s", pythons[i], py.source_name);
+		cr_expect(py.minor > 11 || (py.arenas && py.maxarenas));
+		ma_python_deinit(&py);
+		target_end(&t);
+		rmdir(dir);
+	}
+}
