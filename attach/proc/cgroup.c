@@ -198,8 +198,8 @@ void ma_cgroup_move_to_own(pid_t pid, const char *its_cgroups, bool *moved_ret, 
 		/* Of v1 only cpu and memory matter to the target's quota. v2 is last in the file; it carries what no v1
 		 * hierarchy does. */
 		failed |= cpu || memory || (v2 && !(cpu_v1 && memory_v1));
-		ma_buf_printf(&why, "%s%.*s: %s", why.len ? "; " : "", v2 ? 9 : (int)line.controllers_len,
-			      v2 ? "cgroup v2" : line.controllers,
+		ma_buf_printf(&why, "%s%.*s: %s", why.len ? "; " : "the copy stays in the target's cgroup ",
+			      v2 ? 9 : (int)line.controllers_len, v2 ? "cgroup v2" : line.controllers,
 			      folder ? strerror(errnum) : "our group is not below a mounted hierarchy");
 	}
 	*moved_ret = !failed;
