@@ -8,8 +8,6 @@ static void destroy_cursor(struct ma_snap_cursor **c)
 	ma_snap_cursor_destroy(*c);
 }
 
-/* An id of a name in a record, as it stands in the file, is not kept by the cursor when it is wrong; so what is left
- * to see here is a type that is not defined. */
 static struct ma_error *check_objects(const struct ma_snap *s, uint64_t *objects, uint64_t *edges)
 {
 	__attribute__((__cleanup__(destroy_cursor))) struct ma_snap_cursor *c = NULL;
@@ -28,6 +26,15 @@ static struct ma_error *check_objects(const struct ma_snap *s, uint64_t *objects
 	return ma_snap_cursor_error(c);
 }
 
+/* What the agent says it wrote and what came through: nothing was dropped on the way. 0 = it did not say. */
+static struct ma_error *check_count(const struct ma_snap *s, const char *what, uint64_t said, uint64_t found)
+{
+	if (!said || said == found)
+		return NULL;
+	return ma_errorf(MA_ERR_BAD_DATA, "%s: %llu %s were written and %llu are there", s->path,
+			 (unsigned long long)said, what, (unsigned long long)found);
+}
+
 struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t *edges_ret)
 {
 	_cleanup_snap_ struct ma_snap *s = NULL;
@@ -36,6 +43,9 @@ struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t
 	if (!s->tables.complete)
 		return ma_errorf(MA_ERR_BAD_DATA, "%s: %s", path, s->tables.missing);
 	MA_TRY(check_objects(s, &objects, &edges));
+	MA_TRY(check_count(s, "objects", s->tables.stats[MA_STAT_OBJECTS], objects));
+	/* the agent counts the locals of frames and what interpreters hold, too */
+	MA_TRY(check_count(s, "edges", s->tables.stats[MA_STAT_EDGES], edges + s->tables.locals_count));
 	if (objects_ret)
 		*objects_ret = objects;
 	if (edges_ret)

@@ -267,3 +267,24 @@ Test(roundtrip, destroy_leaves_nothing)
 	cr_assert_neq(access(path, F_OK), 0);
 	ma_snap_writer_destroy(NULL);
 }
+
+Test(roundtrip, check_compares_with_the_counters)
+{
+	uint64_t o, e;
+	for (unsigned i = 0; i < 2; i++) {
+		struct snap_builder *b = sb_create(path);
+		uint32_t t = sb_type(b, "", "T", 0x1000, 0, 16, 0);
+		sb_interp(b, 0, 0x2000, false);
+		sb_edge(b, MA_EDGE_PLAIN, 0x3000, 0);
+		sb_object(b, &(struct sb_object){ .addr = 0x3000, .type = t, .size = 16, .refcnt = 1 });
+		sb_edge(b, MA_EDGE_PLAIN, 0x3000, 0);
+		sb_stat(b, i ? MA_STAT_EDGES : MA_STAT_OBJECTS, 3);
+		sb_finish(b);
+		struct ma_error *err = ma_snap_check(path, &o, &e);
+		cr_assert_not_null(err);
+		cr_assert_not_null(strstr(err->message, i ? "3 edges were written and 2 are there"
+							  : "3 objects were written and 1 are there"),
+				   "%s", err->message);
+		ma_error_free(err);
+	}
+}
