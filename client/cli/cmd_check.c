@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cleanup.h"
 #include "cli.h"
+#include "spinner.h"
 
 #include <inttypes.h>
 #include <memattach/snapshot.h>
@@ -8,7 +9,11 @@
 struct ma_error *ma_cmd_check(const struct ma_cli *cli)
 {
 	uint64_t objects, edges;
-	MA_TRY(ma_snap_check(cli->args[0], &objects, &edges));
+	ma_spinner_start("checking");
+	struct ma_error *err = ma_snap_check(cli->args[0], &objects, &edges);
+	ma_spinner_stop();
+	if (err)
+		return err;
 	fprintf(cli->out, "whole: %" PRIu64 " objects, %" PRIu64 " edges\n", objects, edges);
 	return NULL;
 }

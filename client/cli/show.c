@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "report.h"
+#include "spinner.h"
 
 static struct ma_error *show(const struct ma_cli *cli, const struct ma_snap *s, const char *path, uint64_t taken_ns)
 {
@@ -15,8 +16,12 @@ static struct ma_error *show(const struct ma_cli *cli, const struct ma_snap *s, 
 		.taken_ns = taken_ns,
 	};
 	struct ma_analysis a;
-	MA_TRY(ma_analysis_create(s, !cli->json && !cli->type_glob, &a));
-	struct ma_error *err = cli->json ? ma_report_json(cli->out, &a, &opt) : ma_report_text(cli->out, &a, &opt);
+	ma_spinner_start("reading the snapshot");
+	struct ma_error *err = ma_analysis_create(s, !cli->json && !cli->type_glob, &a);
+	ma_spinner_stop();
+	if (err)
+		return err;
+	err = cli->json ? ma_report_json(cli->out, &a, &opt) : ma_report_text(cli->out, &a, &opt);
 	ma_analysis_deinit(&a);
 	return err;
 }

@@ -65,6 +65,14 @@ static void warn(pid_t pid, const char *text)
 	fprintf(stderr, "memattach: pid %d: %s\n", (int)pid, ma_buf_text(&b));
 }
 
+/* "pid 4242: " before the message, unless it begins with the pid as it is. */
+static struct ma_error *name_target(struct ma_error *err, pid_t pid)
+{
+	char prefix[32];
+	int n = snprintf(prefix, sizeof(prefix), "pid %d", (int)pid);
+	return strncmp(err->message, prefix, (size_t)n) ? ma_error_prefix(err, "%s", prefix) : err;
+}
+
 struct ma_error *ma_take_snapshot(const struct ma_cli *cli, pid_t pid, const char *path, bool threads_only,
 				  struct ma_session_result *ret)
 {
@@ -89,7 +97,7 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, pid_t pid, const cha
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (err)
-		return ma_error_prefix(err, "pid %d", (int)pid);
+		return name_target(err, pid);
 	if (ret->attach.left_behind) {
 		warn(pid, ret->attach.left_behind);
 		free(ret->attach.left_behind);
