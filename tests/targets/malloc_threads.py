@@ -15,7 +15,7 @@ def run():
     native = ctypes.CDLL(sys.argv[1])
     native.churn_stop.restype = ctypes.c_long
     keep = [Kept() for _ in range(5000)]
-    result.check(native.churn_start(3) == 0, "threads do not start")
+    result.check(native.churn_start(int(sys.argv[2]) if len(sys.argv) > 2 else 2) == 0, "threads do not start")
     common.ready()
     while common.poll():
         for n in range(200):
