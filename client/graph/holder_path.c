@@ -169,22 +169,21 @@ static void name_module(struct paths *p, struct ma_buf *b, uint32_t node)
 		ma_buf_str(b, "<module>");
 }
 
+/* "serve() cache": the local `cache` of the outermost frame that has it. */
 static void name_local(struct paths *p, struct ma_buf *b, uint64_t addr)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(p->g->snap);
-	for (size_t t = 0; t < tab->threads_count; t++) {
-		const struct ma_snap_thread *th = &tab->threads[t];
-		for (size_t f = th->frames_begin; f < th->frames_end && f < tab->frames_count; f++) {
-			const struct ma_snap_frame *fr = &tab->frames[f];
-			for (size_t l = fr->locals_begin; l < fr->locals_end && l < tab->locals_count; l++) {
-				if (tab->locals[l].dst != addr || tab->locals[l].borrowed)
-					continue;
-				struct ma_str fn = ma_snap_name(p->g->snap, fr->function_id);
-				struct ma_str var = ma_snap_name(p->g->snap, tab->locals[l].name_id);
-				ma_buf_printf(b, "thread %s, %.*s(): %.*s", th->name, (int)fn.len, fn.p,
-					      var.len ? (int)var.len : 7, var.len ? var.p : "<stack>");
-				return;
-			}
+	for (size_t f = tab->frames_count; f-- > 0;) {
+		const struct ma_snap_frame *fr = &tab->frames[f];
+		for (size_t l = fr->locals_begin; l < fr->locals_end; l++) {
+			if (tab->locals[l].dst != addr || tab->locals[l].borrowed)
+				continue;
+			struct ma_str fn = ma_snap_name(p->g->snap, fr->function_id);
+			struct ma_str var = ma_snap_name(p->g->snap, tab->locals[l].name_id);
+			ma_buf_add(b, fn.p, fn.len);
+			ma_buf_str(b, "() ");
+			ma_buf_add(b, var.len ? var.p : "<stack>", var.len ? var.len : 7);
+			return;
 		}
 	}
 	ma_buf_str(b, "<frame>");

@@ -13,7 +13,7 @@
 	MA_MEM(FREE_POOLS, "pymalloc_free_pools", "pymalloc: free pools")           \
 	MA_MEM(ARENA_SLACK, "arena_slack", "pymalloc: rounding and headers")        \
 	MA_MEM(FREELISTS, "freelists", "free lists of the interpreter")             \
-	MA_MEM(MALLOC_USED, "malloc_used", "malloc: not of Python objects")         \
+	MA_MEM(MALLOC_USED, "malloc_used", "malloc: other blocks in use")           \
 	MA_MEM(MALLOC_FREE, "malloc_free", "malloc: free")                          \
 	MA_MEM(STACKS, "stacks", "stacks")                                          \
 	MA_MEM(CODE, "code", "code and libraries")                                  \

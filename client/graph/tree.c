@@ -12,10 +12,10 @@ static void add_root(struct ma_tree *t, uint32_t node, enum ma_root root)
 	t->order[t->count++] = node;
 }
 
-/* Visits all that the nodes from order[head] on reach; returns the new head. */
-static uint32_t flood(const struct ma_graph *g, struct ma_tree *t, uint32_t head)
+/* Visits what the nodes from order[head] on refer to, as long as they stand before order[end]; returns the new head. */
+static uint32_t flood_to(const struct ma_graph *g, struct ma_tree *t, uint32_t head, uint32_t end)
 {
-	for (; head < t->count; head++) {
+	for (; head < end && head < t->count; head++) {
 		uint32_t node = t->order[head], dst;
 		struct ma_graph_iter it = ma_graph_edges(g, node);
 		while (ma_graph_next(&it, &dst)) {
@@ -26,6 +26,16 @@ static uint32_t flood(const struct ma_graph *g, struct ma_tree *t, uint32_t head
 		}
 	}
 	return head;
+}
+
+/* Modules are ahead of locals by this many steps: what a global leads to (module, its dict, the value, its attributes)
+ * is better known by the global than by who works on it just now, but not through half the program. */
+#define MODULE_STEPS 4
+
+/* The same without an end: all that they reach. */
+static uint32_t flood(const struct ma_graph *g, struct ma_tree *t, uint32_t head)
+{
+	return flood_to(g, t, head, UINT32_MAX);
 }
 
 static void add_locals(struct ma_graph *g, struct ma_tree *t, uint32_t begin, uint32_t end, enum ma_root root)
@@ -56,9 +66,10 @@ static void build(struct ma_graph *g, struct ma_tree *t)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
 	add_modules(g, t);
-	uint32_t head = flood(g, t, 0);
-	/* after the modules: what a global leads to is better known by the global than by who works on it just now */
-	for (size_t i = 0; i < tab->frames_count; i++)
+	uint32_t head = 0;
+	for (unsigned i = 0; i < MODULE_STEPS; i++)
+		head = flood_to(g, t, head, t->count);
+	for (size_t i = tab->frames_count; i-- > 0;) /* outermost frames first: what they hold lives longest */
 		add_locals(g, t, tab->frames[i].locals_begin, tab->frames[i].locals_end, MA_ROOT_LOCAL);
 	head = flood(g, t, head);
 	for (size_t i = 0; i < tab->interps_count; i++)

@@ -250,3 +250,47 @@ Test(analysis, a_chain_is_held_by_its_head)
 	ma_analysis_deinit(&a);
 	ma_snap_close(s);
 }
+
+/* A list that only a local of two frames holds is named by the outer one. */
+Test(analysis, a_local_holds)
+{
+	char file[64];
+	snprintf(file, sizeof(file), "/tmp/graph_analysis_local-%d.mem", (int)getpid());
+	struct snap_builder *b = sb_create(file);
+	sb_meta_default(b);
+	uint32_t t_list = sb_type(b, "", "list", 0x1000, 0, 56, 0);
+	uint32_t t_str = sb_type(b, "", "str", 0x2000, 0, 56, 0);
+	uint32_t inner = sb_name(b, "work"), outer = sb_name(b, "main"), rows = sb_name(b, "rows"),
+		 all = sb_name(b, "all");
+	const unsigned n = 2000;
+	sb_thread(b, 1, 4242, 0x6000, 0, false);
+	sb_frame(b, 0x7000, inner, inner, 1, 0x8000);
+	sb_edge(b, MA_EDGE_NAMED, 0x9000, rows);
+	sb_frame(b, 0x7000, inner, outer, 1, 0x8100);
+	sb_edge(b, MA_EDGE_NAMED, 0x9000, all);
+	sb_object(b, &(struct sb_object){ .addr = 0x9000, .type = t_list, .size = 56 + 8 * n, .refcnt = 2 });
+	for (unsigned i = 0; i < n; i++)
+		sb_edge(b, MA_EDGE_NEXT, 0x100000 + i * 64u, 0);
+	for (unsigned i = 0; i < n; i++)
+		sb_object(b, &(struct sb_object){ .addr = 0x100000 + i * 64u, .type = t_str, .size = 60, .refcnt = 1 });
+	/* as much again that nobody refers to: held by C code, and in a cycle */
+	sb_object(b, &(struct sb_object){ .addr = 0xa000, .type = t_str, .size = 70000, .refcnt = 1 });
+	sb_object(b, &(struct sb_object){ .addr = 0xb000, .type = t_list, .size = 80000, .refcnt = 1 });
+	sb_edge(b, MA_EDGE_NEXT, 0xb000, 0);
+	sb_finish(b);
+	struct ma_snap *s;
+	cr_assert_null(ma_snap_open(file, &s));
+	unlink(file);
+	struct ma_analysis a = analyse(s);
+	cr_assert_eq(a.held.holders_count, 3);
+	cr_expect_str_eq(a.held.holders[0].path, "main() all");
+	cr_expect_eq(a.held.holders[0].bytes, 56 + 68 * n);
+	cr_expect_eq(a.held.holders[0].elements, n);
+	cr_expect_str_eq(a.held.holders[1].path, "garbage: list");
+	cr_expect_str_eq(a.held.holders[2].path, "native code: str");
+	cr_expect_eq(a.held.native_bytes, 70000);
+	cr_expect_eq(a.held.lost_bytes, 80000);
+	cr_expect_eq(a.books.excess, 0);
+	ma_analysis_deinit(&a);
+	ma_snap_close(s);
+}
