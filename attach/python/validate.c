@@ -193,10 +193,12 @@ static struct ma_error *check_types(pid_t pid, const struct ma_python *py)
 	uint64_t flags;
 	MA_TRY(follow(pid, known[MA_KT_BOOL], l->type_base, &base));
 	MA_TRY(ma_peek_u64(pid, known[MA_KT_TYPE] + (uint64_t)l->type_flags, &flags));
-	if (base != known[MA_KT_LONG])
+	if (base && base != known[MA_KT_LONG]) /* NULL before the type is ready */
 		return ma_errorf(MA_ERR_BAD_DATA, "layout: the base of bool is %#lx", base);
-	if (flags >> 31 != 1 || !(flags & 1 << 12)) /* Py_TPFLAGS_TYPE_SUBCLASS, the highest; Py_TPFLAGS_READY */
+	if (flags >> 31 != 1) /* Py_TPFLAGS_TYPE_SUBCLASS, the highest in use */
 		return ma_errorf(MA_ERR_BAD_DATA, "layout: the flags of type are %#lx", flags);
+	if (!(flags & 1 << 12)) /* Py_TPFLAGS_READY */
+		return ma_errorf(MA_ERR_UNSUPPORTED, "pid %d: Python is just starting", pid);
 	return check_sizes(pid, py);
 }
 
