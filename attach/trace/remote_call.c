@@ -6,12 +6,14 @@
 #include "wait.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 
 #define GADGET_SCAN_MAX (4u << 20) /* bytes of one mapping that are searched */
-#define FOREVER UINT64_MAX
+#define LOOK_NS 50000000u
 #define RESTART_TRIES 100
 
 static bool scan(pid_t pid, const struct ma_map *m, ma_raddr *ret)
@@ -40,6 +42,8 @@ struct ma_error *ma_gadget_find(pid_t pid, const struct ma_maps *maps, ma_raddr 
 	for (size_t i = 0; i < maps->count; i++)
 		if ((maps->v[i].prot & 4) && maps->v[i].path[0] == '/' && scan(pid, &maps->v[i], ret))
 			return NULL;
+	if (!maps->count)
+		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
 	return ma_errorf(MA_ERR_UNSUPPORTED, "no system call instruction found in its vdso or libc");
 }
 
@@ -96,6 +100,19 @@ static struct ma_error *gone(struct ma_thread *th)
 	return ma_errorf(MA_ERR_TARGET_GONE, "the process was killed or exited");
 }
 
+/* A leader that was killed is not reported before its other threads, whom nobody waits for now. */
+static bool dead(pid_t tid)
+{
+	char path[32];
+	struct ma_stat st;
+	snprintf(path, sizeof(path), "/proc/%d", tid);
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct ma_error *err = dir >= 0 ? ma_stat_read(dir, &st) : ma_errorf(MA_ERR_TARGET_GONE, "gone");
+	bool is = err || st.state == 'Z' || st.state == 'X';
+	ma_error_free(err);
+	return is;
+}
+
 /* PTRACE_SYSCALL to the next syscall stop. Stops of any other kind are passed through. */
 static struct ma_error *step(struct ma_thread *th, pid_t *child_ret)
 {
@@ -104,7 +121,11 @@ static struct ma_error *step(struct ma_thread *th, pid_t *child_ret)
 		struct ma_stop stop;
 		if (ptrace(PTRACE_SYSCALL, th->tid, 0, sig))
 			return errno == ESRCH ? gone(th) : ma_error_os(errno, "cannot continue thread %d", th->tid);
-		if (ma_wait_tid(th->tid, FOREVER, &stop) < 0)
+		int n;
+		while (!(n = ma_wait_tid(th->tid, ma_now_ns() + LOOK_NS, &stop)))
+			if (dead(th->tid))
+				return gone(th);
+		if (n < 0)
 			return gone(th);
 		sig = 0;
 		switch (stop.kind) {

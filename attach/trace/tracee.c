@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -18,7 +19,28 @@
 #endif
 
 #define PF_IO_WORKER 0x10u /* include/linux/sched.h: stopping one makes its request fail */
+#define PF_EXITING 0x4u    /* it has no memory any more, or soon */
 #define MAX_THREADS 65536u
+
+/* Fields 26 to 28 of /proc/PID/stat (start of code, end of code, start of stack), which an exec changes and nothing
+ * else. */
+static uint64_t program_of(int dir)
+{
+	_cleanup_free_ char *text = NULL;
+	struct ma_error *err = ma_proc_read(dir, "stat", 4096, &text, NULL);
+	if (err) {
+		ma_error_free(err);
+		return 0;
+	}
+	const char *p = strrchr(text, ')');
+	uint64_t hash = 0;
+	for (int field = 2; p && field < 28; field++) {
+		p = strchr(p + 1, ' ');
+		if (p && field + 1 >= 26)
+			hash = hash * 1099511628211u + strtoull(p + 1, NULL, 10);
+	}
+	return hash;
+}
 
 /* The leader if it lives, else the first thread that does. */
 static struct ma_error *find_live(struct ma_tracee *t)
@@ -39,6 +61,7 @@ static struct ma_error *find_live(struct ma_tracee *t)
 		}
 		t->live = tid;
 		t->live_dir = ma_take_fd(dir);
+		t->program = program_of(t->live_dir);
 		return NULL;
 	}
 	return ma_errorf(MA_ERR_TARGET_GONE, "the process has exited and waits for its parent (zombie)");
@@ -92,7 +115,10 @@ void ma_tracee_close(struct ma_tracee *t)
 
 struct ma_error *ma_tracee_verify(const struct ma_tracee *t)
 {
+	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	struct ma_stat st;
+	if (t->pidfd >= 0 && poll(&p, 1, 0) > 0)
+		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
 	struct ma_error *err = ma_stat_read(t->dir, &st);
 	if (err) {
 		ma_error_free(err);
@@ -100,7 +126,25 @@ struct ma_error *ma_tracee_verify(const struct ma_tracee *t)
 	}
 	if (st.start_time != t->start_time)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited and its number was used again");
+	err = ma_stat_read(t->live_dir, &st);
+	if (err || st.state == 'Z' || st.state == 'X' || (st.flags & PF_EXITING)) {
+		ma_error_free(err);
+		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
+	}
+	if (program_of(t->live_dir) != t->program)
+		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited or ran another program meanwhile");
 	return NULL;
+}
+
+struct ma_error *ma_tracee_explain(const struct ma_tracee *t, struct ma_error *err)
+{
+	if (!err || err->code == MA_ERR_TARGET_GONE || err->code == MA_ERR_CANCELLED || t->dir < 0)
+		return err;
+	struct ma_error *why = ma_tracee_verify(t);
+	if (!why)
+		return err;
+	ma_error_free(err);
+	return why;
 }
 
 static struct ma_thread *find(struct ma_tracee *t, pid_t tid)
@@ -205,24 +249,37 @@ static bool stopped_by(struct ma_thread *th, struct ma_stop stop)
 	return false;
 }
 
-static struct ma_error *wait_stopped(struct ma_thread *th, uint64_t deadline_ns)
+/* Until each of `n` threads is stopped or gone. All are looked at in turn: a leader that was killed is reported only
+ * after its threads were waited for. */
+static struct ma_error *wait_stopped(struct ma_thread *v, size_t n, uint64_t deadline_ns)
 {
-	while (th->seized && !th->stopped && !th->gone) {
-		struct ma_stop stop;
-		int n = ma_wait_tid(th->tid, deadline_ns, &stop);
-		if (n < 0) {
-			th->gone = true;
-			th->seized = false;
-		} else if (n == 0) {
+	for (;;) {
+		struct ma_thread *waiting = NULL;
+		for (size_t i = 0; i < n; i++) {
+			struct ma_thread *th = &v[i];
+			struct ma_stop stop;
+			while (th->seized && !th->stopped && !th->gone) {
+				int got = ma_wait_tid(th->tid, 0, &stop);
+				if (got < 0) {
+					th->gone = true;
+					th->seized = false;
+				} else if (got == 0) {
+					waiting = th;
+					break;
+				} else {
+					stopped_by(th, stop);
+				}
+			}
+		}
+		if (!waiting)
+			return NULL;
+		if (ma_now_ns() >= deadline_ns)
 			return ma_errorf(MA_ERR_TIMEOUT,
 					 "thread %d did not stop in time (it waits in the kernel for a disk, a vfork "
 					 "child or the like); try again",
-					 th->tid);
-		} else {
-			stopped_by(th, stop);
-		}
+					 waiting->tid);
+		ma_wait_change(1000000);
 	}
-	return NULL;
 }
 
 static struct ma_error *read_regs(struct ma_tracee *t, struct ma_thread *th)
@@ -270,8 +327,7 @@ static struct ma_error *stop_all(struct ma_tracee *t, uint64_t deadline_ns)
 			if (th->seized && !th->stopped && ptrace(PTRACE_INTERRUPT, th->tid, 0, 0) && errno == ESRCH)
 				th->gone = true;
 		}
-		for (size_t i = 0; i < t->count; i++)
-			MA_TRY(wait_stopped(&t->threads[i], deadline_ns));
+		MA_TRY(wait_stopped(t->threads, t->count, deadline_ns));
 	}
 	size_t stopped = 0;
 	for (size_t i = 0; i < t->count; i++) {
@@ -289,7 +345,7 @@ struct ma_error *ma_tracee_stop_all(struct ma_tracee *t, uint64_t timeout_ns)
 	struct ma_error *err = stop_all(t, ma_now_ns() + timeout_ns);
 	if (err)
 		ma_error_free(ma_tracee_release(t));
-	return err;
+	return ma_tracee_explain(t, err);
 }
 
 struct ma_error *ma_tracee_stop_one(struct ma_tracee *t, uint64_t timeout_ns, struct ma_thread **ret)
@@ -322,9 +378,16 @@ struct ma_error *ma_tracee_stop_one(struct ma_tracee *t, uint64_t timeout_ns, st
 			t->interrupted_ns = ma_now_ns();
 			uint64_t slice = ma_now_ns() + timeout_ns / 4;
 			if (!ptrace(PTRACE_INTERRUPT, th->tid, 0, 0))
-				last = wait_stopped(th, slice < deadline_ns ? slice : deadline_ns);
+				last = wait_stopped(th, 1, slice < deadline_ns ? slice : deadline_ns);
 			if (!last && th->stopped)
 				last = read_regs(t, th);
+			/* It may have run another program since the caller looked at it. */
+			if (!last && th->stopped)
+				last = ma_tracee_verify(t);
+			if (last && last->code == MA_ERR_TARGET_GONE) {
+				ma_error_free(ma_tracee_release(t));
+				return last;
+			}
 			if (!last && th->stopped && !th->gone) {
 				*ret = th;
 				return NULL;

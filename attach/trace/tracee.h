@@ -42,6 +42,7 @@ struct ma_tracee {
 	int live_dir; /* /proc/PID/task/LIVE */
 	int pidfd;    /* -1 on kernels that have none for it */
 	uint64_t start_time;
+	uint64_t program; /* changes with an exec */
 	struct ma_thread *threads;
 	size_t count, cap;
 	bool suspend_seccomp;
@@ -54,8 +55,11 @@ struct ma_tracee {
 MA_CHECK struct ma_error *ma_tracee_open(pid_t pid, struct ma_tracee *ret);
 void ma_tracee_close(struct ma_tracee *t); /* releases first */
 
-/* Still the process that was opened? MA_ERR_TARGET_GONE when it exited or its number was used again. */
+/* Still the process and the program that was opened? MA_ERR_TARGET_GONE when it exited, was killed, ran another
+ * program, or its number was used again. */
 MA_CHECK struct ma_error *ma_tracee_verify(const struct ma_tracee *t);
+/* What is wrong when a step failed: `err`, or that the target is gone if that is why. Takes err, NULL stays NULL. */
+MA_CHECK struct ma_error *ma_tracee_explain(const struct ma_tracee *t, struct ma_error *err);
 
 /* Seizes and stops every thread but the io_uring workers, until a pass over /proc/PID/task finds nothing new.
  * On an error all is released again. MA_ERR_TIMEOUT: a thread did not stop (uninterruptible sleep, vfork). */

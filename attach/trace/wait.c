@@ -13,11 +13,17 @@ uint64_t ma_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-int ma_wait_tid(pid_t tid, uint64_t deadline_ns, struct ma_stop *ret)
+void ma_wait_change(uint64_t ns)
 {
 	sigset_t chld;
+	struct timespec t = { 0, ns > 999999999u ? 999999999L : (long)ns };
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
+	sigtimedwait(&chld, NULL, &t);
+}
+
+int ma_wait_tid(pid_t tid, uint64_t deadline_ns, struct ma_stop *ret)
+{
 	for (;;) {
 		int status;
 		pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
@@ -33,7 +39,6 @@ int ma_wait_tid(pid_t tid, uint64_t deadline_ns, struct ma_stop *ret)
 		/* A SIGCHLD that another tracee caused may have swallowed ours between waitpid and here: never
 		 * sleep longer than 2 ms without looking again. */
 		uint64_t left = deadline_ns - now;
-		struct timespec t = { 0, left > 2000000 ? 2000000 : (long)left };
-		sigtimedwait(&chld, NULL, &t);
+		ma_wait_change(left > 2000000 ? 2000000 : left);
 	}
 }

@@ -211,7 +211,7 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 	int end = -1;
 
 	progress(&a, "finding");
-	struct ma_error *err = look(options, &t, &py, &pre, &job, &a.meta);
+	struct ma_error *err = ma_tracee_explain(&t, look(options, &t, &py, &pre, &job, &a.meta));
 	if (!err)
 		err = ma_tracer_start(&job, &end, &tracer);
 	if (!err) {

@@ -74,6 +74,9 @@ struct ma_error *ma_drain_finished(const struct ma_drain *d, bool *ret)
 {
 	uint32_t done = __atomic_load_n(&d->ring->done, __ATOMIC_ACQUIRE);
 	*ret = done != 0 && __atomic_load_n(&d->ring->head, __ATOMIC_ACQUIRE) == d->tail;
+	if (*ret && done != 1 && d->ring->err == -EFAULT)
+		return ma_errorf(MA_ERR_UNSUPPORTED,
+				 "its interpreter is not whole: it starts or ends at this moment; try again");
 	if (*ret && done != 1)
 		return ma_error_os(-d->ring->err > 0 && -d->ring->err < 4096 ? -d->ring->err : EIO, "the walk gave up");
 	return NULL;

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +31,6 @@ struct tracer {
 	struct ma_twin twin;
 	ma_raddr gadget;
 	struct ma_msg_done done;
-	uint64_t target_start_code; /* an exec moves it */
 };
 
 static bool command_gone(void *arg)
@@ -51,38 +49,13 @@ static void note(struct tracer *t, const char *text)
 	ma_channel_send(t->end, MA_MSG_NOTE, text, strlen(text), -1);
 }
 
-/* Fields 26 to 28 of /proc/PID/stat, which an exec changes and nothing else does. */
-static uint64_t program_of(int dir)
-{
-	_cleanup_free_ char *text = NULL;
-	struct ma_error *err = ma_proc_read(dir, "stat", 4096, &text, NULL);
-	if (err) {
-		ma_error_free(err);
-		return 0;
-	}
-	const char *p = strrchr(text, ')');
-	uint64_t hash = 0;
-	for (int field = 2; p && field < 28; field++) {
-		p = strchr(p + 1, ' ');
-		if (p && field + 1 >= 26)
-			hash = hash * 1099511628211u + strtoull(p + 1, NULL, 10);
-	}
-	return hash;
-}
-
 /* Between events while the twin lives: is there still a command, and still the target? */
 static struct ma_error *watch(void *arg)
 {
 	struct tracer *t = arg;
-	struct pollfd p = { .fd = t->target.pidfd, .events = POLLIN };
 	if (command_gone(t))
 		return ma_errorf(MA_ERR_CANCELLED, "interrupted");
-	if (t->target.pidfd >= 0 && poll(&p, 1, 0) > 0)
-		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited while the snapshot was taken");
-	if (program_of(t->target.live_dir) != t->target_start_code)
-		return ma_errorf(MA_ERR_TARGET_GONE,
-				 "the process exited or ran another program while the snapshot was taken");
-	return NULL;
+	return ma_tracee_verify(&t->target);
 }
 
 static uint64_t realtime_ns(void)
@@ -174,7 +147,6 @@ static struct ma_error *take_twin(struct tracer *t, struct ma_gil *gil, bool *ho
 	if (undo)
 		return undo;
 	/* The target runs again. */
-	t->target_start_code = program_of(t->target.live_dir);
 	ma_channel_send(t->end, MA_MSG_STOPPED, &stopped, sizeof(stopped), -1);
 	return send_tids(t, threads, count);
 }
@@ -342,6 +314,7 @@ static void run(const struct ma_tracer_job *job, int end)
 {
 	struct tracer t = { .job = job, .end = end, .target = { .dir = -1, .live_dir = -1, .pidfd = -1 } };
 	struct ma_error *err = job->reap_only ? prepare(&t) : snapshot(&t);
+	err = ma_tracee_explain(&t.target, err);
 	/* The one way out, whatever happened before: twin, zombie, threads. */
 	phase(&t, "finishing");
 	end_twin(&t);

@@ -103,6 +103,7 @@ static struct ma_error *offer_to_oom_killer(struct ma_twin *w)
 
 static struct ma_error *prepare(struct ma_twin *w, bool suspend_seccomp)
 {
+	static const char name[] = MA_TWIN_NAME;
 	long page;
 	/* From here on our death is the twin's death; never the target's. */
 	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | (suspend_seccomp ? PTRACE_O_SUSPEND_SECCOMP : 0);
@@ -114,6 +115,9 @@ static struct ma_error *prepare(struct ma_twin *w, bool suspend_seccomp)
 	MA_TRY(ma_twin_call(w, "mmap", &page, SYS_mmap, 0, MA_TWIN_PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0));
 	w->page = (ma_raddr)page;
+	/* Its name first: if the tracer is killed from here on, the next run finds the zombie by it. */
+	MA_TRY(ma_mem_write(w->pid, w->page, name, sizeof(name)));
+	MA_TRY(call(w, &page, SYS_prctl, PR_SET_NAME, w->page, 0, 0, 0, 0));
 	return offer_to_oom_killer(w);
 }
 
@@ -159,13 +163,10 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 struct ma_error *ma_twin_isolate(struct ma_twin *w, const char *cgroups, char **why_ret)
 {
 	static const struct rlimit none = { 0, 0 };
-	static const char name[] = MA_TWIN_NAME;
 	char path[32];
 	long r;
 
 	ma_cgroup_move_to_own(w->pid, cgroups, &w->moved, why_ret);
-	MA_TRY(ma_mem_write(w->pid, w->page, name, sizeof(name)));
-	MA_TRY(call(w, &r, SYS_prctl, PR_SET_NAME, w->page, 0, 0, 0, 0));
 	MA_TRY(call(w, &r, SYS_setsid, 0, 0, 0, 0, 0, 0));
 	MA_TRY(ma_mem_write(w->pid, w->page, &none, sizeof(none)));
 	MA_TRY(call(w, &r, SYS_prlimit64, 0, RLIMIT_CORE, w->page, 0, 0, 0));
