@@ -189,16 +189,19 @@ static struct ma_error *check_types(pid_t pid, const struct ma_python *py)
 #define MA_KNOWN(id, symbol) MA_TRY(check_type(pid, py, MA_KT_##id, symbol));
 #include <memattach/known_types.h>
 #undef MA_KNOWN
+	if (!known[MA_KT_BOOL])
+		return ma_errorf(MA_ERR_UNSUPPORTED, "%s does not export PyBool_Type", py->libpython);
 	ma_raddr base;
-	uint64_t flags;
-	MA_TRY(follow(pid, known[MA_KT_BOOL], l->type_base, &base));
+	uint64_t flags, bool_flags;
 	MA_TRY(ma_peek_u64(pid, known[MA_KT_TYPE] + (uint64_t)l->type_flags, &flags));
-	if (base && base != known[MA_KT_LONG]) /* NULL before the type is ready */
-		return ma_errorf(MA_ERR_BAD_DATA, "layout: the base of bool is %#lx", base);
+	MA_TRY(ma_peek_u64(pid, known[MA_KT_BOOL] + (uint64_t)l->type_flags, &bool_flags));
 	if (flags >> 31 != 1) /* Py_TPFLAGS_TYPE_SUBCLASS, the highest in use */
 		return ma_errorf(MA_ERR_BAD_DATA, "layout: the flags of type are %#lx", flags);
-	if (!(flags & 1 << 12)) /* Py_TPFLAGS_READY */
+	if (!(flags & bool_flags & 1 << 12)) /* Py_TPFLAGS_READY */
 		return ma_errorf(MA_ERR_UNSUPPORTED, "pid %d: Python is just starting", pid);
+	MA_TRY(follow(pid, known[MA_KT_BOOL], l->type_base, &base));
+	if (base != known[MA_KT_LONG])
+		return ma_errorf(MA_ERR_BAD_DATA, "layout: the base of bool is %#lx", base);
 	return check_sizes(pid, py);
 }
 
