@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "edge_name.h"
+#include "escape.h"
 #include "human.h"
 #include "page.h"
 
@@ -332,16 +333,25 @@ static void shell_word(const struct ma_page *p, const char *text)
 	fputc('\'', p->out);
 }
 
+/* Goes on in a new line of the same command when the path is long. */
+static void next_line(const struct ma_page *p, size_t columns)
+{
+	fputs(columns > p->columns ? " \\\n          " : " ", p->out);
+}
+
 static void next(const struct ma_page *p, const struct ma_analysis *a)
 {
 	const struct ma_totals *t = &a->graph->totals;
-	fputs("\nnext  memattach report ", p->out);
-	shell_word(p, p->opt->path);
-	fputs(" --type '*'\n      memattach query ", p->out);
-	shell_word(p, p->opt->path);
 	bool class = a->held.classes_count && a->held.classes[0].bytes >= t->bytes / 200;
 	const char *type = class ? a->held.classes[0].name : t->types_count ? t->types[0].name : "dict";
-	fputs(" \"SELECT * FROM objects WHERE type = '", p->out);
+	size_t path = ma_text_columns(p->opt->path);
+	fputs("\nnext  memattach report ", p->out);
+	shell_word(p, p->opt->path);
+	next_line(p, 34 + path);
+	fputs("--type '*'\n      memattach query ", p->out);
+	shell_word(p, p->opt->path);
+	next_line(p, 70 + path + strlen(type));
+	fputs("\"SELECT * FROM objects WHERE type = '", p->out);
 	ma_page_cell(p, type, strlen(type), 200, false);
 	fputs("' LIMIT 9\"\n", p->out);
 }
