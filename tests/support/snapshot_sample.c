@@ -49,7 +49,7 @@ void sb_sample(const char *path, unsigned objects)
 	sb_object(b, &(struct sb_object){ .addr = module, .type = t_module, .size = 72, .refcnt = 1, .gc = true });
 	sb_edge(b, MA_EDGE_NAMED, globals, n_dict);
 	sb_object(b, &(struct sb_object){
-			     .addr = globals, .type = t_dict, .size = 360, .refcnt = 1, .gc = true, .buffer = 296 });
+			     .addr = globals, .type = t_dict, .size = 360, .refcnt = 2, .gc = true, .buffer = 296 });
 	sb_edge(b, MA_EDGE_NAMED, list, n_items);
 	sb_object(b, &(struct sb_object){ .addr = text, .type = t_str, .size = 52, .refcnt = 1 + objects });
 	sb_object(b, &(struct sb_object){
