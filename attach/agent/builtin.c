@@ -133,6 +133,19 @@ static void visit_weakref(struct maa *m, struct maa_w *w, addr_t a)
 	SLOT(weakref_callback, CALLBACK);
 }
 
+/* struct _odictobject (Objects/odictobject.c), the same in 3.8 to 3.13: od_first 48, od_inst_dict 96. Its nodes
+ * hold the keys a second time: key 0, hash 8, next 16. */
+static void visit_odict(struct maa *m, struct maa_w *w, addr_t a)
+{
+	maa_edge_tagged(m, w, rd64(a + 96), N_DICT, TAG_ATTR);
+	addr_t node = rd64(a + 48);
+	for (uint64_t n = rd64(a + (uint64_t)m->L->dict_used); n && node && !(node & 7) && maa_readable(m, node); n--) {
+		maa_own(m, node);
+		maa_edge_plain(m, w, rd64(node));
+		node = rd64(node + 16);
+	}
+}
+
 void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t)
 {
 	const struct ma_layout *L = m->L;
@@ -193,8 +206,8 @@ void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct ma
 	case K_DEFAULTDICT:
 		maa_edge_plain(m, w, rd64(a + (uint64_t)L->dict_values + 8)); /* default_factory follows PyDictObject */
 		break;
-	case K_ODICT: /* od_inst_dict; its nodes hold the keys, too */
-		maa_edge_tagged(m, w, rd64(a + (uint64_t)L->dict_values + 56), N_DICT, TAG_ATTR);
+	case K_ODICT:
+		visit_odict(m, w, a);
 		break;
 	default: /* types with a sizer of ours only: their own traverse function */
 		if ((t->flags & MT_GC) && t->traverse)

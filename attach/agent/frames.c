@@ -120,18 +120,19 @@ void maa_visit_gen(struct maa *m, struct maa_w *w, addr_t a)
 	maa_edge_named(m, w, rd64(a + (uint64_t)L->gen_exc_value), N_GI_EXC);
 	if (L->gen_code >= 0)
 		maa_edge_named(m, w, rd64(a + (uint64_t)L->gen_code), N_GI_CODE);
+	addr_t t = m->cur_type->addr;
 	if (m->minor < 11) {
 		maa_edge_named(m, w, rd64(a + (uint64_t)L->gen_frame), N_GI_FRAME);
 		maa_edge_plain(m, w, rd64(a + (uint64_t)L->gen_exc_type));
 		maa_edge_plain(m, w, rd64(a + (uint64_t)L->gen_exc_traceback));
-		addr_t t = m->cur_type->addr;
 		if (t == m->args->known[MA_KT_CORO])
 			maa_edge_named(m, w, rd64(a + (uint64_t)L->coro_origin), N_CR_ORIGIN);
 		else if (t == m->args->known[MA_KT_ASYNC_GEN])
 			maa_edge_plain(m, w, rd64(a + (uint64_t)L->asyncgen_finalizer));
 		return;
 	}
-	maa_edge_named(m, w, rd64(a + (uint64_t)L->gen_origin), N_CR_ORIGIN);
+	if (t != m->args->known[MA_KT_GEN]) /* a generator leaves it as it was allocated */
+		maa_edge_named(m, w, rd64(a + (uint64_t)L->gen_origin), N_CR_ORIGIN);
 	if (RD(int8_t, a + (uint64_t)L->gen_frame_state) < FRAME_CLEARED)
 		maa_visit_iframe(m, w, a + (uint64_t)L->gen_iframe);
 }

@@ -73,6 +73,7 @@ enum maa_kind {
 	K_ARRAY,
 	K_BYTESIO,
 	K_DEFAULTDICT,
+	K_LRU,
 };
 
 #define MT_GC 1u /* instances have a GC header (types: heap types only) */
@@ -200,6 +201,7 @@ struct maa {
 	uint64_t ph_i, ph_j, ph_k;
 	addr_t ph_p, ph_turtle;
 	uint64_t ph_steps, ph_limit;
+	uint32_t frozen; /* the object walked is a constant of a frozen module (3.11): it counts nothing */
 	uint32_t unreached, found_by_list; /* unreached: MA_OX_UNREACHED while such an object is walked */
 	addr_t interned;
 	uint64_t sw_pool_bits[16];

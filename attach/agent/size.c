@@ -58,8 +58,12 @@ static uint64_t str_size(struct maa *m, addr_t a, uint64_t *buffer)
 static uint64_t long_size(struct maa *m, addr_t a, const struct maa_type *t)
 {
 	const struct ma_layout *L = m->L;
-	if (L->long_tag < 0)
-		return (uint64_t)L->long_digit_311 + 4 * items(a);
+	if (L->long_tag < 0) {
+		/* gh-100637: zero counts one digit from 3.11.2 on */
+		uint32_t micro = L->version & 0xff;
+		uint64_t n = items(a), least = m->minor == 11 && micro >= 2;
+		return (uint64_t)L->long_digit_311 + 4 * (n > least ? n : least);
+	}
 	uint64_t digits = rd64(a + (uint64_t)L->long_tag) >> 3;
 	return (uint64_t)t->basicsize + 4 * (digits ? digits : 1);
 }
@@ -133,9 +137,7 @@ static uint64_t code_size(struct maa *m, addr_t a, const struct maa_type *t, uin
 		if (code && maa_readable(m, code))
 			*buffer += own_small(m, map, sane(items(code) / 2));
 		if (cache)
-			*buffer += own_small(m, cache,
-					     sane((uint64_t)RD(uint8_t, a + (uint64_t)L->code_opcache_size) *
-						  (m->minor == 10 ? 40 : 32)));
+			*buffer += own_small(m, cache, sane(32ull * rd8(a + (uint64_t)L->code_opcache_size)));
 	}
 	return size + *buffer;
 }
@@ -191,12 +193,12 @@ uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *b
 	case K_DEFAULTDICT:
 		size = dict_size(m, a, t, buffer);
 		break;
-	case K_ODICT: /* + od_fast_nodes (8 bytes each) and one node of 32 bytes for each key */
+	case K_ODICT: /* od_first 48, od_fast_nodes 64, od_fast_nodes_size 72; 32 bytes a node, one for each key */
 		size = dict_size(m, a, t, buffer);
-		n = sane(8 * rd64(a + 56));
-		if (rd64(a + 80))
+		n = sane(8 * rd64(a + 72));
+		own_small(m, rd64(a + 64), n);
+		if (rd64(a + 48))
 			n += sane(32 * rd64(a + (uint64_t)m->L->dict_used));
-		own_small(m, rd64(a + 48), 8 * rd64(a + 56));
 		*buffer += n;
 		size += n;
 		break;
@@ -242,7 +244,9 @@ uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *b
 		if (t->itemsize)
 			size += sane(items(a) * (uint64_t)t->itemsize);
 	}
-	if ((t->flags & MT_GC) && (!(t->flags & MT_TYPEOBJ) || (rd64(a + (uint64_t)m->L->type_flags) & TPF_HEAPTYPE)))
+	/* 3.11 and 3.12 add it to static types, too, which have none (sysmodule.c, _PySys_GetSizeOf) */
+	if ((t->flags & MT_GC) && (!(t->flags & MT_TYPEOBJ) || m->minor == 11 || m->minor == 12 ||
+				   (rd64(a + (uint64_t)m->L->type_flags) & TPF_HEAPTYPE)))
 		size += t->presize;
 	return size;
 }

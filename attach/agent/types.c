@@ -155,6 +155,8 @@ static unsigned named_kind(struct maa *m, addr_t t)
 		return name_is(name, "array.array") ? K_ARRAY : K_BAD;
 	case '_':
 		return name_is(name, "_io.BytesIO") ? K_BYTESIO : K_BAD;
+	case 'f':
+		return name_is(name, "functools._lru_cache_wrapper") ? K_LRU : K_BAD;
 	case 'd':
 		return name_is(name, "datetime.datetime") ? K_DATETIME
 		       : name_is(name, "datetime.time")   ? K_TIME
@@ -177,10 +179,12 @@ static int plausible(struct maa *m, addr_t t)
 	uint64_t flags = rd64(t + (uint64_t)L->type_flags);
 	int64_t basic = (int64_t)rd64(t + (uint64_t)L->type_basicsize),
 		item = (int64_t)rd64(t + (uint64_t)L->type_itemsize);
-	if (!(flags & TPF_READY) || basic < 16 || basic > 1 << 24 || item < 0 || item > 1 << 24 ||
-	    (int64_t)rd64(t) <= 0)
+	if (basic < 16 || basic > 1 << 24 || item < 0 || item > 1 << 24 || (int64_t)rd64(t) <= 0)
 		return 0;
 	addr_t mt = rd64(t + OB_TYPE), type = m->args->known[MA_KT_TYPE];
+	/* PyType_Ready() is never called for some static types (3.8: functools' list elements) */
+	if (!(flags & TPF_READY) && ((flags & TPF_HEAPTYPE) || mt != type))
+		return 0;
 	for (unsigned i = 0; i < 32; i++) {
 		if (mt == type)
 			return 1;

@@ -20,6 +20,16 @@ MAA_INLINE void visit_items(struct maa *m, struct maa_w *w, addr_t a, addr_t ite
 		to = from + PART;
 		part_later(m, a, 0, to);
 	}
+	if (UNLIKELY(m->frozen)) {
+		for (uint64_t i = from; i < to; i++) {
+			addr_t dst = rd64(item + 8 * i);
+			if (dst && !(dst & 7) && maa_readable(m, dst) && maa_place(m, dst) == MA_PLACE_STATIC)
+				edge_borrowed(m, w, dst, 0, 0);
+			else
+				edge_item(m, w, dst, i);
+		}
+		return;
+	}
 	for (uint64_t i = from; i < to; i++)
 		edge_item(m, w, rd64(item + 8 * i), i);
 }
@@ -145,6 +155,12 @@ static int traverse_visit(addr_t dst, struct maa *m)
 		m->type_edge_dropped = 1; /* implied */
 		return 0;
 	}
+	/* it reports the types of its links, which are objects of their own and hold them */
+	if (m->cur_type->kind == K_LRU && dst) {
+		const struct maa_type *t = maa_type_find(m, dst);
+		if (t && !(t->flags & MT_GC))
+			return 0;
+	}
 	if (dst && dst == m->cur_dict)
 		maa_edge_tagged(m, w, dst, N_DICT, TAG_ATTR);
 	else
@@ -210,6 +226,8 @@ static uint64_t refcnt(struct maa *m, addr_t a)
 		return rc;
 	}
 	uint64_t rc = rd64(a);
+	/* 3.11 freezes code in constant data, without counting (Tools/scripts/deepfreeze.py) */
+	m->frozen = m->minor == 11 && rc > 500000000 && maa_place(m, a) == MA_PLACE_STATIC;
 	if (!rc)
 		m->cur_extra |= MA_OX_ZEROREF;
 	return rc;
