@@ -9,8 +9,8 @@ struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, str
 	struct ma_error *err = ma_graph_create(s, with_held, &a.graph);
 	if (!err) {
 		ma_books_balance(a.graph, &a.books);
-		ma_memory_compute(s, &a.graph->totals, &a.memory);
-		if (with_held)
+		err = ma_memory_compute(s, &a.graph->totals, &a.memory);
+		if (!err && with_held)
 			err = ma_held_create(a.graph, &a.held);
 		ma_graph_close_books(a.graph);
 	}

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory.h"
 
+#include "cleanup.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 /* No machine has more; sums of the rows of a hostile file then stay inside 64 bits. */
@@ -66,11 +69,26 @@ struct resident {
 	uint64_t code_mapped, file_mapped;
 };
 
-static uint64_t arena_overlap(const struct ma_snap_tables *tab, const struct ma_snap_region *r)
+static int by_addr(const void *a, const void *b)
 {
+	const struct ma_snap_arena *x = a, *y = b;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* Bytes of the region that lie in arenas. `arenas` are sorted, and of one size within a process. */
+static uint64_t arena_overlap(const struct ma_snap_arena *arenas, size_t count, const struct ma_snap_region *r)
+{
+	size_t lo = 0, hi = count;
+	while (lo < hi) { /* the first arena that ends behind the start of the region */
+		size_t mid = lo + (hi - lo) / 2;
+		if (add(arenas[mid].addr, arenas[mid].bytes) <= r->start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
 	uint64_t bytes = 0;
-	for (size_t i = 0; i < tab->arenas_count; i++) {
-		uint64_t start = tab->arenas[i].addr, end = add(start, tab->arenas[i].bytes);
+	for (size_t i = lo; i < count && arenas[i].addr < r->end; i++) {
+		uint64_t start = arenas[i].addr, end = add(start, arenas[i].bytes);
 		if (start < r->start)
 			start = r->start;
 		if (end > r->end)
@@ -80,7 +98,8 @@ static uint64_t arena_overlap(const struct ma_snap_tables *tab, const struct ma_
 	return bytes;
 }
 
-static void add_region(struct resident *res, const struct ma_snap_tables *tab, const struct ma_snap_region *r)
+static void add_region(struct resident *res, const struct ma_snap_arena *sorted, size_t count,
+		       const struct ma_snap_region *r)
 {
 	uint64_t mapped = sub(r->end, r->start), rss = min(r->rss, mapped), arenas;
 	uint64_t anon = min(r->anonymous, rss);
@@ -89,7 +108,7 @@ static void add_region(struct resident *res, const struct ma_snap_tables *tab, c
 	case MA_RGN_HEAP:
 	case MA_RGN_ANON:
 		/* an arena may stand in one mapping with its neighbours: what is there besides is not an arena's */
-		arenas = min(arena_overlap(tab, r), rss);
+		arenas = min(arena_overlap(sorted, count, r), rss);
 		res->arenas = add(res->arenas, arenas);
 		if (r->kind == MA_RGN_HEAP)
 			res->heap = add(res->heap, rss - arenas);
@@ -180,15 +199,21 @@ static void split_arenas(const struct ma_snap_tables *tab, uint64_t resident, ui
 	take(&pool, free_pools, &rows[MA_MEM_FREE_POOLS]);
 }
 
-void ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, struct ma_memory *ret)
+struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, struct ma_memory *ret)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
 	const struct ma_snap_meta *meta = &tab->meta;
 	struct resident res = { 0 };
 	uint64_t *rows = ret->rows;
 	memset(ret, 0, sizeof(*ret));
+	_cleanup_free_ struct ma_snap_arena *arenas = calloc(tab->arenas_count + 1, sizeof(*arenas));
+	if (!arenas)
+		return &ma_enomem;
+	if (tab->arenas_count)
+		memcpy(arenas, tab->arenas, tab->arenas_count * sizeof(*arenas));
+	qsort(arenas, tab->arenas_count, sizeof(*arenas), by_addr);
 	for (size_t i = 0; i < tab->regions_count; i++)
-		add_region(&res, tab, &tab->regions[i]);
+		add_region(&res, arenas, tab->arenas_count, &tab->regions[i]);
 
 	uint64_t rss_file = min(meta->rss_file, RSS_MAX), rss_shmem = min(meta->rss_shmem, RSS_MAX);
 	ret->rss = min(meta->rss_anon, RSS_MAX) + rss_file + rss_shmem;
@@ -227,4 +252,5 @@ void ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, struc
 		sum -= n;
 	}
 	rows[MA_MEM_UNKNOWN] = ret->rss - sum;
+	return NULL;
 }

@@ -34,7 +34,7 @@ struct ma_memory {
 	uint64_t rows[MA_MEM_COUNT]; /* bytes; they add up to rss exactly */
 };
 
-void ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, struct ma_memory *ret);
+MA_CHECK struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, struct ma_memory *ret);
 const char *ma_memory_name(enum ma_memory_row row);
 const char *ma_memory_text(enum ma_memory_row row);
 

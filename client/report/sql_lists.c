@@ -64,10 +64,14 @@ static void types_column(const struct ma_sql *sql, const struct list_cursor *c, 
 static int memory_begin(struct ma_sql *sql, struct list_cursor *c)
 {
 	int rc = need_totals(sql);
-	if (rc == SQLITE_OK)
-		ma_memory_compute(sql->snap, &sql->totals, &c->memory);
-	c->rows = rc == SQLITE_OK ? MA_MEM_COUNT : 0;
-	return rc;
+	c->rows = 0;
+	if (rc != SQLITE_OK)
+		return rc;
+	struct ma_error *err = ma_memory_compute(sql->snap, &sql->totals, &c->memory);
+	if (err)
+		return ma_sql_fail(sql, err);
+	c->rows = MA_MEM_COUNT;
+	return SQLITE_OK;
 }
 
 static void memory_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
