@@ -42,6 +42,11 @@ static uint64_t program_of(int dir)
 	return hash;
 }
 
+/* Since Linux 6.4; linux/ptrace.h */
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
+#endif
+
 /* The leader if it lives, else the first thread that does. */
 static struct ma_error *find_live(struct ma_tracee *t)
 {
@@ -282,10 +287,26 @@ static struct ma_error *wait_stopped(struct ma_thread *v, size_t n, uint64_t dea
 	}
 }
 
+/* A thread that dispatches its system calls by itself (prctl PR_SET_SYSCALL_USER_DISPATCH, as Wine does): one that we
+ * make there is a SIGSYS, which kills the process (tests/targets/dispatch.py). */
+static bool dispatches(pid_t tid)
+{
+	struct {
+		uint64_t mode, selector, offset, len;
+	} conf = { 0 };
+	return !ptrace((enum __ptrace_request)PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, sizeof(conf), &conf) &&
+	       conf.mode;
+}
+
 static struct ma_error *read_regs(struct ma_tracee *t, struct ma_thread *th)
 {
 	if (!th->stopped || th->gone || th->have_regs)
 		return NULL;
+	if (dispatches(th->tid))
+		return ma_errorf(
+			MA_ERR_UNSUPPORTED,
+			"it dispatches its system calls by itself (PR_SET_SYSCALL_USER_DISPATCH, as Wine does): "
+			"one made in it would end it");
 	struct ma_error *err = ma_regs_get(th->tid, &th->saved);
 	if (!err)
 		err = ma_regs_tls(th->tid, &th->saved, &th->tls);

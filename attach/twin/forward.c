@@ -16,7 +16,9 @@
 #define COPY_CHUNK (2u << 20)
 #define WAIT_SLICE_NS 50000000u
 
-#define MAX_ANSWERS 64 /* errors given to system calls in one run; more means that it does not get anywhere */
+#define MAX_LOCKS 16
+#define HELD_AND_WAITED_FOR 2u /* sysdeps/nptl/lowlevellock.h */
+#define MAX_ANSWERS 64         /* errors given to system calls in one run; more means that it does not get anywhere */
 
 /* What becomes of a system call: it is made, or it is not made and returns `answer`, or the run ends before it. */
 enum verdict { PASS, ANSWER, LOCK_OF_ABSENT, END_OF_RUN };
@@ -181,6 +183,30 @@ static struct ma_error *copy_shared(struct ma_twin *w, uint64_t addr, bool *ours
 	return NULL;
 }
 
+/* At the exit of a FUTEX_WAIT that was not made: the word says "held, and somebody waits" (2 in glibc's low level locks
+ * and mutexes). Its owner is not in the twin and never comes back, so the word becomes "free" here, and the call
+ * returns as if woken. What the lock protects may be half-done: nothing of Python's, which the GIL protects. */
+static bool take_lock(struct ma_twin *w, const uint64_t args[6])
+{
+	static const uint32_t free_lock = 0;
+	uint32_t value;
+	struct ma_regs regs;
+	if ((uint32_t)args[2] != HELD_AND_WAITED_FOR)
+		return false;
+	struct ma_error *err = ma_mem_read_u32(w->pid, args[0], &value);
+	if (!err && value == HELD_AND_WAITED_FOR)
+		err = ma_mem_write(w->pid, args[0], &free_lock, sizeof(free_lock));
+	if (!err)
+		err = ma_regs_get(w->pid, &regs);
+	if (!err) {
+		ma_regs_set_result(&regs, 0);
+		err = ma_regs_set(w->pid, &regs);
+	}
+	bool ok = !err;
+	ma_error_free(err);
+	return ok;
+}
+
 /* From a fault stop: injected calls, then the faulting instruction again. */
 static struct ma_error *handle_fault(struct ma_twin *w, int sig, bool *ours)
 {
@@ -199,7 +225,7 @@ static struct ma_error *handle_fault(struct ma_twin *w, int sig, bool *ours)
 }
 
 static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil, uint64_t deadline,
-			    bool (*cancelled)(void *), void *arg, struct ma_forward_result *ret)
+			    bool take_locks, bool (*cancelled)(void *), void *arg, struct ma_forward_result *ret)
 {
 	unsigned answers = 0;
 	for (;;) {
@@ -274,6 +300,10 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 			ma_regs_set_result(&regs, answer);
 			MA_TRY(ma_regs_set(w->pid, &regs));
 		}
+		if (v == LOCK_OF_ABSENT && take_locks && ret->locks_taken < MAX_LOCKS && take_lock(w, args)) {
+			ret->locks_taken++;
+			continue;
+		}
 		if (v == LOCK_OF_ABSENT || v == END_OF_RUN) {
 			ret->nr = nr;
 			ret->end = !locked ? MA_FWD_SAFE : v == LOCK_OF_ABSENT ? MA_FWD_LOCK : MA_FWD_SYSCALL;
@@ -283,7 +313,7 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 }
 
 struct ma_error *ma_twin_forward(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
-				 uint64_t timeout_ns, bool (*cancelled)(void *), void *arg,
+				 uint64_t timeout_ns, bool take_locks, bool (*cancelled)(void *), void *arg,
 				 struct ma_forward_result *ret)
 {
 	struct ma_forward_result result = { 0 };
@@ -295,7 +325,7 @@ struct ma_error *ma_twin_forward(struct ma_twin *w, const struct ma_python *py, 
 	if (ma_regs_restarts(&start))
 		ma_regs_rewind(&start);
 	MA_TRY(ma_regs_set(w->pid, &start));
-	struct ma_error *err = run(w, py, gil, began + timeout_ns, cancelled, arg, &result);
+	struct ma_error *err = run(w, py, gil, began + timeout_ns, take_locks, cancelled, arg, &result);
 	if (err)
 		return err;
 	result.ns = ma_now_ns() - began;

@@ -20,13 +20,14 @@ struct ma_forward_result {
 	long nr;    /* the system call of SYSCALL and LOCK */
 	int signal; /* of FAULT */
 	uint64_t ns;
-	unsigned copied; /* chunks of shared memory that it wrote to and got a private copy of */
+	unsigned copied;      /* chunks of shared memory that it wrote to and got a private copy of */
+	unsigned locks_taken; /* of threads that are not in the twin */
 };
 
 /* Precondition: ma_twin_isolate() is done: all writable shared memory of the twin is read-only. Returns an error only
  * when the twin is gone or `cancelled` says so. */
 MA_CHECK struct ma_error *ma_twin_forward(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
-					  uint64_t timeout_ns, bool (*cancelled)(void *), void *arg,
+					  uint64_t timeout_ns, bool take_locks, bool (*cancelled)(void *), void *arg,
 					  struct ma_forward_result *ret);
 
 #endif

@@ -176,11 +176,14 @@ static struct ma_error *to_safe_point(struct tracer *t, const struct ma_gil *gil
 	}
 	phase(t, "running forward");
 	MA_TRY(ma_twin_forward(&t->twin, t->job->python, gil, o->safe_timeout_ns ? o->safe_timeout_ns : DEFAULT_SAFE_NS,
-			       command_gone, t, &fwd));
+			       t->done.attempts == MAX_ATTEMPTS, command_gone, t, &fwd));
 	t->done.safe_ns += fwd.ns;
 	switch (fwd.end) {
 	case MA_FWD_SAFE:
 		t->done.consistency = MA_CONS_SAFE_POINT;
+		if (fwd.locks_taken)
+			note(t, "a lock of a thread that is not in the copy was taken over there on the way to the "
+				"safe point");
 		return NULL;
 	case MA_FWD_LOCK:
 		if (t->done.attempts < MAX_ATTEMPTS) {

@@ -20,3 +20,11 @@ def test_userfaultfd_with_event_fork(one_python, start, memattach):
     if "not on this kernel" in t.lines:
         pytest.skip("no userfaultfd here")
     refused(memattach, t, 5, "userfaultfd")
+
+
+def test_syscall_user_dispatch(one_python, start, memattach):
+    """A call made in it would be a SIGSYS that ends it."""
+    t = start(one_python, "dispatch")
+    if "not on this kernel" in t.lines:
+        pytest.skip("no PR_SET_SYSCALL_USER_DISPATCH here")
+    refused(memattach, t, 5, "SYSCALL_USER_DISPATCH")
