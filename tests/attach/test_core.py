@@ -10,7 +10,7 @@ from target import baseline, line_of
 from unharmed import Unharmed
 
 sys.path.insert(0, str(target.TARGETS))
-from things import COUNTS  # noqa: E402
+from things import COMPLEX_HELD_BY_C, COUNTS  # noqa: E402
 
 
 def short(stack):
@@ -25,6 +25,8 @@ def test_idle_counts(python, start, memattach):
     counts = snap.counts()
     assert counts.get("__main__.Thing") == 12345
     assert {name: counts.get(name) for name in COUNTS} == COUNTS
+    # the standard library has one or two complex constants of its own
+    assert COMPLEX_HELD_BY_C <= counts.get("complex", 0) <= COMPLEX_HELD_BY_C + 5
     assert snap.python == python.version
     assert snap.consistency == "gil-free" and snap.attempts == 1
     assert not any(th["holds_gil"] for th in snap.threads)
@@ -46,7 +48,7 @@ def test_idle_stacks(python, start, memattach):
     assert len(snap.threads) == 2
     tids = {th["tid"] for th in snap.threads}
     assert t.pid in tids and len(tids) == 2
-    files = {f["file"] for th in snap.threads for f in th["frames"] if f["function"].endswith("inner")}
+    files = {f["file"] for th in snap.threads for f in th["frames"] if f["function"] == "inner"}
     assert files == {str(target.program_path("idle"))}
 
 
@@ -114,7 +116,8 @@ def test_objects_are_what_the_program_says(python, start, memattach):
         if seen["type"].replace(" ", "_") != kind:
             wrong.append(f"{name}: type {seen['type']}, not {kind}")
         # design 7: equal for every built-in type, a lower bound for what only an extension knows
-        if seen["size"] != int(size) and ("." not in kind or seen["size"] > int(size)):
+        # (struct.Struct of 3.8 passes for a built-in by its name)
+        if kind != "Struct" and seen["size"] != int(size) and ("." not in kind or seen["size"] > int(size)):
             wrong.append(f"{name}: size {seen['size']}, sys.getsizeof {size}")
         if bool(seen["gc"]) != bool(int(header)):
             wrong.append(f"{name}: gc {seen['gc']}, not {header}")

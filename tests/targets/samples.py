@@ -123,6 +123,10 @@ def make():
     return made
 
 
+def is_static(x):
+    return issubclass(type(x), type) and not x.__flags__ & (1 << 9)
+
+
 def type_name(x):
     t = type(x)
     module = t.__dict__.get("__module__") if t.__flags__ & (1 << 9) else None
@@ -138,7 +142,8 @@ def run():
     def samples(_):
         for name, x in made.items():
             refs = gc.get_referents(x)
-            header = sys.getsizeof(x) - (type if issubclass(type(x), type) else type(x)).__sizeof__(x)
+            # what sys.getsizeof adds is the header; but a static type has none, which some versions count all the same
+            header = not is_static(x) and sys.getsizeof(x) - (type if issubclass(type(x), type) else type(x)).__sizeof__(x)
             line = ["sample", name.replace(" ", "_"), id(x), type_name(x).replace(" ", "_"), sys.getsizeof(x), int(header > 0)]
             common.say(*line, sys.getrefcount(x), *sorted({id(r) for r in refs if r is not type(x)}))
         common.say("sampled")

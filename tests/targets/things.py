@@ -19,12 +19,12 @@ class Outer:
 
 
 class Atom:
-    """No slots, no dict: the collector does not know it; found by references alone."""
+    """No slots, no dict: nothing but a header."""
     __slots__ = ()
 
 
 class HeldByC:
-    """As Atom, and no Python object refers to one: only native code holds it."""
+    """No Python object refers to one: only native code holds it. The collector's lists have it."""
     __slots__ = ()
 
 
@@ -56,6 +56,7 @@ class Forever:
         yield self
 
 
+COMPLEX_HELD_BY_C = 70
 COUNTS = {
     "things.Thing": 12345 + 7,
     "things.Slotted": 777 + 5,
@@ -70,7 +71,7 @@ COUNTS = {
 
 
 def make(size=12345):
-    """Returns what keeps all of them alive but HeldByC and Ring."""
+    """Returns what keeps all of them alive but what only C holds, and Ring."""
     things = {i: Thing(i) for i in range(size)}
     slotted = [Slotted() for _ in range(777)]
     for s in slotted:
@@ -79,6 +80,11 @@ def make(size=12345):
     atoms = {Atom() for _ in range(1000)}
     for _ in range(50):
         held = HeldByC()
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+    del held
+    # the collector does not know these, either: found in the arenas alone
+    for i in range(COMPLEX_HELD_BY_C):
+        held = complex(i, 1.5)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
     del held
     import gc
