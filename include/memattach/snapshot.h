@@ -176,7 +176,7 @@ void ma_snap_cursor_destroy(struct ma_snap_cursor *c);
 bool ma_snap_next_object(struct ma_snap_cursor *c, struct ma_snap_object *ret);
 bool ma_snap_next_edge(struct ma_snap_cursor *c, struct ma_snap_edge *ret);
 /* Damaged chunks are passed over and counted in tables->damaged_chunks at open time; an error here means that
- * memory ran out or the file changed while it was read. */
+ * memory ran out, the file changed while it was read, or a record behind a right checksum is malformed. */
 MA_CHECK struct ma_error *ma_snap_cursor_error(struct ma_snap_cursor *c);
 
 /* `memattach check`: reads every byte, checks every checksum and every record. NULL when whole; MA_ERR_BAD_DATA

@@ -174,7 +174,7 @@ static bool spill_open(struct ma_write_queue *q)
 	if (q->spill_fd >= 0)
 		return true;
 	/* file systems without O_TMPFILE: NFS, older overlayfs */
-	strcat(dir, "/.memattach-XXXXXX");
+	snprintf(dir + n, sizeof(dir) - (size_t)n, "/.memattach-XXXXXX");
 	q->spill_fd = mkostemp(dir, O_CLOEXEC);
 	if (q->spill_fd >= 0)
 		unlink(dir);
