@@ -205,3 +205,19 @@ void ma_cgroup_move_to_own(pid_t pid, const char *its_cgroups, bool *moved_ret, 
 	*moved_ret = !failed;
 	*why_ret = why.len ? ma_take_ptr(why.data) : NULL;
 }
+
+uint64_t ma_cgroup_memory_room(const char *cgroups)
+{
+	struct ma_cgroup_limits limits = { 0 };
+	_cleanup_free_ char *mountinfo = NULL;
+	_cleanup_close_ int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct ma_error *err = self >= 0 ? ma_proc_read(self, "mountinfo", MOUNTINFO_MAX, &mountinfo, NULL) : NULL;
+	if (err || !mountinfo || !cgroups) {
+		ma_error_free(err);
+		return UINT64_MAX;
+	}
+	each_level(mountinfo, cgroups, "memory", memory_level, &limits);
+	if (!limits.memory_limit)
+		return UINT64_MAX;
+	return limits.memory_limit > limits.memory_usage ? limits.memory_limit - limits.memory_usage : 0;
+}

@@ -55,6 +55,15 @@ static struct ma_error *watch(void *arg)
 	struct tracer *t = arg;
 	if (command_gone(t))
 		return ma_errorf(MA_ERR_CANCELLED, "interrupted");
+	/* What the target writes while the twin lives is copied and charged to its cgroup. The twin may be in another
+	 * one by now, so the OOM killer would find the target alone: give up long before that. */
+	const struct ma_preflight *pre = t->job->preflight;
+	if (pre->cgroup_limit && pre->cgroup_limit > pre->cgroup_usage) {
+		uint64_t room = ma_cgroup_memory_room(pre->cgroups), then = pre->cgroup_limit - pre->cgroup_usage;
+		if (room < pre->cgroup_limit / 10 && room < then / 2)
+			return ma_errorf(MA_ERR_LIMIT,
+					 "its memory cgroup became nearly full while the snapshot was taken: given up");
+	}
 	return ma_tracee_verify(&t->target);
 }
 
