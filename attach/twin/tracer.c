@@ -61,7 +61,7 @@ static struct ma_error *watch(void *arg)
 	if (pre->cgroup_limit && pre->cgroup_limit > pre->cgroup_usage) {
 		uint64_t room = ma_cgroup_memory_room(pre->cgroups), then = pre->cgroup_limit - pre->cgroup_usage;
 		if (room < pre->cgroup_limit / 10 && room < then / 2)
-			return ma_errorf(MA_ERR_LIMIT,
+			return ma_errorf(MA_ERR_NO_MEMORY,
 					 "its memory cgroup became nearly full while the snapshot was taken: given up");
 	}
 	return ma_tracee_verify(&t->target);
