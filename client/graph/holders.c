@@ -124,36 +124,53 @@ static void find_owners(struct work *w, struct ma_held *held)
 	}
 }
 
-/* What a holder's elements mostly are: the type of most bytes among the nodes directly below it. */
-static struct ma_error *describe_elements(struct work *w, struct ma_held *held)
+struct share {
+	uint64_t count, bytes;
+};
+
+/* Adds each node to the share of its type: nodes directly below a holder with what hangs below them, or, when
+ * `all`, every node that a holder has, by itself. */
+static void add_shares(const struct work *w, struct share *shares, bool all)
 {
 	size_t types = w->g->totals.by_id_count;
-	struct share {
-		uint64_t count, bytes;
-	};
-	_cleanup_free_ struct share *shares = calloc(types * (w->count ? w->count : 1), sizeof(*shares));
-	if (!shares)
-		return &ma_enomem;
 	for (uint32_t i = 0; i < w->tree.count; i++) {
 		uint32_t node = w->tree.order[i], parent = w->tree.parent[node];
-		if (MA_IS_ROOT(parent) || !(w->small[parent] & OWNER_BITS))
+		size_t h = (all ? w->small[node] : MA_IS_ROOT(parent) ? 0 : w->small[parent]) & OWNER_BITS;
+		if (!h || w->g->type[node] >= types || w->nodes[h - 1] == node || (!all && w->nodes[h - 1] != parent))
 			continue;
-		size_t h = (w->small[parent] & OWNER_BITS) - 1u;
-		if (w->nodes[h] != parent || w->g->type[node] >= types)
-			continue;
-		struct share *s = &shares[h * types + w->g->type[node]];
+		struct share *s = &shares[(h - 1) * types + w->g->type[node]];
 		s->count++;
-		s->bytes += w->below[node];
+		s->bytes += all ? ma_graph_size(w->g, node) : w->below[node];
 	}
+}
+
+static void take_largest(struct ma_holder *holder, const struct share *shares, size_t types)
+{
+	holder->mostly_bytes = 0;
+	for (size_t i = 0; i < types; i++) {
+		if (shares[i].bytes <= holder->mostly_bytes)
+			continue;
+		holder->mostly = (uint32_t)i;
+		holder->mostly_count = shares[i].count;
+		holder->mostly_bytes = shares[i].bytes;
+	}
+}
+
+/* What a holder mostly has: the type of most bytes among its elements, each with what hangs below it; where it has few
+ * elements (the head of a chain), among all that it holds. */
+static struct ma_error *describe_elements(struct work *w, struct ma_held *held)
+{
+	size_t types = w->g->totals.by_id_count, n = types * (w->count ? w->count : 1);
+	_cleanup_free_ struct share *direct = calloc(n, sizeof(*direct));
+	_cleanup_free_ struct share *all = calloc(n, sizeof(*all));
+	if (!direct || !all)
+		return &ma_enomem;
+	add_shares(w, direct, false);
+	add_shares(w, all, true);
 	for (size_t h = 0; h < w->count; h++) {
-		struct ma_holder *holder = &held->holders[h];
-		for (size_t i = 0; i < types; i++) {
-			if (shares[h * types + i].bytes <= holder->mostly_bytes)
-				continue;
-			holder->mostly = (uint32_t)i;
-			holder->mostly_count = shares[h * types + i].count;
-			holder->mostly_bytes = shares[h * types + i].bytes;
-		}
+		take_largest(&held->holders[h], &direct[h * types], types);
+		if (held->holders[h].mostly_count < LEAST_FAN_OUT)
+			take_largest(&held->holders[h], &all[h * types], types);
 	}
 	return NULL;
 }

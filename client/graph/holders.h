@@ -15,7 +15,7 @@ struct ma_holder {
 	uint32_t type_id;
 	uint64_t bytes, objects; /* held, itself included, other holders and what they hold not */
 	uint64_t elements;       /* entries of a dict, items, attributes */
-	uint32_t mostly;         /* type id of most elements below it by bytes; 0 = no elements */
+	uint32_t mostly;         /* type id of most of its elements, by bytes with what hangs below; 0 = none */
 	uint64_t mostly_count, mostly_bytes;
 	char *path; /* "app.cache.items"; untrusted bytes, NUL-terminated */
 };

@@ -98,13 +98,14 @@ static void most(const struct ma_page *p, const struct ma_analysis *a)
 	const struct ma_holder *h = &a->held.holders[0];
 	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
 	unsigned percent = a->held.holders_count ? ma_percent(h->bytes, a->graph->totals.bytes) : 0;
-	if (percent < 10 || !h->mostly)
+	if (percent < 10)
 		return;
 	fputs("largest  ", p->out);
 	ma_page_cell(p, h->path, strlen(h->path), p->columns - 40, false);
-	fprintf(p->out, " holds %s, %u %%: %s ", ma_human_bytes(b1, h->bytes, p->opt->bytes), percent,
-		ma_human_count(b2, h->mostly_count));
-	const char *type = ma_type_name(a->snap, h->mostly);
+	fprintf(p->out, " holds %s, %u %%: ", ma_human_bytes(b1, h->bytes, p->opt->bytes), percent);
+	if (h->mostly)
+		fprintf(p->out, "%s ", ma_human_count(b2, h->mostly_count));
+	const char *type = ma_type_name(a->snap, h->mostly ? h->mostly : h->type_id);
 	ma_page_cell(p, type, strlen(type), 60, false);
 	fputc('\n', p->out);
 }

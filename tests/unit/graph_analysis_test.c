@@ -247,6 +247,7 @@ Test(analysis, a_chain_is_held_by_its_head)
 	cr_assert_eq(a.held.holders_count, 1);
 	cr_expect_str_eq(a.held.holders[0].path, "chain.HEAD");
 	cr_expect_eq(a.held.holders[0].bytes, n * 64);
+	cr_expect_eq(a.held.holders[0].mostly_count, n - 1, "the nodes of the chain, not its second one alone");
 	ma_analysis_deinit(&a);
 	ma_snap_close(s);
 }
