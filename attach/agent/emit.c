@@ -27,45 +27,6 @@ MAA_COLD void maa_push_slow(struct maa *m, uint64_t item)
 		m->wpeak = m->wtop;
 }
 
-void maa_header_write(struct maa *m, struct maa_w *w, unsigned flags)
-{
-	uint8_t *p = w->p;
-	const struct maa_type *t = m->cur_type;
-	p = put(p, zigzag((int64_t)(m->cur - m->ob_prev) >> 3));
-	m->ob_prev = m->cur;
-	flags |= maa_place(m, m->cur) << MA_OF_PLACE_SHIFT;
-	if (m->cur_gc)
-		flags |= MA_OF_GC;
-	m->in_record = 2;
-	int cont = (m->cur_extra & MA_OX_CONT) != 0;
-	if (m->cur_buffer && !cont)
-		flags |= MA_OF_BUFFER;
-	if (m->cur_extra)
-		flags |= MA_OF_EXTRA;
-	p = put(p, ((uint64_t)t->id << MA_OF_BITS) | flags);
-	p = put(p, cont ? 0 : m->cur_size);
-	p = put(p, cont ? 0 : m->cur_rc);
-	if (flags & MA_OF_BUFFER)
-		p = put(p, m->cur_buffer);
-	if (flags & MA_OF_EXTRA)
-		p = put(p, m->cur_extra);
-	w->p = p;
-	m->ob.records++;
-}
-
-void maa_record_start(struct maa *m, struct maa_w *w)
-{
-	uint8_t *limit = m->ob.data + MA_BLOCK_PAYLOAD - MAA_ROOM;
-	if (UNLIKELY(m->ob.p > limit))
-		maa_flush(m, &m->ob);
-	w->p = m->rec = m->ob.p;
-	w->limit = limit;
-	m->rec_prev = m->ob_prev;
-	w->last = m->cur;
-	w->next = w->edges = 0;
-	m->in_record = 1;
-}
-
 void maa_record_cont(struct maa *m, struct maa_w *w)
 {
 	uint64_t edges = w->edges;
@@ -90,6 +51,8 @@ void maa_record_fault(struct maa *m)
 {
 	struct maa_w w;
 	m->ob.p = m->rec;
+	if (m->in_record == 3)
+		m->cur_size = m->cur_buffer = m->cur_rc = m->cur_gc = 0;
 	m->ob_prev = m->rec_prev;
 	if (m->in_record == 2)
 		m->ob.records--; /* its header had been written */

@@ -91,6 +91,7 @@ struct maa_type {
 	uint8_t kind;      /* enum maa_kind */
 	uint8_t flags;     /* MT_* */
 	uint8_t presize;   /* bytes before an instance: GC header, managed dict */
+	uint8_t plain;     /* a leaf: no references, no GC header, nothing that a class adds */
 	uint8_t size_kind; /* enum maa_kind: whose __sizeof__ it has */
 	int64_t basicsize;
 	int32_t itemsize;
@@ -142,6 +143,13 @@ struct maa_name_slot {
 	uint32_t id, reserved;
 };
 
+struct maa_keys {
+	addr_t table, entries;         /* entry i is at entries + i * stride */
+	uint64_t count, usable, bytes; /* entries in use, entries that fit, of the whole table */
+	int64_t refcnt;
+	uint32_t stride, key, value; /* offsets in an entry */
+};
+
 enum maa_phase { PH_THREADS, PH_ROOTS, PH_GC, PH_SWEEP, PH_ARENAS, PH_STATS, PH_END };
 
 struct maa {
@@ -170,6 +178,8 @@ struct maa {
 	struct maa_slot *slots;
 	uint32_t slots_count, slots_max;
 	addr_t subtype_traverse, str_sizeof, str_module;
+
+	struct maa_keys shared; /* the shared keys seen last */
 
 	/* names */
 	struct maa_name_slot *names;
@@ -370,12 +380,6 @@ addr_t maa_type_dict(struct maa *m, addr_t t);
 addr_t maa_type_subclasses(struct maa *m, addr_t t);
 
 /* ------------------------------------------------------------------ keys.c: the table of a dict */
-struct maa_keys {
-	addr_t table, entries;         /* entry i is at entries + i * stride */
-	uint64_t count, usable, bytes; /* entries in use, entries that fit, of the whole table */
-	int64_t refcnt;
-	uint32_t stride, key, value; /* offsets in an entry */
-};
 int maa_keys_open(struct maa *m, addr_t table, struct maa_keys *ret); /* 0 when it does not look like one */
 addr_t maa_dict_find(struct maa *m, addr_t dict, addr_t key);         /* by the key's identity; 0 = not there */
 addr_t maa_dict_find_text(struct maa *m, addr_t dict, const char *text, unsigned len, addr_t *key_ret);

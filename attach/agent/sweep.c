@@ -19,7 +19,8 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 			continue;
 		if (m->minor >= 12 ? !rdu32(a) || (rd64(a) >> 32) : (int64_t)rd64(a) <= 0 || rd64(a) > 1ull << 32)
 			continue;
-		if ((uint64_t)t->basicsize + off > bs)
+		/* the tp_basicsize of str is that of its largest form */
+		if (t->kind != K_UNICODE && (uint64_t)t->basicsize + off > bs)
 			continue;
 		if (t->flags & MT_GC) {
 			addr_t next = rd64(a - GC_HEAD) & ~3ull;
@@ -29,7 +30,9 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 				continue;
 		}
 		uint64_t buffer, size = maa_size(m, a, t, &buffer) - buffer;
-		if (size > bs || size + 16 <= bs)
+		/* An object that was made shorter keeps its block while it fills more than three quarters of it
+		 * (obmalloc.c, pymalloc_realloc): strings from % and join, for instance. */
+		if (size > bs || (size + 16 <= bs && 4 * size <= 3 * bs))
 			continue;
 		if (maa_mark(m, a) != 0)
 			continue;
@@ -85,9 +88,15 @@ static void pool_sweep(struct maa *m, addr_t pool)
 	if (!n)
 		return;
 	bs = (rdu32(pool + 36) + 1) * 16;
-	uint32_t c = *maa_chunk(m, pool), unit = c >> CH_UNIT_SHIFT, fine = (c & CH_FINE) != 0;
-	if (!unit || bs > 512)
-		return; /* nothing in this MiB was reached: what is in it is not of Python */
+	if (bs > 512)
+		return;
+	/* Nothing in this MiB may have been reached: then all of it is held by native code, for instance in an
+	 * object array of numpy, which has no tp_traverse. */
+	uint32_t *ch = maa_chunk(m, pool), unit = *ch >> CH_UNIT_SHIFT, fine = (*ch & CH_FINE) != 0;
+	if (!unit)
+		unit = maa_chunk_unit(m, ch);
+	if (!unit)
+		return; /* scratch memory is used up */
 	const uint8_t *bits = m->units + (uint64_t)unit * UNIT_BYTES;
 	uint32_t mask = bs < 32 ? 1 : bs < 48 ? 3 : 7;
 	if (fine)

@@ -383,6 +383,8 @@ static void type_fill(struct maa *m, struct maa_type *ti)
 	type_write(m, ti);
 	if (ti->flags & MT_MANAGED)
 		ti->dictoffset = 0;
+	ti->plain =
+		!(ti->flags & (MT_GC | MT_CLASS | MT_TYPEOBJ | MT_ASK_GC)) && kind <= K_BYTEARRAY && kind != K_TRAVERSE;
 	ti->kind = (uint8_t)kind;
 }
 

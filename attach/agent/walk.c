@@ -68,9 +68,15 @@ MAA_INLINE void edge_attr(struct maa *m, struct maa_w *w, addr_t key, addr_t val
 
 void maa_visit_values(struct maa *m, struct maa_w *w, addr_t table, addr_t values, uint64_t max)
 {
-	struct maa_keys k;
-	if (!maa_keys_open(m, table, &k) || !maa_readable(m, values))
+	if (UNLIKELY(m->shared.table != table)) { /* else as before: nothing changes in a frozen process */
+		struct maa_keys fresh;
+		if (!maa_keys_open(m, table, &fresh))
+			return;
+		m->shared = fresh;
+	}
+	if (UNLIKELY(!maa_readable(m, values)))
 		return;
+	const struct maa_keys k = m->shared;
 	uint64_t n = k.count < max ? k.count : max;
 	for (uint64_t i = 0; i < n; i++) {
 		addr_t value = rd64(values + 8 * i);
@@ -242,7 +248,96 @@ static int has_gc(struct maa *m, addr_t a, const struct maa_type *t)
 	return 1;
 }
 
-void maa_walk(struct maa *m, uint64_t item)
+/* The sizes that most objects have; maa_size() knows the rest. */
+MAA_INLINE uint64_t size_of(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer)
+{
+	const struct ma_layout *L = m->L;
+	uint64_t n;
+	switch (t->size_kind) {
+	case K_LEAF:
+	case K_TUPLE:
+		if (UNLIKELY(t->flags & MT_TYPEOBJ))
+			break;
+		n = t->itemsize ? rd64(a + OB_SIZE) : 0;
+		if (UNLIKELY(n > 1ull << 32))
+			break;
+		return (uint64_t)t->basicsize + n * (uint64_t)t->itemsize + t->presize;
+	case K_LIST:
+		n = rd64(a + (uint64_t)L->list_allocated);
+		if (UNLIKELY(n > 1ull << 32))
+			break;
+		*buffer = n * 8;
+		if (n && n <= 64)
+			maa_own(m, rd64(a + (uint64_t)L->list_item));
+		return (uint64_t)t->basicsize + n * 8 + t->presize;
+	default:
+		break;
+	}
+	return maa_size(m, a, t, buffer);
+}
+
+/* Strings, numbers and other objects without references, when nothing about them is special: 0 otherwise, and
+ * nothing is written then. Most objects of most heaps go this way. */
+MAA_INLINE int leaf(struct maa *m, addr_t a, const struct maa_type *t)
+{
+	const struct ma_layout *L = m->L;
+	uint64_t size, rc;
+	uint32_t state;
+	switch (t->size_kind) {
+	case K_STR:
+		state = rdu32(a + (uint64_t)L->str_state);
+		size = (uint64_t)L->sizeof_str_ascii + rd64(a + (uint64_t)L->str_length) + 1;
+		if ((state & 0x60) != 0x60 || (L->str_wstr >= 0 && rd64(a + (uint64_t)L->str_wstr)))
+			return 0;
+		break;
+	case K_LONG:
+		if (L->long_tag >= 0) {
+			size = rd64(a + (uint64_t)L->long_tag) >> 3;
+			size = (uint64_t)t->basicsize + 4 * (size ? size : 1);
+		} else {
+			int64_t n = (int64_t)rd64(a + OB_SIZE);
+			if (!n)
+				return 0;
+			size = (uint64_t)L->long_digit_311 + 4 * (uint64_t)(n < 0 ? -n : n);
+		}
+		break;
+	case K_LEAF:
+		size = (uint64_t)t->basicsize + (t->itemsize ? rd64(a + OB_SIZE) * (uint64_t)t->itemsize : 0);
+		break;
+	default:
+		return 0;
+	}
+	if (m->minor >= 12) {
+		rc = rdu32(a);
+		if ((int32_t)rc <= 0)
+			return 0;
+	} else {
+		rc = rd64(a);
+		if (!rc)
+			return 0;
+	}
+	uint32_t place = (*maa_chunk(m, a) & CH_CLASS) - CH_ARENA;
+	uint8_t *p = m->ob.p;
+	if (UNLIKELY(place > CH_OTHER - CH_ARENA || size > 1ull << 32 || p > m->ob.data + MA_BLOCK_PAYLOAD - MAA_ROOM))
+		return 0;
+	addr_t prev = m->ob_prev;
+	uint32_t id = t->id;
+	p = put(p, zigzag((int64_t)(a - prev) >> 3));
+	p = put(p, ((uint64_t)id << MA_OF_BITS) | place << MA_OF_PLACE_SHIFT);
+	p = put(p, size);
+	p = put(p, rc);
+	m->ob.p = p;
+	m->ob_prev = a;
+	m->ob.records++;
+	m->in_record = 0;
+	m->stat[MA_STAT_OBJECTS]++;
+	m->stat[MA_STAT_BYTES] += size;
+	if (LIKELY(place == MA_PLACE_ARENA && size <= 512))
+		m->class_objects[(size + 15) >> 4]++;
+	return 1;
+}
+
+MAA_INLINE void walk(struct maa *m, uint64_t item)
 {
 	struct maa_w w;
 	uint64_t from = 0;
@@ -258,6 +353,14 @@ void maa_walk(struct maa *m, uint64_t item)
 	if (UNLIKELY(!t))
 		return; /* no object: the edge to it stays, to an address that has no record */
 	m->cur_type = t;
+	m->cur_extra = 0;
+	if (LIKELY(t->plain) && LIKELY(!m->unreached)) {
+		m->rec = m->ob.p;
+		m->rec_prev = m->ob_prev;
+		m->in_record = 3; /* begun, and nothing is known of it */
+		if (LIKELY(leaf(m, a, t)))
+			return;
+	}
 	m->cur_extra = m->unreached;
 	m->cur_gc = 0;
 	m->cur_size = m->cur_buffer = m->cur_rc = 0;
@@ -268,7 +371,7 @@ void maa_walk(struct maa *m, uint64_t item)
 	uint64_t size = 0, buffer = 0;
 	if (LIKELY(!(item & TAG_CONT))) {
 		m->cur_rc = refcnt(m, a);
-		size = maa_size(m, a, t, &buffer);
+		size = size_of(m, a, t, &buffer);
 		m->cur_size = size;
 		m->cur_buffer = buffer;
 	} else {
@@ -301,6 +404,11 @@ void maa_walk(struct maa *m, uint64_t item)
 	}
 }
 
+void maa_walk(struct maa *m, uint64_t item)
+{
+	walk(m, item);
+}
+
 void maa_drain(struct maa *m)
 {
 	while (m->wtop) {
@@ -308,7 +416,7 @@ void maa_drain(struct maa *m)
 		if (LIKELY(m->wtop > 6))
 			__builtin_prefetch((const void *)(m->work[m->wtop - 6] & ~TAG_ALL));
 		*(volatile uint64_t *)&m->wtop = m->wtop - 1;
-		maa_walk(m, item);
+		walk(m, item);
 		if (UNLIKELY(!(++m->ph_steps & 4095)))
 			maa_beat(m);
 	}

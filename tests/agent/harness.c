@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,7 +22,7 @@
 #define PAGE_UP(n) (((n) + 4095) & ~4095ul)
 
 struct harness_result {
-	uint64_t walk_ns, blocks, bytes, faults, child_rss_kb;
+	uint64_t walk_ns, blocks, bytes, faults, cpu_ns, sys_ns;
 	int32_t done, err, signal;
 };
 
@@ -197,6 +198,10 @@ __attribute__((visibility("default"))) int harness_run(const void *given, size_t
 	ret->err = ret->err ? ret->err : ring->err;
 	if (!dead)
 		waitpid(pid, &status, 0);
+	struct rusage ru;
+	getrusage(RUSAGE_CHILDREN, &ru); /* the caller takes the difference */
+	ret->cpu_ns = (uint64_t)(ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec) * 1000u;
+	ret->sys_ns = (uint64_t)(ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec) * 1000u;
 	ret->signal = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) ? -WEXITSTATUS(status) : 0;
 	ret->faults = *faults;
 	munmap(ring, MA_RING_BYTES);
