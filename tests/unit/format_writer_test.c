@@ -308,7 +308,7 @@ Test(writer, no_room_for_the_spill)
 	for (unsigned i = 0; i < 6; i++) {
 		half = i < 4;
 		unsigned blocks = half ? 40 : 22;
-		struct ma_snap_writer_options opt = { .zstd_level = i % 2 ? 1 : 12,
+		struct ma_snap_writer_options opt = { .zstd_level = i % 3 ? 1 : 16,
 						      .backlog_bytes = 1,
 						      .threads = 1 + i % 3 };
 		ok(write_noise(file, &opt, blocks));
