@@ -20,7 +20,7 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 		if (m->minor >= 12 ? !rdu32(a) || (rd64(a) >> 32) : (int64_t)rd64(a) <= 0 || rd64(a) > 1ull << 32)
 			continue;
 		/* the tp_basicsize of str is that of its largest form */
-		if (t->kind != K_UNICODE && (uint64_t)t->basicsize + off > bs)
+		if (t->size_kind != K_STR && (uint64_t)t->basicsize + off > bs)
 			continue;
 		if (t->flags & MT_GC) {
 			addr_t next = rd64(a - GC_HEAD) & ~3ull;
