@@ -76,6 +76,7 @@ static enum verdict judge(const struct ma_twin *w, long nr, const uint64_t a[6],
 	case SYS_rt_sigprocmask:
 	case SYS_rt_sigaction: /* the twin's own table: made without CLONE_SIGHAND */
 	case SYS_sigaltstack:
+	case SYS_rt_sigreturn: /* from the frame of a handler that was running: registers and mask of the twin */
 #ifdef SYS_time
 	case SYS_time:
 #endif
