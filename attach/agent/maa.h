@@ -74,6 +74,7 @@ enum maa_kind {
 	K_BYTESIO,
 	K_DEFAULTDICT,
 	K_LRU,
+	K_STRUCTSEQ,
 };
 
 #define MT_GC 1u /* instances have a GC header (types: heap types only) */
@@ -196,7 +197,7 @@ struct maa {
 	uint8_t *rec;
 	addr_t rec_prev;
 	uint64_t cur_size, cur_buffer, cur_rc;
-	uint32_t cur_extra, cur_gc, type_edge_dropped;
+	uint32_t cur_extra, cur_gc, type_edge_dropped, lru_edge_kept;
 	uint32_t in_record; /* 1: begun, 2: its header is written */
 	addr_t cur_dict;
 	struct maa_w *traverse_w;

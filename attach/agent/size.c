@@ -30,9 +30,9 @@ static uint64_t str_size(struct maa *m, addr_t a, uint64_t *buffer)
 	unsigned kind = state >> 2 & 7, compact = state >> 5 & 1, ascii = state >> 6 & 1;
 	uint64_t size, data = 0;
 	if (LIKELY(compact && ascii))
-		size = (uint64_t)L->sizeof_str_ascii + len + 1;
+		size = (uint64_t)L->sizeof_str_ascii + sane(len) + 1;
 	else if (compact)
-		size = (uint64_t)L->sizeof_str_compact + (len + 1) * kind;
+		size = (uint64_t)L->sizeof_str_compact + sane((len + 1) * kind);
 	else {
 		size = (uint64_t)L->sizeof_str;
 		data = rd64(a + (uint64_t)L->str_data);
@@ -42,7 +42,7 @@ static uint64_t str_size(struct maa *m, addr_t a, uint64_t *buffer)
 	if (UNLIKELY(L->str_wstr >= 0)) {
 		addr_t wstr = rd64(a + (uint64_t)L->str_wstr);
 		/* it may be the same as the data: unicodeobject.c, _PyUnicode_HAS_WSTR_MEMORY */
-		if (wstr && !(compact && ascii && 0) && wstr != data && (kind != 4 || !compact)) {
+		if (wstr && wstr != data && (kind != 4 || !compact)) {
 			uint64_t n = compact && ascii ? len : rd64(a + (uint64_t)L->str_wstr_length);
 			*buffer += own_small(m, wstr, sane((n + 1) * 4));
 		}
@@ -62,10 +62,10 @@ static uint64_t long_size(struct maa *m, addr_t a, const struct maa_type *t)
 		/* gh-100637: zero counts one digit from 3.11.2 on */
 		uint32_t micro = L->version & 0xff;
 		uint64_t n = items(a), least = m->minor == 11 && micro >= 2;
-		return (uint64_t)L->long_digit_311 + 4 * (n > least ? n : least);
+		return (uint64_t)L->long_digit_311 + sane(4 * (n > least ? n : least));
 	}
 	uint64_t digits = rd64(a + (uint64_t)L->long_tag) >> 3;
-	return (uint64_t)t->basicsize + 4 * (digits ? digits : 1);
+	return (uint64_t)t->basicsize + sane(4 * (digits ? digits : 1));
 }
 
 static uint64_t dict_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer)

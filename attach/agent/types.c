@@ -170,6 +170,21 @@ static unsigned named_kind(struct maa *m, addr_t t)
 	}
 }
 
+/* How many items an instance of a struct sequence (sys.flags, os.stat_result) has; 0 when it is none. Its own
+ * traverse function looks that up in the dict, which needs a current thread: there is none in a twin at rest.
+ * Items beyond ob_size have no index (Objects/structseq.c). */
+static uint64_t structseq_items(struct maa *m, addr_t t)
+{
+	const struct ma_layout *L = m->L;
+	if (rd64(t + (uint64_t)L->type_base) != m->args->known[MA_KT_TUPLE])
+		return 0;
+	addr_t key = 0, n = maa_dict_find_text(m, maa_type_dict(m, t), "n_fields", 8, &key);
+	if (!n || (n & 7) || !maa_readable(m, n) || rd64(n + OB_TYPE) != m->args->known[MA_KT_LONG])
+		return 0;
+	uint32_t digit = rdu32(n + (uint64_t)EITHER(m, long_digit, long_digit_311));
+	return digit < 4096 ? digit : 0;
+}
+
 /* A type is an object whose own type is a type, ready, with sane sizes. */
 static int plausible(struct maa *m, addr_t t)
 {
@@ -231,6 +246,8 @@ static void visitor_find(struct maa *m, struct maa_type *ti)
 		kind = known_kind(m, b);
 		if (kind == K_BAD)
 			kind = named_kind(m, b);
+		if (kind == K_BAD && (ti->keys = structseq_items(m, b)))
+			kind = K_STRUCTSEQ;
 		if (kind != K_BAD || !(flags & TPF_HEAPTYPE))
 			break;
 		if (is_class(m, b)) {
@@ -371,10 +388,10 @@ static void type_fill(struct maa *m, struct maa_type *ti)
 	if (!(flags & TPF_TYPE) && rd64(t + (uint64_t)L->type_is_gc))
 		f |= MT_ASK_GC;
 	ti->flags = (uint8_t)f;
-	if (flags & TPF_HEAPTYPE)
-		ti->keys = rd64(t + (uint64_t)L->heaptype_cached_keys);
 	unsigned kind;
 	visitor_find(m, ti);
+	if ((flags & TPF_HEAPTYPE) && ti->kind != K_STRUCTSEQ)
+		ti->keys = rd64(t + (uint64_t)L->heaptype_cached_keys);
 	kind = ti->kind;
 	ti->kind = K_BAD; /* until the rest could be read, too */
 	sizer_find(m, ti);

@@ -161,10 +161,12 @@ static int traverse_visit(addr_t dst, struct maa *m)
 		m->type_edge_dropped = 1; /* implied */
 		return 0;
 	}
-	/* it reports the types of its links, which are objects of their own and hold them */
-	if (m->cur_type->kind == K_LRU && dst) {
-		const struct maa_type *t = maa_type_find(m, dst);
-		if (t && !(t->flags & MT_GC))
+	/* It reports the type of its links once for each link, which is an object of its own and holds it, and once
+	 * for itself (3.10 and later). */
+	if (m->cur_type->kind == K_LRU && dst && !(dst & 7) && maa_readable(m, dst)) {
+		const struct maa_type *meta = maa_type_get(m, rd64(dst + OB_TYPE));
+		if (meta && (meta->flags & MT_TYPEOBJ) && !(rd64(dst + (uint64_t)m->L->type_flags) & TPF_HAVE_GC) &&
+		    m->lru_edge_kept++)
 			return 0;
 	}
 	if (dst && dst == m->cur_dict)
@@ -179,7 +181,7 @@ typedef int (*traverse_fn)(addr_t self, int (*visit)(addr_t, struct maa *), stru
 void maa_visit_traverse(struct maa *m, struct maa_w *w, addr_t a, addr_t fn)
 {
 	m->traverse_w = w;
-	m->type_edge_dropped = 0;
+	m->type_edge_dropped = m->lru_edge_kept = 0;
 	m->cur_dict = m->cur_type->dictoffset ? maa_dict_at(m, a, m->cur_type) : 0;
 	((traverse_fn)fn)(a, traverse_visit, m);
 }
@@ -208,6 +210,9 @@ MAA_INLINE void visit(struct maa *m, struct maa_w *w, addr_t a, const struct maa
 		break;
 	case K_TRAVERSE:
 		maa_visit_traverse(m, w, a, t->traverse);
+		break;
+	case K_STRUCTSEQ:
+		visit_items(m, w, a, a + (uint64_t)L->tuple_item, t->keys, from);
 		break;
 	case K_DEFAULTDICT:
 	case K_ODICT:
