@@ -17,7 +17,10 @@ struct ma_buf {
 	bool failed;
 };
 
-#define MA_BUF_INIT(limit_) { NULL, 0, 0, (limit_), false }
+#define MA_BUF_INIT(limit_)                 \
+	{                                   \
+		NULL, 0, 0, (limit_), false \
+	}
 
 void ma_buf_deinit(struct ma_buf *b);
 /* Room for `bytes` more; false when over the limit or out of memory. */

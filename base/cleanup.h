@@ -35,25 +35,25 @@ static inline void ma_error_p(struct ma_error **err)
 #define _cleanup_fclose_ _cleanup_(ma_fclose_p)
 #define _cleanup_error_ _cleanup_(ma_error_p)
 
-#define ma_take_ptr(p)                   \
-	({                               \
-		__auto_type p_ = (p);    \
-		(p) = NULL;              \
-		p_;                      \
+#define ma_take_ptr(p)                \
+	({                            \
+		__auto_type p_ = (p); \
+		(p) = NULL;           \
+		p_;                   \
 	})
-#define ma_take_fd(fd)                   \
-	({                               \
-		int fd_ = (fd);          \
-		(fd) = -1;               \
-		fd_;                     \
+#define ma_take_fd(fd)          \
+	({                      \
+		int fd_ = (fd); \
+		(fd) = -1;      \
+		fd_;            \
 	})
 
 /* if (err = expr) return err */
-#define MA_TRY(expr)                             \
-	do {                                     \
-		struct ma_error *err_ = (expr);  \
-		if (err_)                        \
-			return err_;             \
+#define MA_TRY(expr)                            \
+	do {                                    \
+		struct ma_error *err_ = (expr); \
+		if (err_)                       \
+			return err_;            \
 	} while (0)
 
 #define MA_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -67,7 +67,9 @@ struct ma_error *ma_error_os(int errnum, const char *fmt, ...)
 		return &ma_enomem;
 	n = asprintf(&message, "%s: %s", text, strerror(errnum));
 	free(text);
-	enum ma_error_code code = errnum == ESRCH ? MA_ERR_TARGET_GONE : errnum == ENOMEM ? MA_ERR_NO_MEMORY : MA_ERR_OS;
+	enum ma_error_code code = errnum == ESRCH    ? MA_ERR_TARGET_GONE
+				  : errnum == ENOMEM ? MA_ERR_NO_MEMORY
+						     : MA_ERR_OS;
 	return make(code, errnum, n < 0 ? NULL : message);
 }
 

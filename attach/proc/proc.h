@@ -13,9 +13,9 @@
 struct ma_map {
 	uint64_t start, end, offset, inode;
 	unsigned dev_major, dev_minor;
-	unsigned prot;   /* 1 r, 2 w, 4 x, 8 shared: as in wire.h REGIONS */
-	bool deleted;    /* the path ended in " (deleted)", which is cut off */
-	const char *path;/* never NULL; escapes of the kernel (\012) undone; owned by the list */
+	unsigned prot;    /* 1 r, 2 w, 4 x, 8 shared: as in wire.h REGIONS */
+	bool deleted;     /* the path ended in " (deleted)", which is cut off */
+	const char *path; /* never NULL; escapes of the kernel (\012) undone; owned by the list */
 	uint64_t rss, pss, private_dirty, private_clean, shared_clean, shared_dirty, anonymous, huge, swap, locked;
 	bool dontfork, wipeonfork; /* VmFlags dc / wf (smaps only) */
 };
@@ -23,7 +23,7 @@ struct ma_map {
 struct ma_maps {
 	struct ma_map *v; /* sorted by start, as the kernel prints them */
 	size_t count;
-	char *text;       /* owns the paths */
+	char *text; /* owns the paths */
 };
 
 /* Takes ownership of nothing; `text` is copied. Works for maps and smaps. */
@@ -34,13 +34,13 @@ const struct ma_map *ma_maps_find(const struct ma_maps *m, ma_raddr addr); /* NU
 
 struct ma_status { /* /proc/PID/status; sizes in bytes */
 	char name[64];
-	char state;         /* R S D T t Z X I */
+	char state; /* R S D T t Z X I */
 	uint64_t rss_anon, rss_file, rss_shmem, vm_pte, vm_pin, vm_lck, vm_size;
 	unsigned uid[4], gid[4]; /* real, effective, saved, fs */
 	pid_t tgid, pid, ppid, tracer;
 	unsigned threads;
-	int seccomp;        /* 0, 1 strict, 2 filter */
-	pid_t nspid[8];     /* from the outermost (ours) to the innermost namespace */
+	int seccomp;    /* 0, 1 strict, 2 filter */
+	pid_t nspid[8]; /* from the outermost (ours) to the innermost namespace */
 	unsigned nspid_count;
 	uint64_t cap_eff, sig_blk, sig_ign, sig_cgt;
 };
@@ -68,27 +68,35 @@ MA_CHECK struct ma_error *ma_cmdline_read(int dir, char **ret);
 
 /* ---- who is in the way (preflight.c): all reads, no stop. */
 enum ma_obstacle {
-	MA_OBS_NONE, MA_OBS_SECCOMP, MA_OBS_USERFAULTFD, MA_OBS_PIDS_LIMIT, MA_OBS_OVERCOMMIT, MA_OBS_MEMORY_HEADROOM,
-	MA_OBS_OOM_GROUP, MA_OBS_32BIT, MA_OBS_ODIRECT, MA_OBS_PAUSE,
+	MA_OBS_NONE,
+	MA_OBS_SECCOMP,
+	MA_OBS_USERFAULTFD,
+	MA_OBS_PIDS_LIMIT,
+	MA_OBS_OVERCOMMIT,
+	MA_OBS_MEMORY_HEADROOM,
+	MA_OBS_OOM_GROUP,
+	MA_OBS_32BIT,
+	MA_OBS_ODIRECT,
+	MA_OBS_PAUSE,
 };
 
 struct ma_preflight {
-	enum ma_obstacle obstacle;  /* the first that forbids a twin */
-	char *reason;               /* one line for a person, NULL if nothing is in the way */
-	bool seccomp;               /* filtered, PTRACE_O_SUSPEND_SECCOMP is needed (and we have CAP_SYS_ADMIN) */
-	uint64_t estimate_ns;       /* of the stop: from RssAnon and page sizes */
+	enum ma_obstacle obstacle; /* the first that forbids a twin */
+	char *reason;              /* one line for a person, NULL if nothing is in the way */
+	bool seccomp;              /* filtered, PTRACE_O_SUSPEND_SECCOMP is needed (and we have CAP_SYS_ADMIN) */
+	uint64_t estimate_ns;      /* of the stop: from RssAnon and page sizes */
 	uint64_t small_page_bytes, huge_page_bytes, shared_bytes;
 	/* Bytes, of the cgroup level with the least room, less file cache that can be dropped at once (inactive_file);
 	 * 0 = no limit or not readable. */
 	uint64_t cgroup_limit, cgroup_usage;
-	double cpu_quota;           /* cores, 0 = none */
-	char *cgroups;              /* /proc/PID/cgroup as it is, for moving the twin */
-	bool descriptors_seen;      /* all were looked at: false without permission, and above 20,000 of them */
-	char *note;                 /* what does not forbid a twin but a person should know (locked or pinned memory,
-				     * real-time scheduling), one line, or NULL */
+	double cpu_quota;      /* cores, 0 = none */
+	char *cgroups;         /* /proc/PID/cgroup as it is, for moving the twin */
+	bool descriptors_seen; /* all were looked at: false without permission, and above 20,000 of them */
+	char *note;            /* what does not forbid a twin but a person should know (locked or pinned memory,
+				* real-time scheduling), one line, or NULL */
 };
-MA_CHECK struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *status, const struct ma_maps *maps,
-					    struct ma_preflight *ret);
+MA_CHECK struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *status,
+					    const struct ma_maps *maps, struct ma_preflight *ret);
 void ma_preflight_deinit(struct ma_preflight *p);
 
 /* Why PTRACE_SEIZE said `errnum` (EPERM, ...): the check that failed, and the command that helps, as one
@@ -105,8 +113,8 @@ MA_CHECK struct ma_error *ma_may_attach(int dir, pid_t pid, char **how_ret);
  * or are the same already. Errors are not errors: *moved_ret false, and *why_ret (caller frees) says why. */
 void ma_cgroup_move_to_own(pid_t pid, const char *its_cgroups, bool *moved_ret, char **why_ret);
 
-/* Bytes that the memory cgroups in `cgroups` (the text of /proc/PID/cgroup) have left, at the level with the least room;
- * UINT64_MAX without a limit or where none can be read. */
+/* Bytes that the memory cgroups in `cgroups` (the text of /proc/PID/cgroup) have left, at the level with the least
+ * room; UINT64_MAX without a limit or where none can be read. */
 uint64_t ma_cgroup_memory_room(const char *cgroups);
 
 #endif

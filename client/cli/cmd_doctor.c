@@ -35,7 +35,6 @@ static void row(const struct ma_cli *cli, const char *label, const char *text)
 __attribute__((format(printf, 3, 4))) static void rowf(const struct ma_cli *cli, const char *label, const char *fmt,
 						       ...)
 {
-	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
 	char text[512];
 	va_list ap;
 	va_start(ap, fmt);

@@ -30,7 +30,7 @@ struct maa_map {
 #define MAA_MAP_READ 1u
 #define MAA_MAP_WRITE 2u
 #define MAA_MAP_EXEC 4u
-#define MAA_MAP_FILE 8u   /* of a file that is an ELF image: static objects live here */
+#define MAA_MAP_FILE 8u /* of a file that is an ELF image: static objects live here */
 #define MAA_MAP_SHARED 16u
 #define MAA_MAP_STACK 32u
 
@@ -44,14 +44,14 @@ struct maa_args {
 	uint64_t maxarenas; /* 3.8-3.11: address of the variable `maxarenas`, 0 = not found */
 	uint64_t ring;      /* MA_RING_BYTES, shared with the tool */
 	uint64_t scratch, scratch_bytes;
-	uint64_t maps;      /* struct maa_map[maps_count] */
+	uint64_t maps; /* struct maa_map[maps_count] */
 	uint64_t maps_count;
-	uint64_t gil_holder;/* tstate that held the GIL at the stop, 0 if none */
+	uint64_t gil_holder;            /* tstate that held the GIL at the stop, 0 if none */
 	uint64_t known[MA_KNOWN_COUNT]; /* address of each built-in type (layout.h), 0 where absent */
 	struct ma_layout layout;
 	/* written by the agent */
 	uint64_t recover_pc, recover_sp, exit_pc;
-	uint64_t current;   /* the object being walked, for the message about a fault */
+	uint64_t current; /* the object being walked, for the message about a fault */
 };
 
 /* The linked blob, embedded in ma_agent_blob. */

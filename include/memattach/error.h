@@ -15,22 +15,22 @@ extern "C" {
 #endif
 
 enum ma_error_code {
-	MA_ERR_OS = 1,        /* a system call failed: errnum says why */
-	MA_ERR_NO_MEMORY,     /* ours, never the target's */
-	MA_ERR_USAGE,         /* the caller asked for something that makes no sense */
-	MA_ERR_TARGET_GONE,   /* the target exited, was killed, or ran another program: an expected result */
-	MA_ERR_PERMISSION,    /* the message names the check that failed and the command that helps */
-	MA_ERR_UNSUPPORTED,   /* this target, Python or machine is not supported: refused by name */
-	MA_ERR_BAD_DATA,      /* bytes from a target, a file or a network are not what they should be */
-	MA_ERR_TIMEOUT,       /* a deadline passed */
-	MA_ERR_LIMIT,         /* a limit the user set was passed */
-	MA_ERR_CANCELLED,     /* the user interrupted us */
+	MA_ERR_OS = 1,      /* a system call failed: errnum says why */
+	MA_ERR_NO_MEMORY,   /* ours, never the target's */
+	MA_ERR_USAGE,       /* the caller asked for something that makes no sense */
+	MA_ERR_TARGET_GONE, /* the target exited, was killed, or ran another program: an expected result */
+	MA_ERR_PERMISSION,  /* the message names the check that failed and the command that helps */
+	MA_ERR_UNSUPPORTED, /* this target, Python or machine is not supported: refused by name */
+	MA_ERR_BAD_DATA,    /* bytes from a target, a file or a network are not what they should be */
+	MA_ERR_TIMEOUT,     /* a deadline passed */
+	MA_ERR_LIMIT,       /* a limit the user set was passed */
+	MA_ERR_CANCELLED,   /* the user interrupted us */
 };
 
 struct ma_error {
 	enum ma_error_code code;
-	int errnum;     /* errno where it happened, 0 if none */
-	char *message;  /* one line, no newline at its end; strings from a target in it are not yet escaped */
+	int errnum;    /* errno where it happened, 0 if none */
+	char *message; /* one line, no newline at its end; strings from a target in it are not yet escaped */
 };
 
 /* The process exit codes of design.md section 10: 0 done, 1 failed, 2 usage, 3 target gone, 4 not

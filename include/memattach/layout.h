@@ -14,9 +14,9 @@
 #define MA_ABSENT (-1)
 
 struct ma_layout {
-	uint32_t version;       /* 0x030b07 = 3.11.7 */
-	uint32_t minor;         /* 8 .. 15 */
-	uint32_t debug_build;   /* Py_DEBUG (3.8+: Py_REF_DEBUG; object header grows only under Py_TRACE_REFS) */
+	uint32_t version;     /* 0x030b07 = 3.11.7 */
+	uint32_t minor;       /* 8 .. 15 */
+	uint32_t debug_build; /* Py_DEBUG (3.8+: Py_REF_DEBUG; object header grows only under Py_TRACE_REFS) */
 	uint32_t free_threaded;
 	/* obmalloc geometry by version: arenas are 256 KiB of 4 KiB pools up to 3.9, 1 MiB of 16 KiB pools later
 	 * (Objects/obmalloc.c, internal/pycore_obmalloc.h) */

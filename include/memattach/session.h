@@ -27,18 +27,18 @@ MA_CHECK struct ma_error *ma_session_snapshot(const struct ma_session_options *o
 
 /* What `memattach doctor` says. Reads only; nothing is stopped. Strings belong to the struct and may be NULL. */
 struct ma_doctor {
-	pid_t pid, pid_inside; /* inside: in its own pid namespace */
+	pid_t pid, pid_inside;          /* inside: in its own pid namespace */
 	char *command, *python, *build; /* build: "CPython 3.11.7, shared libpython, stripped, ..." */
 	bool may_attach;
-	char *may_attach_text;   /* "yes: CAP_SYS_PTRACE" or the check that fails and what helps */
+	char *may_attach_text; /* "yes: CAP_SYS_PTRACE" or the check that fails and what helps */
 	bool supported;
-	char *layouts;           /* "table 3.11, validated (no DWARF, no debug offsets)" or why not */
+	char *layouts; /* "table 3.11, validated (no DWARF, no debug offsets)" or why not */
 	uint64_t estimate_ns, small_page_bytes, huge_page_bytes;
 	uint64_t rss_anon, cgroup_limit, cgroup_usage;
-	bool obstacle;           /* no twin can be made */
-	char *in_the_way;        /* "no seccomp, no other tracer, no userfaultfd" or what is */
-	double cpu_quota;        /* cores of its cgroup, 0 = none */
-	char *note;              /* nothing that forbids an attach, but worth knowing */
+	bool obstacle;    /* no twin can be made */
+	char *in_the_way; /* "no seccomp, no other tracer, no userfaultfd" or what is */
+	double cpu_quota; /* cores of its cgroup, 0 = none */
+	char *note;       /* nothing that forbids an attach, but worth knowing */
 	unsigned threads;
 };
 /* MA_ERR_TARGET_GONE when there is no such process, MA_ERR_USAGE for a thread's number, MA_ERR_UNSUPPORTED for a kernel

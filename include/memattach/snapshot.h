@@ -136,10 +136,10 @@ struct ma_snap_tables {
 	size_t classes_count;
 	const struct ma_snap_freelist *freelists;
 	size_t freelists_count;
-	uint64_t stats[64];    /* by enum ma_stat_id */
+	uint64_t stats[64]; /* by enum ma_stat_id */
 	uint64_t file_bytes, chunks, damaged_chunks;
-	bool complete;         /* trailer and index were there and every chunk is whole */
-	char *missing;         /* one sentence when not complete, else NULL */
+	bool complete; /* trailer and index were there and every chunk is whole */
+	char *missing; /* one sentence when not complete, else NULL */
 };
 
 /* Opens a file. A foreign file gives MA_ERR_BAD_DATA. A truncated or damaged one opens up to what is whole:

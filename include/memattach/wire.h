@@ -28,31 +28,31 @@
 #define MA_RING_SLOTS 31u /* 31 slots and one page of control: under 8 MB in all */
 
 enum ma_block_kind {
-	MA_BLOCK_META = 1,   /* by the tool: enum ma_meta_tag fields */
-	MA_BLOCK_TYPES = 2,  /* by the agent: type records */
-	MA_BLOCK_NAMES = 3,  /* by the agent: name records */
-	MA_BLOCK_OBJECTS = 4,/* by the agent: object records */
-	MA_BLOCK_THREADS = 5,/* by the agent: thread and frame records */
-	MA_BLOCK_ARENAS = 6, /* by the agent: arena and pool records */
-	MA_BLOCK_REGIONS = 7,/* by the tool: the twin's smaps */
-	MA_BLOCK_STATS = 8,  /* by the agent, last: enum ma_stat_id counters */
-	MA_BLOCK_RESULT = 9, /* by the tool, after the agent ended: meta fields known only then */
+	MA_BLOCK_META = 1,    /* by the tool: enum ma_meta_tag fields */
+	MA_BLOCK_TYPES = 2,   /* by the agent: type records */
+	MA_BLOCK_NAMES = 3,   /* by the agent: name records */
+	MA_BLOCK_OBJECTS = 4, /* by the agent: object records */
+	MA_BLOCK_THREADS = 5, /* by the agent: thread and frame records */
+	MA_BLOCK_ARENAS = 6,  /* by the agent: arena and pool records */
+	MA_BLOCK_REGIONS = 7, /* by the tool: the twin's smaps */
+	MA_BLOCK_STATS = 8,   /* by the agent, last: enum ma_stat_id counters */
+	MA_BLOCK_RESULT = 9,  /* by the tool, after the agent ended: meta fields known only then */
 };
 
 struct ma_block_hdr {
-	uint32_t kind;    /* enum ma_block_kind */
-	uint32_t bytes;   /* of payload after this header, at most MA_BLOCK_PAYLOAD */
-	uint32_t records; /* how many records begin in it */
-	uint32_t reserved;/* 0 */
+	uint32_t kind;     /* enum ma_block_kind */
+	uint32_t bytes;    /* of payload after this header, at most MA_BLOCK_PAYLOAD */
+	uint32_t records;  /* how many records begin in it */
+	uint32_t reserved; /* 0 */
 };
 MA_WIRE_ASSERT(sizeof(struct ma_block_hdr) == 16, "block header");
 
 /* ---- TYPES: one record for each type the first time an object of it is written.
  * v id (1, 2, 3, ... in order), v address, v flags (MA_TF_*), v basicsize, v itemsize,
  * s module (empty for built-ins), s qualified name. Strings are cut at MA_NAME_MAX bytes. */
-#define MA_TF_HEAP 1u   /* heap type: each instance holds a counted reference to it */
-#define MA_TF_SIZER 2u  /* sizes of its instances are exact, not a lower bound */
-#define MA_TF_VISITOR 4u/* its edges come from a visitor of ours, not from tp_traverse */
+#define MA_TF_HEAP 1u    /* heap type: each instance holds a counted reference to it */
+#define MA_TF_SIZER 2u   /* sizes of its instances are exact, not a lower bound */
+#define MA_TF_VISITOR 4u /* its edges come from a visitor of ours, not from tp_traverse */
 
 /* ---- NAMES: v id (1, 2, 3, ... in order), s text. Names of attributes, globals, functions and files:
  * they belong to code. Dict keys that are data are never names. */
@@ -70,8 +70,8 @@ MA_WIRE_ASSERT(sizeof(struct ma_block_hdr) == 16, "block header");
  * edge before in this record, at first the object's own address; then what its kind asks for.
  * The edge to the object's own type is implied, not written, where the type has MA_TF_HEAP. */
 #define MA_OF_EDGES 1u
-#define MA_OF_GC 2u            /* has a GC header */
-#define MA_OF_PLACE_SHIFT 2    /* two bits, enum ma_place */
+#define MA_OF_GC 2u         /* has a GC header */
+#define MA_OF_PLACE_SHIFT 2 /* two bits, enum ma_place */
 #define MA_OF_BUFFER 16u
 #define MA_OF_EXTRA 32u
 #define MA_OF_BITS 6
@@ -83,12 +83,13 @@ enum ma_place {
 	MA_PLACE_OTHER = 3,
 };
 
-#define MA_OX_CONT 1u       /* not an object: more edges of the object with this address, from an earlier
-                               record; size and refcount are 0; the index starts anew (MA_EDGE_AT) */
-#define MA_OX_FAULT 2u      /* reading it faulted: size or edges may be missing */
-#define MA_OX_UNREACHED 4u  /* found in an arena or GC list only; nothing that was walked points to it */
-#define MA_OX_ZEROREF 8u    /* its reference count was 0 */
-#define MA_OX_TRACKED 16u   /* reserved: a GC object that the collector tracks */
+/* CONT is not an object: more edges of the object with this address, from an earlier record; size and
+ * refcount are 0; the index starts anew (MA_EDGE_AT). */
+#define MA_OX_CONT 1u
+#define MA_OX_FAULT 2u     /* reading it faulted: size or edges may be missing */
+#define MA_OX_UNREACHED 4u /* found in an arena or GC list only; nothing that was walked points to it */
+#define MA_OX_ZEROREF 8u   /* its reference count was 0 */
+#define MA_OX_TRACKED 16u  /* reserved: a GC object that the collector tracks */
 
 enum ma_edge_kind {
 	MA_EDGE_PLAIN = 0,    /* a counted reference without a name */
@@ -122,26 +123,52 @@ enum ma_arena_rec { MA_ARN_ARENA = 1, MA_ARN_CLASS = 2, MA_ARN_FREELIST = 3 };
  * v inode, s path, then in bytes: v rss, v pss, v private dirty, v private clean, v shared, v anonymous,
  * v huge pages, v swap, v enum ma_region_kind. */
 enum ma_region_kind {
-	MA_RGN_OTHER = 0, MA_RGN_ARENA = 1, MA_RGN_HEAP = 2 /* [heap] or a glibc arena */, MA_RGN_STACK = 3,
-	MA_RGN_CODE = 4, MA_RGN_DATA = 5 /* writable data of a file */, MA_RGN_FILE = 6, MA_RGN_SHARED = 7,
-	MA_RGN_ANON = 8 /* anonymous mapping */, MA_RGN_KERNEL = 9 /* vdso, vvar */,
+	MA_RGN_OTHER = 0,
+	MA_RGN_ARENA = 1,
+	MA_RGN_HEAP = 2 /* [heap] or a glibc arena */,
+	MA_RGN_STACK = 3,
+	MA_RGN_CODE = 4,
+	MA_RGN_DATA = 5 /* writable data of a file */,
+	MA_RGN_FILE = 6,
+	MA_RGN_SHARED = 7,
+	MA_RGN_ANON = 8 /* anonymous mapping */,
+	MA_RGN_KERNEL = 9 /* vdso, vvar */,
 };
 
 /* ---- META and RESULT: fields of v tag, v bytes, the bytes. Numbers are 8 bytes little-endian. An
  * unknown tag is skipped. */
 enum ma_meta_tag {
-	MA_META_TAKEN_REALTIME_NS = 1, MA_META_TAKEN_MONOTONIC_NS = 2, MA_META_HOST = 3, MA_META_PID = 4,
-	MA_META_COMMAND = 5 /* arguments joined by one blank */, MA_META_PYTHON = 6 /* "3.11.7" */,
-	MA_META_START_TIME = 7 /* clock ticks after boot, /proc/PID/stat 22 */, MA_META_EXE = 8,
-	MA_META_BUILD_ID = 9, MA_META_CONSISTENCY = 10 /* enum ma_consistency */, MA_META_PAUSE_NS = 11,
-	MA_META_ATTEMPTS = 12, MA_META_TWIN_NS = 13, MA_META_RSS_ANON = 14, MA_META_RSS_FILE = 15,
-	MA_META_RSS_SHMEM = 16, MA_META_VM_PTE = 17, MA_META_VALUES = 18 /* 0 none */, MA_META_UID = 19,
-	MA_META_TOOL = 20 /* "memattach 0.1.0" */, MA_META_WALK_NS = 21, MA_META_FAULTS = 22,
+	MA_META_TAKEN_REALTIME_NS = 1,
+	MA_META_TAKEN_MONOTONIC_NS = 2,
+	MA_META_HOST = 3,
+	MA_META_PID = 4,
+	MA_META_COMMAND = 5 /* arguments joined by one blank */,
+	MA_META_PYTHON = 6 /* "3.11.7" */,
+	MA_META_START_TIME = 7 /* clock ticks after boot, /proc/PID/stat 22 */,
+	MA_META_EXE = 8,
+	MA_META_BUILD_ID = 9,
+	MA_META_CONSISTENCY = 10 /* enum ma_consistency */,
+	MA_META_PAUSE_NS = 11,
+	MA_META_ATTEMPTS = 12,
+	MA_META_TWIN_NS = 13,
+	MA_META_RSS_ANON = 14,
+	MA_META_RSS_FILE = 15,
+	MA_META_RSS_SHMEM = 16,
+	MA_META_VM_PTE = 17,
+	MA_META_VALUES = 18 /* 0 none */,
+	MA_META_UID = 19,
+	MA_META_TOOL = 20 /* "memattach 0.1.0" */,
+	MA_META_WALK_NS = 21,
+	MA_META_FAULTS = 22,
 	MA_META_TID = 23 /* repeated: 8 bytes tid, 8 bytes fs_base, then the thread's name (comm) */,
-	MA_META_UPTIME_NS = 24 /* age of the process */, MA_META_LAYOUT_SOURCE = 25 /* "dwarf", "debug-offsets", "table" */,
+	MA_META_UPTIME_NS = 24 /* age of the process */,
+	MA_META_LAYOUT_SOURCE = 25 /* "dwarf", "debug-offsets", "table" */,
 	MA_META_NOTE = 26 /* repeated: one sentence about what is missing or not as it should be */,
-	MA_META_CGROUP_LIMIT = 27 /* memory limit in bytes */, MA_META_CGROUP_USAGE = 28,
-	MA_META_LIBPYTHON = 29, MA_META_SAFE_NS = 30 /* time to the safe point */, MA_META_ARCH = 31,
+	MA_META_CGROUP_LIMIT = 27 /* memory limit in bytes */,
+	MA_META_CGROUP_USAGE = 28,
+	MA_META_LIBPYTHON = 29,
+	MA_META_SAFE_NS = 30 /* time to the safe point */,
+	MA_META_ARCH = 31,
 	MA_META_STOPS_NS = 32 /* repeated: each stop */,
 };
 
@@ -149,28 +176,39 @@ enum ma_consistency { MA_CONS_ARBITRARY = 0, MA_CONS_GIL_FREE = 1, MA_CONS_SAFE_
 
 /* ---- STATS: fields of v enum ma_stat_id, v value. */
 enum ma_stat_id {
-	MA_STAT_OBJECTS = 1, MA_STAT_EDGES = 2 /* written; implied type edges are not counted */, MA_STAT_BYTES = 3, MA_STAT_FAULTS = 4,
-	MA_STAT_GC_OBJECTS = 5, MA_STAT_UNREACHED = 6, MA_STAT_UNREACHED_BYTES = 7, MA_STAT_TYPES = 8,
-	MA_STAT_NAMES = 9, MA_STAT_THREADS = 10, MA_STAT_FRAMES = 11, MA_STAT_ARENAS = 12,
-	MA_STAT_SCRATCH_PEAK = 13 /* bytes of private memory the agent used */, MA_STAT_WAIT_NS = 14 /* ring full */,
-	MA_STAT_COLLECTING = 15, MA_STAT_SKIPPED = 16 /* candidates in arenas that were no objects */,
+	MA_STAT_OBJECTS = 1,
+	MA_STAT_EDGES = 2 /* written; implied type edges are not counted */,
+	MA_STAT_BYTES = 3,
+	MA_STAT_FAULTS = 4,
+	MA_STAT_GC_OBJECTS = 5,
+	MA_STAT_UNREACHED = 6,
+	MA_STAT_UNREACHED_BYTES = 7,
+	MA_STAT_TYPES = 8,
+	MA_STAT_NAMES = 9,
+	MA_STAT_THREADS = 10,
+	MA_STAT_FRAMES = 11,
+	MA_STAT_ARENAS = 12,
+	MA_STAT_SCRATCH_PEAK = 13 /* bytes of private memory the agent used */,
+	MA_STAT_WAIT_NS = 14 /* ring full */,
+	MA_STAT_COLLECTING = 15,
+	MA_STAT_SKIPPED = 16 /* candidates in arenas that were no objects */,
 };
 
 /* ---- The ring: a memfd of MA_RING_BYTES that the twin makes and shares with the tool alone. Control page
  * first, slots after it. One producer (agent), one consumer (tool). The other end may write anything at
  * any time: each end copies what it checks. */
 struct ma_ring {
-	uint32_t magic;    /* MA_RING_MAGIC */
-	uint32_t abi;      /* MA_WIRE_VERSION */
-	uint32_t head;     /* slots published by the agent since the start; futex word of the consumer */
+	uint32_t magic; /* MA_RING_MAGIC */
+	uint32_t abi;   /* MA_WIRE_VERSION */
+	uint32_t head;  /* slots published by the agent since the start; futex word of the consumer */
 	uint32_t pad0[13];
-	uint32_t tail;     /* slots taken by the tool since the start; futex word of the agent */
+	uint32_t tail; /* slots taken by the tool since the start; futex word of the agent */
 	uint32_t pad1[15];
-	uint32_t done;     /* by the agent: 1 = all is written, 2 = gave up (err says why) */
-	int32_t err;       /* negative errno */
-	uint64_t objects;  /* progress, for the screen and the watchdog */
+	uint32_t done;    /* by the agent: 1 = all is written, 2 = gave up (err says why) */
+	int32_t err;      /* negative errno */
+	uint64_t objects; /* progress, for the screen and the watchdog */
 	uint64_t edges;
-	uint32_t heartbeat;/* changes at least every 100 ms while the agent makes progress */
+	uint32_t heartbeat; /* changes at least every 100 ms while the agent makes progress */
 	uint32_t pad2[9];
 };
 MA_WIRE_ASSERT(sizeof(struct ma_ring) == 192, "ring control");

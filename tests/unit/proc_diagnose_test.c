@@ -232,8 +232,8 @@ Test(diagnose, already_traced)
 	cr_assert_eq(read(ready[0], &x, 1), 1);
 	if (x) {
 		char want[200];
-		snprintf(want, sizeof(want),
-			 "already traced by pid %d (strace (x)); a snapshot needs it to let go", tracer);
+		snprintf(want, sizeof(want), "already traced by pid %d (strace (x)); a snapshot needs it to let go",
+			 tracer);
 		struct verdict v = ask_as(&c, 0, true);
 		cr_expect_eq(v.seize_errno, EPERM);
 		says(&v, 4, want);
