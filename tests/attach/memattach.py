@@ -43,8 +43,9 @@ class Snapshot:
         return {m["name"]: m["bytes"] for m in self.report["memory"]}
 
     def frames(self, function):
-        """The stacks, innermost first as (function, line), of the threads that have `function` on them."""
-        stacks = [[(f["function"], f["line"]) for f in t["frames"]] for t in self.report["threads"]]
+        """The stacks, innermost first as (function, line), of the threads that have `function` on them. Functions are
+        named without their class, which code objects know from 3.11 on."""
+        stacks = [[(f["function"].split(".")[-1], f["line"]) for f in t["frames"]] for t in self.report["threads"]]
         return [s for s in stacks if function in [name for name, _ in s]]
 
 

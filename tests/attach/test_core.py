@@ -13,11 +13,6 @@ sys.path.insert(0, str(target.TARGETS))
 from things import COMPLEX_HELD_BY_C, COUNTS  # noqa: E402
 
 
-def short(stack):
-    """Function names without what stands before the last dot: co_qualname is there from 3.11 on."""
-    return [(name.split(".")[-1], line) for name, line in stack]
-
-
 def test_idle_counts(python, start, memattach):
     t = start(python, "idle")
     with Unharmed(t):
@@ -41,14 +36,14 @@ def test_idle_stacks(python, start, memattach):
         snap = memattach.snapshot(t.pid)
     waiter, = snap.frames("inner")
     recursion = [("outer", line_of("idle", "outer"))] + [("outer", line_of("idle", "recursion"))] * 5
-    assert short(waiter)[:7] == [("inner", line_of("idle", "waits"))] + recursion
+    assert waiter[:7] == [("inner", line_of("idle", "waits"))] + recursion
     main, = snap.frames("serve")
-    assert short(main)[0][0] == "next_line" and short(main)[-1][0] == "<module>"
-    assert ("run", line_of("idle", "serves")) in short(main)
+    assert main[0][0] == "next_line" and main[-1][0] == "<module>"
+    assert ("run", line_of("idle", "serves")) in main
     assert len(snap.threads) == 2
     tids = {th["tid"] for th in snap.threads}
     assert t.pid in tids and len(tids) == 2
-    files = {f["file"] for th in snap.threads for f in th["frames"] if f["function"] == "inner"}
+    files = {f["file"] for th in snap.threads for f in th["frames"] if f["function"].split(".")[-1] == "inner"}
     assert files == {str(target.program_path("idle"))}
 
 
@@ -87,8 +82,8 @@ def test_finaliser_asleep_in_a_collection(python, start, memattach):
     assert snap.consistency == "gil-free"
     assert snap.counts().get("__main__.Garbage") == 1000
     assert snap.counts().get("__main__.Kept") == 1000
-    stack, = snap.frames("collect") or snap.frames("Garbage.__del__") or [[]]
-    assert short(stack)[:2] == [("__del__", line_of("finaliser", "sleeps")), ("collect", line_of("finaliser", "collects"))]
+    stack, = snap.frames("collect")
+    assert stack[:2] == [("__del__", line_of("finaliser", "sleeps")), ("collect", line_of("finaliser", "collects"))]
     assert t.end_well() == baseline(python, "finaliser")
 
 

@@ -42,7 +42,7 @@ def test_native_malloc_100(one_python, start, memattach, native):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("program", ["gcloop 3", "threads", "busy_python", "busy_c json"])
+@pytest.mark.parametrize("program", ["gcloop 3", "busy_c json"])
 def test_long(python, start, memattach, program):
     soak(python, start, memattach, 100, *program.split())
 
@@ -53,10 +53,9 @@ def test_native_malloc_long(python, start, memattach, native):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("args", [(), ("threads",)], ids=["one", "threads"])
-def test_shared_long(python, start, memattach, args):
-    t = start(python, "shared", *args)
+def test_shared_long(python, start, memattach):
+    t = start(python, "shared", "threads")
     path = memattach.new_path()
-    for _ in range(100):
+    for _ in range(60):
         memattach.snapshot(t.pid, path)
-    assert t.end_well() == baseline(python, "shared", *args)
+    assert t.end_well() == baseline(python, "shared", "threads")
