@@ -214,7 +214,7 @@ void ma_twin_end(struct ma_twin *w)
 		ptrace(PTRACE_CONT, w->pid, 0, 0);
 	}
 	uint64_t deadline = ma_now_ns() + 30000000000u; /* the page tables of a large twin take seconds */
-	for (int n; (n = ma_wait_tid(w->pid, deadline, &stop)) > 0;)
+	while (ma_wait_tid(w->pid, deadline, &stop) > 0)
 		if (stop.kind == MA_STOP_EXITED || stop.kind == MA_STOP_KILLED)
 			break;
 		else
