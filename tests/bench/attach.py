@@ -164,6 +164,7 @@ def measure_attach(options, table):
     if walks:
         table.row("walk, M objects/s, median (best)", f"{median(walks):.1f} ({max(walks):.1f})", "at least 25",
                   median(walks) >= 25 if limits else None)
+        table.row("walk : fork", f"{median(r['walk_ns'] for r in reports) / fork:.0f}")
     table.row("attach to closed file, median (worst)", f"{median(seconds):.2f} s ({max(seconds):.2f} s)", "at most 1 s",
               median(seconds) <= 1 if limits else None)
     per_object = reports[-1]["file_bytes"] / objects
