@@ -23,7 +23,9 @@ def run():
     code = compile("def f():\n    gate.acquire()\n", "/tmp/\x1b[2Jevil\nfile.py", "exec")
     exec(code, scope)
     function = scope["f"]
-    function.__code__ = function.__code__.replace(co_name="f\x1b[31m\n</script>")
+    name = "f\x1b[31m\n</script>"
+    names = {"co_name": name, "co_qualname": name} if sys.version_info >= (3, 11) else {"co_name": name}
+    function.__code__ = function.__code__.replace(**names)
     threading.Thread(target=function, name="thread\x1b[31m", daemon=True).start()
     common.ready()
     common.serve()
