@@ -89,11 +89,12 @@ enum maa_kind {
 struct maa_type {
 	addr_t addr;
 	uint32_t id;
-	uint8_t kind;      /* enum maa_kind */
-	uint8_t flags;     /* MT_* */
-	uint8_t presize;   /* bytes before an instance: GC header, managed dict */
-	uint8_t plain;     /* a leaf: no references, no GC header, nothing that a class adds */
-	uint8_t size_kind; /* enum maa_kind: whose __sizeof__ it has */
+	uint8_t kind;         /* enum maa_kind */
+	uint8_t flags;        /* MT_* */
+	uint8_t presize;      /* bytes before an instance: GC header, managed dict */
+	uint8_t base_managed; /* the traverse function of its base visits the managed dict (asyncio's futures) */
+	uint8_t plain;        /* a leaf: no references, no GC header, nothing that a class adds */
+	uint8_t size_kind;    /* enum maa_kind: whose __sizeof__ it has */
 	int64_t basicsize;
 	int32_t itemsize;
 	int32_t dictoffset; /* of the __dict__ that MT_CLASS adds, or that a static type has; 0 = none */

@@ -270,6 +270,7 @@ static void visitor_find(struct maa *m, struct maa_type *ti)
 		ti->kind = (uint8_t)kind;
 	} else if ((base_flags & TPF_HAVE_GC) && own && own != m->subtype_traverse && maa_readable(m, own)) {
 		ti->kind = K_TRAVERSE;
+		ti->base_managed = (base_flags & TPF_MANAGED_DICT) != 0;
 	} else {
 		ti->kind = K_LEAF;
 	}

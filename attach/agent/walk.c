@@ -148,7 +148,7 @@ MAA_INLINE void visit_class(struct maa *m, struct maa_w *w, addr_t a, const stru
 		const struct maa_slot *s = &m->slots[t->slots + i];
 		edge_named(m, w, rd64(a + s->offset), s->name_id);
 	}
-	if (t->flags & MT_MANAGED)
+	if ((t->flags & MT_MANAGED) && !t->base_managed)
 		maa_visit_managed(m, w, a, t);
 	else if (t->dictoffset)
 		maa_edge_tagged(m, w, maa_dict_at(m, a, t), N_DICT, TAG_ATTR);
@@ -183,6 +183,8 @@ void maa_visit_traverse(struct maa *m, struct maa_w *w, addr_t a, addr_t fn)
 	m->traverse_w = w;
 	m->type_edge_dropped = m->lru_edge_kept = 0;
 	m->cur_dict = m->cur_type->dictoffset ? maa_dict_at(m, a, m->cur_type) : 0;
+	if (m->cur_type->base_managed)
+		m->cur_dict = rd64(a - 24);
 	((traverse_fn)fn)(a, traverse_visit, m);
 }
 
