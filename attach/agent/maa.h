@@ -101,6 +101,7 @@ struct maa_type {
 	addr_t traverse;
 	addr_t keys;                 /* ht_cached_keys */
 	uint32_t slots, slots_count; /* in maa.slots */
+	uint64_t dead, dead_bytes;   /* objects on a free list: their blocks are used, their count is 0 */
 };
 
 struct maa_slot {

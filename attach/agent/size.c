@@ -239,6 +239,14 @@ uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *b
 		size = (uint64_t)t->basicsize + *buffer;
 		break;
 	}
+	case K_BYTESIO: { /* its bytes object, while nobody else has it: Modules/_io/bytesio.c, buf at 16 */
+		addr_t buf = rd64(a + 16);
+		size = (uint64_t)t->basicsize;
+		if (buf && !(buf & 7) && maa_readable(m, buf) && rd64(buf) == 1)
+			size += (uint64_t)m->L->bytes_sval + 1 + sane(items(buf));
+		*buffer = size - (uint64_t)t->basicsize;
+		break;
+	}
 	default:
 		size = (uint64_t)t->basicsize;
 		if (t->itemsize)

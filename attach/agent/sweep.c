@@ -14,9 +14,15 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 {
 	for (unsigned off = 0; off <= 32 && off + 16 <= bs; off += 16) {
 		addr_t a = b + off;
-		const struct maa_type *t = maa_type_find(m, rd64(a + OB_TYPE));
+		struct maa_type *t = maa_type_find(m, rd64(a + OB_TYPE));
 		if (!t || t->presize != off || (t->flags & MT_TYPEOBJ))
 			continue;
+		if (!rd64(a) && (t->flags & MT_GC) && !rd64(a - GC_HEAD) && (uint64_t)t->basicsize + off <= bs) {
+			/* tuples, lists, dicts, frames, ... that the interpreter keeps for the next one */
+			t->dead++;
+			t->dead_bytes += bs;
+			return 1;
+		}
 		if (m->minor >= 12 ? !rdu32(a) || (rd64(a) >> 32) : (int64_t)rd64(a) <= 0 || rd64(a) > 1ull << 32)
 			continue;
 		/* the tp_basicsize of str is that of its largest form */
@@ -115,6 +121,29 @@ static void pool_sweep(struct maa *m, addr_t pool)
 	}
 }
 
+/* Free lists of the interpreter, by the type of what is on them. */
+static void dead_write(struct maa *m)
+{
+	struct maa_buf *b = &m->ar;
+	while (++m->ph_j < m->types_count) {
+		const struct maa_type *t = &m->types[m->ph_j];
+		if (!t->dead)
+			continue;
+		addr_t name = rd64(t->addr + (uint64_t)m->L->type_name);
+		unsigned len = 0;
+		while (len < 200 && name && maa_readable(m, name) && rd8(name + len))
+			len++;
+		if (b->p > b->data + MA_BLOCK_PAYLOAD - 2 * MAA_ROOM)
+			maa_flush(m, b);
+		uint8_t *p = put(b->p, MA_ARN_FREELIST);
+		p = put(p, len);
+		memcpy(p, (const void *)name, len);
+		p = put(p + len, t->dead);
+		b->p = put(p, t->dead_bytes);
+		b->records++;
+	}
+}
+
 /* ph_i: arena, ph_j: pool in it, ph_k: 1 + block in it; so that a fault costs one block. */
 void maa_sweep(struct maa *m)
 {
@@ -132,4 +161,5 @@ void maa_sweep(struct maa *m)
 		m->ph_k = 0;
 		maa_beat(m);
 	}
+	dead_write(m); /* ph_j: the type that was written last */
 }

@@ -76,7 +76,7 @@ class Snapshot:
 
     def __init__(self, path):
         self.types, self.names, self.objects, self.threads, self.interps = {}, {}, {}, [], []
-        self.arenas, self.classes, self.stats, self.blocks = [], [], {}, 0
+        self.arenas, self.classes, self.freelists, self.stats, self.blocks = [], [], {}, {}, 0
         self.object_bytes = self.conts = 0
         data = open(path, "rb").read()
         at = 0
@@ -148,7 +148,8 @@ class Snapshot:
             self.classes.append((r.v(), r.v(), r.v(), r.v(), r.v(), r.v()))
         else:
             assert k == 3
-            r.s(), r.v(), r.v()
+            name = r.s()
+            self.freelists[name] = (r.v(), r.v())
 
     def _stat(self, r):
         tag = r.v()
