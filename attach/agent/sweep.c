@@ -51,6 +51,22 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 	return 0;
 }
 
+/* How many mark bits of the pool are set. */
+static uint64_t marks_in(const uint8_t *bits, addr_t pool, uint64_t bytes, uint32_t fine)
+{
+	const uint64_t *w = (const uint64_t *)(bits + ((pool & (CHUNK_BYTES - 1)) >> (7 - fine)));
+	uint64_t n = 0;
+	for (uint64_t i = 0; i < bytes >> (10 - fine); i++) {
+		/* Warren, Hacker's Delight 5-1; no popcnt instruction, which not every x86-64 has */
+		uint64_t x = w[i];
+		x -= x >> 1 & 0x5555555555555555u;
+		x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+		x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+		n += (x * 0x0101010101010101u) >> 56;
+	}
+	return n;
+}
+
 /* Reads the pool's header and its chain of free blocks into sw_pool_bits, and adds it to the totals. Returns the
  * number of blocks that were ever used, 0 when there is nothing to look at. */
 static uint64_t pool_open(struct maa *m, addr_t pool, uint64_t *bs_ret)
@@ -64,6 +80,15 @@ static uint64_t pool_open(struct maa *m, addr_t pool, uint64_t *bs_ret)
 	uint64_t carved = next_offset >= POOL_HEADER && next_offset <= bytes ? (next_offset - POOL_HEADER) / bs : all;
 	if (carved > all)
 		carved = all;
+	*bs_ret = bs;
+	m->classes[szidx + 1].pools++;
+	m->classes[szidx + 1].used += used <= all ? used : all;
+	m->classes[szidx + 1].free += used <= all ? all - used : 0;
+	m->classes[szidx + 1].waste += bytes - all * bs;
+	/* As many marks as used blocks: each holds something known. Most pools are like that. */
+	uint32_t c = *maa_chunk(m, pool), unit = c >> CH_UNIT_SHIFT;
+	if (unit && marks_in(m->units + (uint64_t)unit * UNIT_BYTES, pool, bytes, (c & CH_FINE) != 0) == used)
+		return 0;
 	memset(m->sw_pool_bits, 0, sizeof(m->sw_pool_bits));
 	addr_t f = rd64(pool + 8);
 	uint64_t free = 0;
@@ -75,11 +100,6 @@ static uint64_t pool_open(struct maa *m, addr_t pool, uint64_t *bs_ret)
 		free++;
 		f = rd64(f);
 	}
-	*bs_ret = bs;
-	m->classes[szidx + 1].pools++;
-	m->classes[szidx + 1].used += used <= all ? used : all;
-	m->classes[szidx + 1].free += used <= all ? all - used : 0;
-	m->classes[szidx + 1].waste += bytes - all * bs;
 	return carved;
 }
 
