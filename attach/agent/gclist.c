@@ -6,11 +6,12 @@
  * followed as long as it makes sense, with Brent's cycle check, and never trusted to end. */
 #include "visit.h"
 
+#define AHEAD 4u
 #define NEXT_FLAGS 3ull /* NEXT_MASK_UNREACHABLE is bit 0 */
 
 static void list_walk(struct maa *m, addr_t head)
 {
-	addr_t gc = m->ph_p;
+	addr_t gc = m->ph_p, before = 0; /* 0: not known, at the start or after a fault */
 	while (gc != head && gc && !(gc & 7) && maa_readable(m, gc)) {
 		m->ph_p = head; /* a link that faults ends the list */
 		addr_t next = rd64(gc) & ~NEXT_FLAGS;
@@ -20,10 +21,15 @@ static void list_walk(struct maa *m, addr_t head)
 			m->ph_turtle = next;
 		if (UNLIKELY(!(m->ph_k & 16383)))
 			maa_beat(m);
+		/* Objects were mostly made in the order of the list, often in turns of two: where the list will be a few
+		 * steps on is a guess that costs nothing when it is wrong. */
+		__builtin_prefetch((const void *)(next + AHEAD * (next - before)));
 		__builtin_prefetch((const void *)next);
 		addr_t a = gc + GC_HEAD;
-		if (!m->collecting && UNLIKELY((rd64(next + 8) & ~NEXT_FLAGS) != gc))
-			break;  /* the list is damaged */
+		/* The back link of this one, not of the next, which is only on its way into the cache. */
+		if (!m->collecting && before && UNLIKELY((rd64(gc + 8) & ~NEXT_FLAGS) != before))
+			break; /* the list is damaged */
+		before = gc;
 		m->ph_p = next; /* a fault below costs this object only */
 		if (maa_marked(m, a) || maa_mark(m, a) != 0) {
 			gc = next;
