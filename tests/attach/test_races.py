@@ -150,7 +150,9 @@ def test_target_ends_meanwhile(one_python, start, memattach, kind):
         t.send("go")
         assert t.finish() == wanted
         out, err = p.communicate(timeout=30)
-        assert p.returncode in (0, 3), (p.returncode, err)
+        # 5: when memattach first looked, it was another program already, or its interpreter was being taken down
+        late = p.returncode == 5 and (b"is not a Python process" in err or b"it starts or ends at this moment" in err)
+        assert p.returncode in (0, 3) or late, (p.returncode, err)
         if p.returncode:
             assert len(err.splitlines()) == 1, err
             check_nothing_left(path)

@@ -32,8 +32,9 @@ def link(path):
 
 
 def tasks(pid):
+    """The main thread first: numbers wrap, so it need not be the smallest."""
     try:
-        return sorted(int(t) for t in os.listdir(f"/proc/{pid}/task"))
+        return sorted((int(t) for t in os.listdir(f"/proc/{pid}/task")), key=lambda t: (t != pid, t))
     except OSError:
         return []
 
@@ -145,9 +146,17 @@ class Unharmed:
         if self.quiet:
             self.wait_quiet()
         self.before = self.filter(capture(self.target.pid, self.quiet))
-        while not self.quiet and int(self.before.get(f"thread {self.target.pid} SigBlk") or "0", 16) >> 60:
-            self.before = self.filter(capture(self.target.pid, self.quiet))
+        if not self.quiet:
+            self.settle_mask(f"thread {self.target.pid} SigBlk")
         return self
+
+    def settle_mask(self, name):
+        """A thread that runs blocks more signals than usual now and then: in a handler, around vfork. Of a few looks the
+        smallest mask is the usual one."""
+        for _ in range(20):
+            now = capture(self.target.pid, self.quiet)
+            if name in self.before and now.get(name):
+                self.before[name] = min(self.before[name], now[name])
 
     def wait_quiet(self):
         """Until two looks, 20 ms apart, see the same: a thread may still be on its way into its call."""
