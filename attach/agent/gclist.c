@@ -21,8 +21,8 @@ static void list_walk(struct maa *m, addr_t head)
 			m->ph_turtle = next;
 		if (UNLIKELY(!(m->ph_k & 16383)))
 			maa_beat(m);
-		/* Objects were mostly made in the order of the list, often in turns of two: where the list will be a few
-		 * steps on is a guess that costs nothing when it is wrong. */
+		/* Objects were mostly made in the order of the list, often in turns of two: where the list will be a
+		 * few steps on is a guess that costs nothing when it is wrong. */
 		__builtin_prefetch((const void *)(next + AHEAD * (next - before)));
 		__builtin_prefetch((const void *)next);
 		addr_t a = gc + GC_HEAD;

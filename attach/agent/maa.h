@@ -387,6 +387,16 @@ int maa_keys_open(struct maa *m, addr_t table, struct maa_keys *ret); /* 0 when 
 addr_t maa_dict_find(struct maa *m, addr_t dict, addr_t key);         /* by the key's identity; 0 = not there */
 addr_t maa_dict_find_text(struct maa *m, addr_t dict, const char *text, unsigned len, addr_t *key_ret);
 
+/* 3.13: the values behind an instance, which sys.getsizeof() leaves out (_PyInlineValuesSize). The first instances of
+ * a class have room for more than later ones. */
+MAA_INLINE uint64_t maa_inline_bytes(struct maa *m, addr_t a, const struct maa_type *t)
+{
+	if (LIKELY(!(t->flags & MT_INLINE)))
+		return 0;
+	uint64_t n = rd8(a + 16 + (uint64_t)m->L->values_capacity);
+	return (n + 7) / 8 * 8 + (n + 1) * 8;
+}
+
 /* ------------------------------------------------------------------ the rest */
 void maa_walk(struct maa *m, uint64_t item); /* walk.c: one place of the work list */
 void maa_drain(struct maa *m);               /* until the list is empty */

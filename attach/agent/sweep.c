@@ -35,7 +35,7 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 			if (next && !m->collecting && (rd64(next + 8) & ~3ull) != a - GC_HEAD)
 				continue;
 		}
-		uint64_t buffer, size = maa_size(m, a, t, &buffer) - buffer;
+		uint64_t buffer, size = maa_size(m, a, t, &buffer) - buffer + maa_inline_bytes(m, a, t);
 		/* An object that was made shorter keeps its block while it fills more than three quarters of it
 		 * (obmalloc.c, pymalloc_realloc): strings from % and join, for instance. */
 		if (size > bs || (size + 16 <= bs && 4 * size <= 3 * bs))

@@ -403,8 +403,9 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 	m->stat[MA_STAT_OBJECTS]++;
 	m->stat[MA_STAT_BYTES] += size;
 	m->stat[MA_STAT_GC_OBJECTS] += (t->flags & MT_GC) != 0;
-	if (maa_place(m, a) == MA_PLACE_ARENA && size - buffer <= 512)
-		m->class_objects[(size - buffer + 15) >> 4]++;
+	uint64_t own = size - buffer + maa_inline_bytes(m, a, t);
+	if (maa_place(m, a) == MA_PLACE_ARENA && own <= 512)
+		m->class_objects[(own + 15) >> 4]++;
 	if (UNLIKELY(m->unreached)) {
 		m->stat[MA_STAT_UNREACHED]++;
 		m->stat[MA_STAT_UNREACHED_BYTES] += size;
