@@ -54,7 +54,8 @@ MAA_INLINE void maa_header_write(struct maa *m, struct maa_w *w, unsigned flags)
 	const struct maa_type *t = m->cur_type;
 	p = put(p, zigzag((int64_t)(m->cur - m->ob_prev) >> 3));
 	m->ob_prev = m->cur;
-	flags |= maa_place(m, m->cur) << MA_OF_PLACE_SHIFT;
+	m->cur_place = maa_place(m, m->cur);
+	flags |= m->cur_place << MA_OF_PLACE_SHIFT;
 	if (m->cur_gc)
 		flags |= MA_OF_GC;
 	m->in_record = 2;

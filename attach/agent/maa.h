@@ -118,6 +118,12 @@ struct maa_buf {
 #define TAG_CONT 2ull /* the rest of a long container; its position lies below */
 #define TAG_ALL 7ull
 
+#define TYPE_CACHE 1024u
+
+/* So many objects are prefetched before they are walked: the list alone would hand out what was pushed last, whose
+ * memory is not there yet. */
+#define WORK_AHEAD 8u
+
 /* One entry for each MiB of address space: what is there, and where its mark bits are. */
 #define CH_NONE 0u /* nothing that may be read */
 #define CH_ARENA 1u
@@ -171,13 +177,18 @@ struct maa {
 	uint64_t *work;
 	uint64_t wtop, wcap, whard, wpeak;
 	uint32_t collecting, overflowed;
+	uint64_t ahead[WORK_AHEAD]; /* popped and prefetched, not yet walked; 0 = free */
+	uint32_t ahead_i, ahead_count;
 
 	/* types */
 	struct maa_type *types;
 	uint32_t types_count, types_max;
 	uint32_t *type_hash;
 	uint32_t type_hash_bits;
-	struct maa_type *last_type;
+	struct {
+		addr_t addr;
+		struct maa_type *type;
+	} type_cache[TYPE_CACHE]; /* by some bits of the address; only sound types are in it */
 	struct maa_slot *slots;
 	uint32_t slots_count, slots_max;
 	addr_t subtype_traverse, str_sizeof, str_module;
@@ -199,7 +210,7 @@ struct maa {
 	uint8_t *rec;
 	addr_t rec_prev;
 	uint64_t cur_size, cur_buffer, cur_rc;
-	uint32_t cur_extra, cur_gc, type_edge_dropped, lru_edge_kept;
+	uint32_t cur_extra, cur_gc, cur_place, type_edge_dropped, lru_edge_kept;
 	uint32_t in_record; /* 1: begun, 2: its header is written */
 	addr_t cur_dict;
 	struct maa_w *traverse_w;
@@ -208,7 +219,7 @@ struct maa {
 	struct maa_range *arenas, *statics; /* sorted; neighbours are one */
 	struct maa_arena *arena_list;
 	uint64_t arenas_count, statics_count, arena_list_count;
-	uint64_t last_map;
+	uint64_t last_map, last_arena;
 
 	/* progress of the phases */
 	uint64_t ph_i, ph_j, ph_k;
@@ -368,14 +379,15 @@ struct maa_type *maa_type_find(struct maa *m, addr_t t); /* only when it is know
 /* What is known about a type; NULL when it is none. */
 MAA_INLINE struct maa_type *maa_type_get(struct maa *m, addr_t t)
 {
-	uint32_t i = m->type_hash[maa_hash(t) >> (64 - m->type_hash_bits)];
-	struct maa_type *ti = &m->types[i];
-	if (UNLIKELY(ti->addr != t || !i)) {
-		ti = maa_type_slow(m, t);
-		if (!ti)
-			return NULL;
-	}
-	return LIKELY(ti->kind != K_BAD) ? ti : NULL;
+	uint64_t i = (t >> 4 ^ t >> 12) % TYPE_CACHE;
+	if (LIKELY(m->type_cache[i].addr == t) && LIKELY(t))
+		return m->type_cache[i].type;
+	struct maa_type *ti = maa_type_slow(m, t);
+	if (!ti || ti->kind == K_BAD)
+		return NULL;
+	m->type_cache[i].addr = t;
+	m->type_cache[i].type = ti;
+	return ti;
 }
 
 /* tp_dict, where the version and the kind of type keep it; 0 if none. */

@@ -84,7 +84,21 @@ static int in_ranges(const struct maa_range *r, uint64_t n, addr_t a)
 
 int maa_in_arena(struct maa *m, addr_t a)
 {
-	return in_ranges(m->arenas, m->arenas_count, a);
+	const struct maa_range *r = &m->arenas[m->last_arena];
+	if (m->last_arena < m->arenas_count && a >= r->start && a < r->end)
+		return 1;
+	uint64_t lo = 0, hi = m->arenas_count;
+	while (lo < hi) {
+		uint64_t mid = (lo + hi) / 2;
+		if (a >= m->arenas[mid].end)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == m->arenas_count || a < m->arenas[lo].start)
+		return 0;
+	m->last_arena = lo;
+	return 1;
 }
 
 static unsigned class_of(struct maa *m, addr_t a)

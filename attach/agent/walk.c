@@ -404,7 +404,7 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 	m->stat[MA_STAT_BYTES] += size;
 	m->stat[MA_STAT_GC_OBJECTS] += (t->flags & MT_GC) != 0;
 	uint64_t own = size - buffer + maa_inline_bytes(m, a, t);
-	if (maa_place(m, a) == MA_PLACE_ARENA && own <= 512)
+	if (m->cur_place == MA_PLACE_ARENA && own <= 512)
 		m->class_objects[(own + 15) >> 4]++;
 	if (UNLIKELY(m->unreached)) {
 		m->stat[MA_STAT_UNREACHED]++;
@@ -419,12 +419,28 @@ void maa_walk(struct maa *m, uint64_t item)
 
 void maa_drain(struct maa *m)
 {
-	while (m->wtop) {
-		uint64_t item = m->work[m->wtop - 1];
-		if (LIKELY(m->wtop > 6))
-			__builtin_prefetch((const void *)(m->work[m->wtop - 6] & ~TAG_ALL));
-		*(volatile uint64_t *)&m->wtop = m->wtop - 1;
-		walk(m, item);
+	for (;;) {
+		uint64_t top = m->wtop, item = top ? m->work[top - 1] : 0;
+		uint32_t i = m->ahead_i;
+		uint64_t now = m->ahead[i];
+		if (LIKELY(item) && LIKELY(!(item & TAG_CONT))) {
+			__builtin_prefetch((const void *)(item & ~TAG_ALL));
+			*(volatile uint64_t *)&m->wtop = top - 1;
+			*(volatile uint64_t *)&m->ahead[i] = item;
+			*(volatile uint32_t *)&m->ahead_count += now == 0;
+		} else if (m->ahead_count) { /* the rest of a container waits until all before it is walked */
+			*(volatile uint64_t *)&m->ahead[i] = 0;
+			*(volatile uint32_t *)&m->ahead_count -= now != 0;
+		} else if (item) {
+			*(volatile uint64_t *)&m->wtop = top - 1;
+			maa_walk(m, item);
+			continue;
+		} else {
+			break;
+		}
+		*(volatile uint32_t *)&m->ahead_i = (i + 1) % WORK_AHEAD;
+		if (LIKELY(now))
+			walk(m, now);
 		if (UNLIKELY(!(++m->ph_steps & 4095)))
 			maa_beat(m);
 	}
