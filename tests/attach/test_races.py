@@ -212,9 +212,9 @@ def test_starting_python(one_python, memattach):
                 p.wait()
 
 
-def test_short_of_time_to_stop(one_python, start, memattach):
+def test_short_of_time_to_stop(one_python, start, memattach, tmp_path):
     """A vfork parent does not stop until its child has exec'd: a bounded wait, then a refusal or a snapshot."""
-    t = start(one_python, "vforker")
+    t = start(one_python, "vforker", tmp_path)
     t.ask("vfork", "forked")
     path = memattach.new_path()
     begin = time.monotonic()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""At "vfork" one thread makes a vfork child that takes its time: the thread is in D-like sleep, which no stop ends."""
+"""At "vfork" one thread makes a vfork child that takes its time, until a fifo in the folder of the argument is opened: the thread is in D-like sleep, which no stop ends."""
 import ctypes
 import os
+import sys
 import threading
 import time
 
@@ -12,15 +13,15 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 def run():
     result = common.Result()
-    folder = os.path.join("/tmp", "memattach-vfork-%d" % os.getpid())
-    os.mkfifo(folder)
+    fifo = os.path.join(sys.argv[1], "fifo")
+    os.mkfifo(fifo)
     ended = threading.Event()
     pids = []
 
     actions = ctypes.create_string_buffer(256)
     LIBC.posix_spawn_file_actions_init(actions)
     # opening the fifo is done by the child before it runs /bin/true, and keeps it there
-    LIBC.posix_spawn_file_actions_addopen(actions, 9, folder.encode(), os.O_RDONLY, 0)
+    LIBC.posix_spawn_file_actions_addopen(actions, 9, fifo.encode(), os.O_RDONLY, 0)
 
     def child():
         pid = ctypes.c_int(0)
@@ -44,17 +45,14 @@ def run():
         common.say("forked")
 
     def release(_):
-        with open(folder, "wb"):
+        with open(fifo, "wb"):
             pass
         result.check(ended.wait(20), "posix_spawn does not return")
         result.check(os.waitpid(pids[0], 0)[1] == 0, "status of the child")
         common.say("released")
 
     common.ready()
-    try:
-        common.serve({"vfork": start, "release": release})
-    finally:
-        os.unlink(folder)
+    common.serve({"vfork": start, "release": release})
     result.print()
 
 
