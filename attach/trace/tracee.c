@@ -421,22 +421,35 @@ struct ma_error *ma_tracee_stop_one(struct ma_tracee *t, uint64_t timeout_ns, st
 	return last ? last : ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
 }
 
+struct ma_error *ma_thread_restore(struct ma_thread *th)
+{
+	struct ma_error *err = NULL;
+	if (th->mask_changed && ptrace(PTRACE_SETSIGMASK, th->tid, sizeof(th->mask), &th->mask) && errno != ESRCH)
+		err = ma_error_os(errno, "cannot give thread %d its signal mask back", th->tid);
+	else
+		th->mask_changed = false;
+	if (th->regs_changed && th->have_regs) {
+		struct ma_error *e = ma_regs_set(th->tid, &th->saved);
+		if (!e)
+			th->regs_changed = false;
+		if (e && e->code != MA_ERR_TARGET_GONE && !err)
+			return e;
+		ma_error_free(e);
+	}
+	return err;
+}
+
 static void release_thread(struct ma_thread *th, struct ma_error **err)
 {
 	if (!th->seized || th->gone)
 		return;
 	if (!th->stopped)
 		return; /* can not be detached; the kernel lets go of it when the tracer ends */
-	if (th->mask_changed && ptrace(PTRACE_SETSIGMASK, th->tid, sizeof(th->mask), &th->mask) && errno != ESRCH &&
-	    !*err)
-		*err = ma_error_os(errno, "cannot give thread %d its signal mask back", th->tid);
-	if (th->regs_changed && th->have_regs) {
-		struct ma_error *e = ma_regs_set(th->tid, &th->saved);
-		if (e && e->code != MA_ERR_TARGET_GONE && !*err)
-			*err = e;
-		else
-			ma_error_free(e);
-	}
+	struct ma_error *e = ma_thread_restore(th);
+	if (*err)
+		ma_error_free(e);
+	else
+		*err = e;
 	/* Directly from whatever stop it is in: a thread continued from a syscall-exit-stop shows the program
 	 * errno 512..516, one detached does not (facts/ptrace.md 2a row 1). */
 	if (ptrace(PTRACE_DETACH, th->tid, 0, th->pending_signal) && errno != ESRCH && !*err)

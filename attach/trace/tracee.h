@@ -71,6 +71,10 @@ MA_CHECK struct ma_error *ma_tracee_stop_one(struct ma_tracee *t, uint64_t timeo
  * died meanwhile counts as undone. */
 MA_CHECK struct ma_error *ma_tracee_release(struct ma_tracee *t);
 
+/* Gives one stopped thread its registers and signal mask back; it stays stopped. So that the death of the tracer in the
+ * time until the release is harmless. */
+MA_CHECK struct ma_error *ma_thread_restore(struct ma_thread *th);
+
 struct ma_thread *ma_tracee_find_tls(struct ma_tracee *t, uint64_t tls); /* NULL if none */
 /* A stopped thread that is best for an injected call: blocked in a system call rather than running, never one in a
  * restartable sequence if another is there. NULL if none is stopped. */

@@ -135,6 +135,10 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 	if (ptrace(PTRACE_SETOPTIONS, th->tid, 0, options))
 		return ma_error_os(errno, "cannot set the options of thread %d", th->tid);
 	MA_TRY(ma_remote_call(th, gadget, &clone_call, &result, &child));
+	w.origin = th->saved;
+	/* At once: from here on the death of the tracer leaves the target as it was, whatever is still to be done. */
+	struct ma_error *undo = ma_thread_restore(th);
+	ma_error_free(undo); /* the release tries again, and says so */
 	if (result < 0)
 		return refused(result);
 	if (child <= 0)
@@ -142,7 +146,6 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 	w.pid = child;
 	w.pid_inside = (pid_t)result;
 	w.born_ns = ma_now_ns();
-	w.origin = th->saved;
 	w.th = (struct ma_thread){ .tid = child, .seized = true, .blocked_nr = -1 };
 	struct ma_stop stop;
 	do {
