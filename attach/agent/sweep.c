@@ -29,7 +29,11 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 		if (t->size_kind != K_STR && (uint64_t)t->basicsize + off > bs)
 			continue;
 		if (t->flags & MT_GC) {
-			addr_t next = rd64(a - GC_HEAD) & ~3ull;
+			/* Not tracked is exactly 0 outside a collection: other small words are numbers of whatever has
+			 * the block. Instances of classes, the ones with something before their header, are tracked. */
+			addr_t raw = rd64(a - GC_HEAD), next = raw & ~3ull;
+			if (!next && ((raw && !m->collecting) || off))
+				continue;
 			if (next && ((next & 7) || !maa_readable(m, next)))
 				continue;
 			if (next && !m->collecting && (rd64(next + 8) & ~3ull) != a - GC_HEAD)
