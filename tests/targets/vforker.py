@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""At "vfork" one thread makes a vfork child that takes its time, until a fifo in the folder of the argument is opened: the thread is in D-like sleep, which no stop ends."""
+"""At "vfork" one thread makes a vfork child that takes its time, until a fifo in the folder of the argument is opened: the
+thread is in a sleep that no stop ends."""
 import ctypes
 import os
 import sys
