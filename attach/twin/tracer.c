@@ -156,6 +156,7 @@ static struct ma_error *take_twin(struct tracer *t, struct ma_gil *gil, bool *ho
 	}
 	if (undo)
 		return undo;
+	t->done.call_ns += t->twin.call_ns;
 	/* The target runs again. */
 	ma_channel_send(t->end, MA_MSG_STOPPED, &stopped, sizeof(stopped), -1);
 	return send_tids(t, threads, count);

@@ -134,10 +134,12 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 	MA_TRY(ma_thread_block_signals(th));
 	if (ptrace(PTRACE_SETOPTIONS, th->tid, 0, options))
 		return ma_error_os(errno, "cannot set the options of thread %d", th->tid);
+	uint64_t began = ma_now_ns();
 	MA_TRY(ma_remote_call(th, gadget, &clone_call, &result, &child));
 	w.origin = th->saved;
 	/* At once: from here on the death of the tracer leaves the target as it was, whatever is still to be done. */
 	struct ma_error *undo = ma_thread_restore(th);
+	w.call_ns = ma_now_ns() - began;
 	ma_error_free(undo); /* the release tries again, and says so */
 	if (result < 0)
 		return refused(result);

@@ -14,6 +14,7 @@ struct ma_twin {
 	ma_raddr page;       /* one private page of its own for strings and small structs */
 	struct ma_maps maps; /* of the twin, without anything of ours */
 	bool moved;          /* it is in our cgroups: its work is not charged to the target */
+	uint64_t call_ns;    /* from the first change of the target's registers to their restoration */
 	uint64_t born_ns;
 };
 

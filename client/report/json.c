@@ -119,6 +119,7 @@ static void set_process(json_t *root, const struct ma_snap_meta *m, int *failed)
 	set(root, "attempts", number(m->attempts), failed);
 	set(root, "twin_ns", number(m->twin_ns), failed);
 	set(root, "walk_ns", number(m->walk_ns), failed);
+	set(root, "call_ns", number(m->call_ns), failed);
 }
 
 static struct ma_error *dump(FILE *out, json_t *root, int failed)

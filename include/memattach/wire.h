@@ -169,7 +169,7 @@ enum ma_meta_tag {
 	MA_META_LIBPYTHON = 29,
 	MA_META_SAFE_NS = 30 /* time to the safe point */,
 	MA_META_ARCH = 31,
-	MA_META_STOPS_NS = 32 /* repeated: each stop */,
+	MA_META_CALL_NS = 33 /* the injected clone calls alone: the time in which the tracer may not be killed */,
 };
 
 enum ma_consistency { MA_CONS_ARBITRARY = 0, MA_CONS_GIL_FREE = 1, MA_CONS_SAFE_POINT = 2 };
