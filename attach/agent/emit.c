@@ -50,9 +50,12 @@ MAA_COLD void maa_spill(struct maa *m, struct maa_w *w)
 void maa_record_fault(struct maa *m)
 {
 	struct maa_w w;
+	if (m->in_record == 3) { /* a leaf: nothing was written, and nothing about it was kept */
+		m->rec = m->ob.p;
+		m->rec_prev = m->ob_prev;
+		m->cur_size = m->cur_buffer = m->cur_rc = m->cur_gc = m->cur_extra = 0;
+	}
 	m->ob.p = m->rec;
-	if (m->in_record == 3)
-		m->cur_size = m->cur_buffer = m->cur_rc = m->cur_gc = 0;
 	m->ob_prev = m->rec_prev;
 	if (m->in_record == 2)
 		m->ob.records--; /* its header had been written */

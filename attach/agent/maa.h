@@ -120,10 +120,6 @@ struct maa_buf {
 
 #define TYPE_CACHE 1024u
 
-/* So many objects are prefetched before they are walked: the list alone would hand out what was pushed last, whose
- * memory is not there yet. */
-#define WORK_AHEAD 8u
-
 /* One entry for each MiB of address space: what is there, and where its mark bits are. */
 #define CH_NONE 0u /* nothing that may be read */
 #define CH_ARENA 1u
@@ -132,11 +128,11 @@ struct maa_buf {
 #define CH_OTHER 4u
 #define CH_MIXED 5u
 #define CH_CLASS 7u
-#define CH_FINE 8u /* a mark bit for every 8 bytes, else for every 16 */
-#define CH_UNIT_SHIFT 4
+#define CH_FINE 8u                   /* a mark bit for every 8 bytes, else for every 16 */
+#define CH_FLAGS (UNIT_BYTES - 1ull) /* above them: the address of the mark bits, 0 before they are made */
 #define CHUNK_SHIFT 20
 #define CHUNK_BYTES (1ull << CHUNK_SHIFT)
-#define UNIT_BYTES 8192u
+#define UNIT_BYTES 8192ull
 
 struct maa_range {
 	addr_t start, end;
@@ -170,15 +166,13 @@ struct maa {
 
 	/* scratch */
 	uint8_t *bump, *bump_end, *units; /* units: base of mark bitmaps and chunk pages */
-	uint32_t *top;                    /* by address >> 30: number of the chunk page */
+	uint64_t *top;                    /* by address >> 30: offset of the chunk page from units */
 	uint64_t virtual_bytes;           /* of what was carved but is touched only as needed */
 
 	/* work list */
 	uint64_t *work;
 	uint64_t wtop, wcap, whard, wpeak;
 	uint32_t collecting, overflowed;
-	uint64_t ahead[WORK_AHEAD]; /* popped and prefetched, not yet walked; 0 = free */
-	uint32_t ahead_i, ahead_count;
 
 	/* types */
 	struct maa_type *types;
@@ -278,22 +272,26 @@ void maa_ring_done(struct ma_ring *ring, uint32_t done, int32_t err);
 /* Zeroed memory of the agent's own, or NULL when the scratch is used up. */
 void *maa_alloc(struct maa *m, uint64_t bytes);
 int maa_mem_init(struct maa *m);
-uint32_t maa_chunk_unit(struct maa *m, uint32_t *ch); /* gives a chunk its mark bits */
+uint8_t *maa_chunk_unit(struct maa *m, uint64_t *ch); /* gives a chunk its mark bits; NULL: no memory left */
 int maa_map_readable(struct maa *m, addr_t a);        /* by the maps themselves */
 unsigned maa_place_slow(struct maa *m, addr_t a);
 int maa_in_arena(struct maa *m, addr_t a);
 
-MAA_INLINE uint32_t *maa_chunk(struct maa *m, addr_t a)
+MAA_INLINE uint64_t *maa_chunk(struct maa *m, addr_t a)
 {
-	uint64_t i = a >> 30;
-	uint32_t page = LIKELY(i < (1u << 17)) ? m->top[i] : 0;
-	return (uint32_t *)(m->units + (uint64_t)page * UNIT_BYTES) + ((a >> CHUNK_SHIFT) & 1023);
+	uint64_t i = a >> 30, page = LIKELY(i < (1u << 17)) ? m->top[i] : 0;
+	return (uint64_t *)(m->units + page) + ((a >> CHUNK_SHIFT) & 1023);
+}
+
+MAA_INLINE uint8_t *maa_chunk_marks(uint64_t entry)
+{
+	return (uint8_t *)(entry & ~CH_FLAGS);
 }
 
 /* May the bytes from a on be read? Exact at the page where they begin, and enough to refuse garbage. */
 MAA_INLINE int maa_readable(struct maa *m, addr_t a)
 {
-	uint32_t c = *maa_chunk(m, a) & CH_CLASS;
+	uint64_t c = *maa_chunk(m, a) & CH_CLASS;
 	return LIKELY(c != CH_NONE) && (LIKELY(c != CH_MIXED) || maa_map_readable(m, a));
 }
 
@@ -307,32 +305,33 @@ MAA_INLINE int maa_range_ok(struct maa *m, addr_t a, uint64_t bytes)
 /* Sets the mark of a. 0: it was not set; 1: it was; 2: a can not be an object. */
 MAA_INLINE int maa_mark(struct maa *m, addr_t a)
 {
-	uint32_t *ch = maa_chunk(m, a), c = *ch;
+	uint64_t *ch = maa_chunk(m, a), c = *ch;
 	if (UNLIKELY(!(c & CH_CLASS) || (a & 7)))
 		return 2;
-	uint32_t unit = c >> CH_UNIT_SHIFT;
-	if (UNLIKELY(!unit)) {
-		unit = maa_chunk_unit(m, ch);
-		if (!unit)
+	uint8_t *marks = maa_chunk_marks(c);
+	if (UNLIKELY(!marks)) {
+		marks = maa_chunk_unit(m, ch);
+		if (!marks)
 			return 2;
 	}
 	uint64_t bit = (a & (CHUNK_BYTES - 1)) >> (4 - ((c & CH_FINE) != 0));
-	uint8_t *byte = m->units + (uint64_t)unit * UNIT_BYTES + (bit >> 3), mask = (uint8_t)(1u << (bit & 7));
-	if (*byte & mask)
+	uint8_t *byte = marks + (bit >> 3), mask = (uint8_t)(1u << (bit & 7)), old = *byte;
+	if (old & mask)
 		return 1;
 	if (UNLIKELY((c & CH_CLASS) == CH_MIXED) && !maa_map_readable(m, a))
 		return 2;
-	*byte |= mask;
+	*byte = old | mask;
 	return 0;
 }
 
 MAA_INLINE int maa_marked(struct maa *m, addr_t a)
 {
-	uint32_t c = *maa_chunk(m, a), unit = c >> CH_UNIT_SHIFT;
-	if (!unit)
+	uint64_t c = *maa_chunk(m, a);
+	const uint8_t *marks = maa_chunk_marks(c);
+	if (!marks)
 		return 0;
 	uint64_t bit = (a & (CHUNK_BYTES - 1)) >> (4 - ((c & CH_FINE) != 0));
-	return m->units[(uint64_t)unit * UNIT_BYTES + (bit >> 3)] >> (bit & 7) & 1;
+	return marks[bit >> 3] >> (bit & 7) & 1;
 }
 
 void maa_unmark(struct maa *m, addr_t a);
@@ -340,15 +339,15 @@ void maa_unmark(struct maa *m, addr_t a);
 /* A block in an arena that an object owns is no object: its mark keeps the sweep away from it. */
 MAA_INLINE void maa_own(struct maa *m, addr_t a)
 {
-	uint32_t c = *maa_chunk(m, a) & CH_CLASS;
+	uint64_t c = *maa_chunk(m, a) & CH_CLASS;
 	if (c == CH_ARENA || c == CH_MIXED)
 		maa_mark(m, a & ~15ull);
 }
 
 MAA_INLINE unsigned maa_place(struct maa *m, addr_t a)
 {
-	uint32_t c = *maa_chunk(m, a) & CH_CLASS;
-	return LIKELY(c >= CH_ARENA && c <= CH_OTHER) ? c - CH_ARENA : maa_place_slow(m, a);
+	uint64_t c = *maa_chunk(m, a) & CH_CLASS;
+	return LIKELY(c >= CH_ARENA && c <= CH_OTHER) ? (unsigned)c - CH_ARENA : maa_place_slow(m, a);
 }
 
 /* ------------------------------------------------------------------ names.c */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* mem.c - the agent's own memory, and what lies where in the target's.
  *
- * Every MiB of address space that may be read has an entry of 4 bytes: what kind of memory it is, and
+ * Every MiB of address space that may be read has an entry of 8 bytes: what kind of memory it is, and
  * where its mark bits are (8 KiB, made when the first object in it is marked; 16 KiB where objects may
- * stand at multiples of 8). The entries of one GiB are half a unit of 8 KiB. So the marks cost 1/128 of
+ * stand at multiples of 8). The entries of one GiB are one unit of 8 KiB. So the marks cost 1/128 of
  * the memory that holds objects, and a look-up is three loads, wherever the object lies. */
 #include "maa.h"
 
@@ -17,31 +17,31 @@ void *maa_alloc(struct maa *m, uint64_t bytes)
 	return p;
 }
 
-/* Marks, pages of entries: whole units counted from m->units. 0 = no memory left. */
-static uint32_t unit_alloc(struct maa *m, uint32_t count)
+/* Marks and pages of entries: whole units, aligned to their size. NULL when no memory is left. */
+static uint8_t *unit_alloc(struct maa *m, uint64_t count)
 {
-	uint64_t off = (uint64_t)(m->bump - m->units);
-	off = (off + UNIT_BYTES - 1) & ~(uint64_t)(UNIT_BYTES - 1);
-	if (off + (uint64_t)count * UNIT_BYTES > (uint64_t)(m->bump_end - m->units))
-		return 0;
-	m->bump = m->units + off + (uint64_t)count * UNIT_BYTES;
-	return (uint32_t)(off / UNIT_BYTES);
+	uint64_t at = ((uint64_t)(uintptr_t)m->bump + UNIT_BYTES - 1) & ~(UNIT_BYTES - 1);
+	if (at + count * UNIT_BYTES > (uint64_t)(uintptr_t)m->bump_end)
+		return NULL;
+	m->bump = (uint8_t *)at + count * UNIT_BYTES;
+	return (uint8_t *)at;
 }
 
-MAA_COLD uint32_t maa_chunk_unit(struct maa *m, uint32_t *ch)
+MAA_COLD uint8_t *maa_chunk_unit(struct maa *m, uint64_t *ch)
 {
-	uint32_t unit = unit_alloc(m, *ch & CH_FINE ? 2 : 1);
-	*ch |= unit << CH_UNIT_SHIFT;
-	return unit;
+	uint8_t *marks = unit_alloc(m, *ch & CH_FINE ? 2 : 1);
+	*ch |= (uint64_t)(uintptr_t)marks;
+	return marks;
 }
 
 void maa_unmark(struct maa *m, addr_t a)
 {
-	uint32_t c = *maa_chunk(m, a), unit = c >> CH_UNIT_SHIFT;
-	if (!unit)
+	uint64_t c = *maa_chunk(m, a);
+	uint8_t *marks = maa_chunk_marks(c);
+	if (!marks)
 		return;
 	uint64_t bit = (a & (CHUNK_BYTES - 1)) >> (4 - ((c & CH_FINE) != 0));
-	m->units[(uint64_t)unit * UNIT_BYTES + (bit >> 3)] &= (uint8_t) ~(1u << (bit & 7));
+	marks[bit >> 3] &= (uint8_t) ~(1u << (bit & 7));
 }
 
 static const struct maa_map *map_find(struct maa *m, addr_t a)
@@ -143,11 +143,12 @@ static int chunk_add(struct maa *m, addr_t a, const struct maa_map *map)
 		return 0; /* vsyscall */
 	uint64_t i = a >> 30;
 	if (!m->top[i]) {
-		m->top[i] = unit_alloc(m, 1);
-		if (!m->top[i])
+		uint8_t *page = unit_alloc(m, 1);
+		if (!page)
 			return -12;
+		m->top[i] = (uint64_t)(page - m->units);
 	}
-	uint32_t *ch = maa_chunk(m, a);
+	uint64_t *ch = maa_chunk(m, a);
 	if (*ch & CH_CLASS)
 		return 0; /* an earlier mapping lies in it, too, and has seen all that is in it */
 	addr_t lo = a & ~(CHUNK_BYTES - 1), hi = lo + CHUNK_BYTES;

@@ -32,7 +32,7 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 			/* Not tracked is exactly 0 outside a collection: other small words are numbers of whatever has
 			 * the block. Instances of classes, the ones with something before their header, are tracked. */
 			addr_t raw = rd64(a - GC_HEAD), next = raw & ~3ull;
-			if (!next && ((raw && !m->collecting) || off))
+			if (!next && ((raw && !m->collecting) || off > GC_HEAD))
 				continue;
 			if (next && ((next & 7) || !maa_readable(m, next)))
 				continue;
@@ -90,8 +90,8 @@ static uint64_t pool_open(struct maa *m, addr_t pool, uint64_t *bs_ret)
 	m->classes[szidx + 1].free += used <= all ? all - used : 0;
 	m->classes[szidx + 1].waste += bytes - all * bs;
 	/* As many marks as used blocks: each holds something known. Most pools are like that. */
-	uint32_t c = *maa_chunk(m, pool), unit = c >> CH_UNIT_SHIFT;
-	if (unit && marks_in(m->units + (uint64_t)unit * UNIT_BYTES, pool, bytes, (c & CH_FINE) != 0) == used)
+	uint64_t c = *maa_chunk(m, pool);
+	if (maa_chunk_marks(c) && marks_in(maa_chunk_marks(c), pool, bytes, (c & CH_FINE) != 0) == used)
 		return 0;
 	memset(m->sw_pool_bits, 0, sizeof(m->sw_pool_bits));
 	addr_t f = rd64(pool + 8);
@@ -122,12 +122,13 @@ static void pool_sweep(struct maa *m, addr_t pool)
 		return;
 	/* Nothing in this MiB may have been reached: then all of it is held by native code, for instance in an
 	 * object array of numpy, which has no tp_traverse. */
-	uint32_t *ch = maa_chunk(m, pool), unit = *ch >> CH_UNIT_SHIFT, fine = (*ch & CH_FINE) != 0;
-	if (!unit)
-		unit = maa_chunk_unit(m, ch);
-	if (!unit)
+	uint64_t *ch = maa_chunk(m, pool);
+	uint32_t fine = (*ch & CH_FINE) != 0;
+	const uint8_t *bits = maa_chunk_marks(*ch);
+	if (!bits)
+		bits = maa_chunk_unit(m, ch);
+	if (!bits)
 		return; /* scratch memory is used up */
-	const uint8_t *bits = m->units + (uint64_t)unit * UNIT_BYTES;
 	uint32_t mask = bs < 32 ? 1 : bs < 48 ? 3 : 7;
 	if (fine)
 		mask = bs < 32 ? 1 : bs < 48 ? 5 : 0x15;

@@ -76,12 +76,12 @@ void maa_visit_values(struct maa *m, struct maa_w *w, addr_t table, addr_t value
 	}
 	if (UNLIKELY(!maa_readable(m, values)))
 		return;
-	const struct maa_keys k = m->shared;
-	uint64_t n = k.count < max ? k.count : max;
+	uint64_t n = m->shared.count < max ? m->shared.count : max, stride = m->shared.stride;
+	addr_t key = m->shared.entries + m->shared.key;
 	for (uint64_t i = 0; i < n; i++) {
 		addr_t value = rd64(values + 8 * i);
 		if (value)
-			edge_attr(m, w, rd64(k.entries + i * k.stride + k.key), value);
+			edge_attr(m, w, rd64(key + i * stride), value);
 	}
 }
 
@@ -323,7 +323,7 @@ MAA_INLINE int leaf(struct maa *m, addr_t a, const struct maa_type *t)
 		if (!rc)
 			return 0;
 	}
-	uint32_t place = (*maa_chunk(m, a) & CH_CLASS) - CH_ARENA;
+	uint32_t place = (uint32_t)(*maa_chunk(m, a) & CH_CLASS) - CH_ARENA;
 	uint8_t *p = m->ob.p;
 	if (UNLIKELY(place > CH_OTHER - CH_ARENA || size > 1ull << 32 || p > m->ob.data + MA_BLOCK_PAYLOAD - MAA_ROOM))
 		return 0;
@@ -360,10 +360,7 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 	if (UNLIKELY(!t))
 		return; /* no object: the edge to it stays, to an address that has no record */
 	m->cur_type = t;
-	m->cur_extra = 0;
 	if (LIKELY(t->plain) && LIKELY(!m->unreached)) {
-		m->rec = m->ob.p;
-		m->rec_prev = m->ob_prev;
 		m->in_record = 3; /* begun, and nothing is known of it */
 		if (LIKELY(leaf(m, a, t)))
 			return;
@@ -383,6 +380,7 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 		m->cur_buffer = buffer;
 	} else {
 		m->cur_extra = MA_OX_CONT;
+		m->frozen = 0;
 	}
 	maa_record_start(m, &w);
 	int edges = t->kind > K_BYTEARRAY || t->kind == K_TRAVERSE || (t->flags & MT_CLASS);
@@ -419,34 +417,17 @@ void maa_walk(struct maa *m, uint64_t item)
 
 void maa_drain(struct maa *m)
 {
-	for (;;) {
-		uint64_t top = m->wtop, item = top ? m->work[top - 1] : 0;
-		uint32_t i = m->ahead_i;
-		uint64_t now = m->ahead[i];
-		if (LIKELY(item) && LIKELY(!(item & TAG_CONT))) {
-			__builtin_prefetch((const void *)(item & ~TAG_ALL));
-			*(volatile uint64_t *)&m->wtop = top - 1;
-			*(volatile uint64_t *)&m->ahead[i] = item;
-			*(volatile uint32_t *)&m->ahead_count += now == 0;
-		} else if (m->ahead_count) { /* the rest of a container waits until all before it is walked */
-			*(volatile uint64_t *)&m->ahead[i] = 0;
-			*(volatile uint32_t *)&m->ahead_count -= now != 0;
-		} else if (item) {
-			*(volatile uint64_t *)&m->wtop = top - 1;
-			maa_walk(m, item);
-			continue;
-		} else {
-			break;
-		}
-		*(volatile uint32_t *)&m->ahead_i = (i + 1) % WORK_AHEAD;
-		if (LIKELY(now))
-			walk(m, now);
+	while (m->wtop) {
+		uint64_t item = m->work[m->wtop - 1];
+		if (LIKELY(m->wtop > 6))
+			__builtin_prefetch((const void *)(m->work[m->wtop - 6] & ~TAG_ALL));
+		*(volatile uint64_t *)&m->wtop = m->wtop - 1;
+		walk(m, item);
 		if (UNLIKELY(!(++m->ph_steps & 4095)))
 			maa_beat(m);
 	}
 	m->unreached = 0;
 }
-
 /* The tracer brought us back from a fault. What the object left is put in order; the phase goes on behind it. */
 void maa_fault(struct maa *m)
 {
