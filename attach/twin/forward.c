@@ -12,9 +12,11 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #define COPY_CHUNK (2u << 20)
 #define WAIT_SLICE_NS 50000000u
+#define MOST_WALL 5u /* times as much as the twin may run */
 
 #define MAX_LOCKS 16
 #define HELD_AND_WAITED_FOR 2u /* sysdeps/nptl/lowlevellock.h */
@@ -225,10 +227,22 @@ static struct ma_error *handle_fault(struct ma_twin *w, int sig, bool *ours)
 	return err;
 }
 
-static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil, uint64_t deadline,
-			    bool take_locks, bool (*cancelled)(void *), void *arg, struct ma_forward_result *ret)
+/* What the twin has run, whoever else wants the processor: it is at the lowest priority. */
+static uint64_t cpu_ns(pid_t twin)
+{
+	clockid_t clock;
+	struct timespec t;
+	if (clock_getcpuclockid(twin, &clock) || clock_gettime(clock, &t))
+		return UINT64_MAX;
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
+			    uint64_t timeout_ns, bool take_locks, ma_watch watch, void *arg,
+			    struct ma_forward_result *ret)
 {
 	unsigned answers = 0;
+	uint64_t deadline = ma_now_ns() + timeout_ns, last = ma_now_ns() + MOST_WALL * timeout_ns;
 	for (;;) {
 		struct ma_stop stop;
 		int n;
@@ -238,8 +252,10 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 		do {
 			slice = ma_now_ns() + WAIT_SLICE_NS;
 			n = ma_wait_tid(w->pid, slice < deadline ? slice : deadline, &stop);
-			if (n == 0 && cancelled(arg))
-				return ma_errorf(MA_ERR_CANCELLED, "interrupted");
+			if (n == 0)
+				MA_TRY(watch(arg));
+			if (n == 0 && ma_now_ns() >= deadline && cpu_ns(w->pid) < timeout_ns && ma_now_ns() < last)
+				deadline = ma_now_ns() + WAIT_SLICE_NS;
 		} while (n == 0 && ma_now_ns() < deadline);
 		if (n == 0) {
 			ptrace(PTRACE_INTERRUPT, w->pid, 0, 0);
@@ -314,7 +330,7 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 }
 
 struct ma_error *ma_twin_forward(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
-				 uint64_t timeout_ns, bool take_locks, bool (*cancelled)(void *), void *arg,
+				 uint64_t timeout_ns, bool take_locks, ma_watch watch, void *arg,
 				 struct ma_forward_result *ret)
 {
 	struct ma_forward_result result = { 0 };
@@ -326,7 +342,7 @@ struct ma_error *ma_twin_forward(struct ma_twin *w, const struct ma_python *py, 
 	if (ma_regs_restarts(&start))
 		ma_regs_rewind(&start);
 	MA_TRY(ma_regs_set(w->pid, &start));
-	struct ma_error *err = run(w, py, gil, began + timeout_ns, take_locks, cancelled, arg, &result);
+	struct ma_error *err = run(w, py, gil, timeout_ns, take_locks, watch, arg, &result);
 	if (err)
 		return err;
 	result.ns = ma_now_ns() - began;

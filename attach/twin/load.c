@@ -242,7 +242,7 @@ static struct ma_error *on_stop(struct ma_twin *w, const struct ma_loaded *l, st
 }
 
 struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint64_t timeout_ns, double pace,
-			      ma_agent_watch watch, void *arg, uint64_t *faults_ret)
+			      ma_watch watch, void *arg, uint64_t *faults_ret)
 {
 	struct ma_regs regs = w->th.saved;
 	uint64_t faults = 0, deadline = ma_now_ns() + timeout_ns, moved = ma_now_ns();

@@ -24,12 +24,9 @@ struct ma_loaded {
 MA_CHECK struct ma_error *ma_agent_load(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
 					uint32_t flags, struct ma_loaded *ret);
 
-/* Called between events, at least every 50 ms. An error it returns ends the walk and is returned. */
-typedef struct ma_error *(*ma_agent_watch)(void *arg);
-
 /* Runs the agent to its end. `pace`: the part of one core that it may use, for a twin that spends the target's CPU
  * quota; 0 = all. *faults_ret: how often it was set back after a fault or a standstill. */
 MA_CHECK struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint64_t timeout_ns, double pace,
-				       ma_agent_watch watch, void *arg, uint64_t *faults_ret);
+				       ma_watch watch, void *arg, uint64_t *faults_ret);
 
 #endif

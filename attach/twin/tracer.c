@@ -187,7 +187,7 @@ static struct ma_error *to_safe_point(struct tracer *t, const struct ma_gil *gil
 	}
 	phase(t, "running forward");
 	MA_TRY(ma_twin_forward(&t->twin, t->job->python, gil, o->safe_timeout_ns ? o->safe_timeout_ns : DEFAULT_SAFE_NS,
-			       t->done.attempts == MAX_ATTEMPTS, command_gone, t, &fwd));
+			       t->done.attempts == MAX_ATTEMPTS, watch, t, &fwd));
 	t->done.safe_ns += fwd.ns;
 	switch (fwd.end) {
 	case MA_FWD_SAFE:

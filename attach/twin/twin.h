@@ -18,6 +18,9 @@ struct ma_twin {
 	uint64_t born_ns;
 };
 
+/* Called while the twin runs, at least every 50 ms. An error it returns ends what is under way and is returned. */
+typedef struct ma_error *(*ma_watch)(void *arg);
+
 #define MA_TWIN_PAGE 4096u
 
 /* The name of twins in /proc: what a killed run left is found by it. */
