@@ -310,18 +310,18 @@ static void sizer_find(struct maa *m, struct maa_type *ti)
 static void type_names(struct maa *m, addr_t t, uint8_t *text, unsigned *module_len, unsigned *name_len)
 {
 	const struct ma_layout *L = m->L;
-	int n = 0, k = 0;
+	int n = 0, k = -1;
 	*module_len = *name_len = 0;
 	if (rd64(t + (uint64_t)L->type_flags) & TPF_HEAPTYPE) {
 		n = maa_str_text(m, maa_dict_find(m, maa_type_dict(m, t), m->str_module), text, MA_NAME_MAX);
 		n = n < 0 ? 0 : n;
 		k = maa_str_text(m, rd64(t + (uint64_t)L->heaptype_qualname), text + n, MA_NAME_MAX);
-		if (k > 0) {
+		if (k >= 0) { /* a class may be named "" */
 			*module_len = (unsigned)n;
 			*name_len = (unsigned)k;
 		}
 	}
-	if (k <= 0) {
+	if (k < 0) {
 		addr_t s = rd64(t + (uint64_t)L->type_name);
 		unsigned len = 0, dot = 0;
 		if (s && maa_readable(m, s))
