@@ -97,7 +97,6 @@ MAA_INLINE void maa_push(struct maa *m, uint64_t item)
 	}
 	m->work[t] = item;
 	*(volatile uint64_t *)&m->wtop = t + 1;
-	__builtin_prefetch((const void *)(item & ~TAG_ALL));
 }
 
 /* A reference to dst exists: sees to it that dst is walked. 0 when dst can not be an object. */
