@@ -104,7 +104,7 @@ class Table:
         mark = "" if good is None else "ok" if good else "OVER"
         self.failed |= good is False
         self.rows.append({"what": what, "value": value, "limit": limit, "good": good})
-        print(f"  {what:<46} {value:>26}  {limit:<22} {mark}".rstrip(), flush=True)
+        print(f"  {what:<49} {value:>24}  {limit:<22} {mark}".rstrip(), flush=True)
 
 
 def milliseconds(ns):
@@ -119,7 +119,7 @@ def measure_attach(options, table):
     program = Program(options.python, options.n)
     print(f"{program.hello['python']}, {options.n} records, {megabytes(program.rss())} resident, "
           f"{options.rounds} rounds, {os.cpu_count()} cores", flush=True)
-    forks, stalls, pauses, reports, seconds, peaks, growth = [], [], [], [], [], [], []
+    forks, stalls, over, pauses, reports, seconds, peaks, growth = [], [], [], [], [], [], [], []
     with tempfile.TemporaryDirectory(prefix="memattach-bench-") as folder:
         for i in range(options.rounds):
             time.sleep(0.3)
@@ -133,6 +133,7 @@ def measure_attach(options, table):
             path = Path(folder) / f"{i}.mas"
             report, took, peak = take(program.pid, path)
             stalls.append(program.ask("gap")["gap_ns"])
+            over.append(stalls[-1] - 1.15 * statistics.median(forks[-3:]))
             growth.append(program.rss() - before)
             reports.append(report)
             pauses.append(report["pause_ns"])
@@ -152,8 +153,9 @@ def measure_attach(options, table):
     table.row("objects, edges", f"{objects:,}, {reports[-1]['edges']:,}")
     table.row("bare fork() of the process, median", milliseconds(fork))
     table.row("stall seen by the program, median (worst)", f"{milliseconds(stall)} ({milliseconds(max(stalls))})")
-    table.row("stall - 1.15 x fork", milliseconds(stall - 1.15 * fork), "at most 2 ms",
-              stall <= 1.15 * fork + 2e6 if limits else None)
+    # round by round: the machine's speed drifts from one to the next, the forks just before the attach share it
+    table.row("stall - 1.15 x fork of its round, median (worst)", f"{milliseconds(median(over))} ({milliseconds(max(over))})",
+              "at most 2 ms", median(over) <= 2e6 if limits else None)
     table.row("stall : fork", f"{stall / fork:.2f}")
     table.row("pause_ns as memattach says, median", milliseconds(median(pauses)))
     walks = [r["objects"] / r["walk_ns"] * 1e3 for r in reports if r.get("walk_ns")]
