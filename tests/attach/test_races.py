@@ -103,10 +103,11 @@ def test_interrupted(one_python, start, memattach, number):
 
 @pytest.mark.parametrize("program", ["idle", "threads 8"], ids=["idle", "busy"])
 def test_tracer_killed(one_python, start, memattach, program):
-    """SIGKILL of the tracer itself is survived but inside the injected call, which is shorter than 1 % of the attach here."""
+    """SIGKILL of the tracer itself is survived but inside the injected call, whose length the JSON prints."""
     killed, deaths = 0, []
     t = start(one_python, *program.split())
     whole = time_of_one(memattach, t.pid)
+    call = memattach.snapshot(t.pid).call_ns / 1e9
     for delay in moments(30, whole):
         path = memattach.new_path()
         p = memattach.start(t.pid, "-o", path)
@@ -126,7 +127,8 @@ def test_tracer_killed(one_python, start, memattach, program):
             assert len(err.splitlines()) <= 1, err
         whole_or_absent(memattach, path)
     assert killed > 5, "the tracer was never met"
-    assert len(deaths) <= 1, deaths
+    # 30 kills at evenly spread moments meet the call 30 * call / whole times on average; the rest is chance and noise
+    assert len(deaths) <= 2 + 4 * 30 * call / whole, (deaths, call, whole)
     # what a killed tracer left as a zombie goes with the next attach; found by its name, which is its second act
     memattach.snapshot(t.pid)
     left = {c: (state(c), status(c).get("Name")) for c in children(t.pid)}
