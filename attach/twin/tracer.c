@@ -181,8 +181,13 @@ static struct ma_error *to_safe_point(struct tracer *t, const struct ma_gil *gil
 		return NULL;
 	}
 	t->done.consistency = MA_CONS_ARBITRARY;
+	/* Another moment may be a better one, but for a computation that takes longer than the time given. */
+	bool more = t->done.attempts < MAX_ATTEMPTS;
 	if (!holder_found) {
-		note(t, "the thread that holds the GIL is not known: the heap was walked as it stood");
+		/* The GIL changes hands at this moment, or Python was entered on a foreign thread. */
+		*again = more;
+		if (!more)
+			note(t, "the thread that holds the GIL is not known: the heap was walked as it stood");
 		return NULL;
 	}
 	phase(t, "running forward");
@@ -197,12 +202,9 @@ static struct ma_error *to_safe_point(struct tracer *t, const struct ma_gil *gil
 				"safe point");
 		return NULL;
 	case MA_FWD_LOCK:
-		if (t->done.attempts < MAX_ATTEMPTS) {
-			*again = true;
-			return NULL;
-		}
-		note(t, "it waits for a lock of another thread with the GIL held: the heap was walked as it stood");
-		return NULL;
+		snprintf(text, sizeof(text),
+			 "it waits for a lock of another thread with the GIL held: the heap was walked as it stood");
+		break;
 	case MA_FWD_SYSCALL:
 		snprintf(text, sizeof(text),
 			 "it makes system call %ld with the GIL held: the heap was walked as it stood", fwd.nr);
@@ -216,7 +218,9 @@ static struct ma_error *to_safe_point(struct tracer *t, const struct ma_gil *gil
 			 fwd.signal);
 		break;
 	}
-	note(t, text);
+	*again = more && fwd.end != MA_FWD_TIMEOUT;
+	if (!*again)
+		note(t, text);
 	return NULL;
 }
 
@@ -298,7 +302,7 @@ static struct ma_error *snapshot(struct tracer *t)
 {
 	const struct ma_tracer_job *job = t->job;
 	struct ma_gil gil;
-	bool holder_found, again;
+	bool holder_found = false, again = false;
 
 	MA_TRY(prepare(t));
 	for (;;) {

@@ -216,5 +216,5 @@ def check_report(snap, pid=None, whole=True):
             assert {"file", "function", "line"} <= set(f), f
     assert sum(t["holds_gil"] for t in r["threads"]) <= 1, "two threads hold the GIL"
     if whole:
-        assert r["consistency"] != "arbitrary"
+        assert r["consistency"] != "arbitrary", r["notes"]
         assert r["refcount_excess"] == 0, f"refcount_excess {r['refcount_excess']}"
