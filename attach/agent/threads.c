@@ -51,6 +51,16 @@ static void frame_write(struct maa *m, addr_t code, addr_t frame, int64_t instr,
 	m->stat[MA_STAT_FRAMES]++;
 }
 
+/* The frame that was just written is the outermost of its native frame of the evaluation loop. */
+static void entry_write(struct maa *m)
+{
+	if (!(m->args->flags & MAA_FLAG_ENTRIES))
+		return;
+	th_room(m);
+	m->th.p = put(m->th.p, MA_THR_ENTRY);
+	m->th.records++;
+}
+
 static int is_code(struct maa *m, addr_t code)
 {
 	return code && !(code & 7) && maa_readable(m, code) && rd64(code + OB_TYPE) == m->args->known[MA_KT_CODE];
@@ -67,6 +77,7 @@ static void frames_old(struct maa *m, addr_t f)
 			return;
 		int64_t lasti = rd32(f + (uint64_t)L->frame_lasti);
 		frame_write(m, code, f, m->minor == 10 ? lasti * 2 : lasti, 0);
+		entry_write(m); /* each Python call is a C call */
 		if (heap)
 			maa_reach(m, f, 0);
 		f = rd64(f + (uint64_t)L->frame_back);
@@ -86,6 +97,10 @@ static void frames_new(struct maa *m, addr_t f)
 			frame_write(m, code, f, instr, owner == OWNED_BY_THREAD ? f : 0);
 			if (owner == 1 && heap) /* the frame of a generator, which writes its edges */
 				maa_reach(m, f - (uint64_t)L->gen_iframe, 0);
+			if (L->iframe_is_entry >= 0 && rd8(f + (uint64_t)L->iframe_is_entry))
+				entry_write(m);
+		} else if (owner >= OWNED_BY_CSTACK && n) {
+			entry_write(m); /* 3.12+: the interpreter's entry frame lies on the C stack */
 		}
 		f = rd64(f + (uint64_t)L->iframe_previous);
 	}

@@ -4,6 +4,7 @@
  * CAP_CHECKPOINT_RESTORE), else by name below /proc/PID/root, and then they must prove to be the mapped one; else an
  * image is made from memory. */
 #include "cleanup.h"
+#include "mapped_file.h"
 #include "python_internal.h"
 
 #include <errno.h>
@@ -173,6 +174,13 @@ static struct ma_error *probe(pid_t pid, int task_dir, const struct ma_maps *map
 	ret->rebuilt = rebuilt ? pid : 0;
 	*found_ret = true;
 	return NULL;
+}
+
+int ma_mapped_open(pid_t pid, int task_dir, const struct ma_maps *maps, const struct ma_map *m)
+{
+	const struct candidate c = { m, 0 };
+	int fd = open_mapped(pid, task_dir, &c);
+	return fd >= 0 ? fd : ma_image_rebuild(pid, -1, maps, m);
 }
 
 /* Debian's layout of debug files, in the target's root and then in ours; both must carry the build-id. */

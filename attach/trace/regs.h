@@ -54,6 +54,11 @@ void ma_regs_set_arg(struct ma_regs *regs, unsigned index, uint64_t value);
 /* Start of a function in the twin: pc, stack pointer and first argument; flags clean, in no system call. */
 void ma_regs_call(struct ma_regs *regs, uint64_t pc, uint64_t sp, uint64_t arg0);
 
+/* The general registers by their DWARF numbers (x86-64: 17, the last is rip; aarch64: 32, the last is sp). Returns how
+ * many. `r` has room for MA_REGS_DWARF. */
+#define MA_REGS_DWARF 32
+unsigned ma_regs_dwarf(const struct ma_regs *regs, uint64_t r[MA_REGS_DWARF]);
+
 /* The bytes of the system call instruction, and where one may start. */
 extern const unsigned char ma_gadget_bytes[];
 extern const unsigned ma_gadget_len, ma_gadget_align;

@@ -134,4 +134,12 @@ void ma_regs_call(struct ma_regs *regs, uint64_t pc, uint64_t sp, uint64_t arg0)
 	regs->r.regs[30] = 0;
 	regs->r.pstate &= 0xf000000fu; /* conditions and mode; no single-step, no masks */
 }
+
+unsigned ma_regs_dwarf(const struct ma_regs *regs, uint64_t r[MA_REGS_DWARF])
+{
+	for (unsigned i = 0; i < 31; i++)
+		r[i] = regs->r.regs[i];
+	r[31] = regs->r.sp;
+	return 32;
+}
 #endif

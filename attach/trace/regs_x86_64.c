@@ -127,4 +127,15 @@ void ma_regs_call(struct ma_regs *regs, uint64_t pc, uint64_t sp, uint64_t arg0)
 	regs->r.rbp = 0;
 	regs->r.eflags = EFLAGS_CLEAN;
 }
+
+unsigned ma_regs_dwarf(const struct ma_regs *regs, uint64_t r[MA_REGS_DWARF])
+{
+	/* System V ABI for x86-64, figure 3.36: DWARF register numbers */
+	const uint64_t v[] = { regs->r.rax, regs->r.rdx, regs->r.rcx, regs->r.rbx, regs->r.rsi, regs->r.rdi,
+			       regs->r.rbp, regs->r.rsp, regs->r.r8,  regs->r.r9,  regs->r.r10, regs->r.r11,
+			       regs->r.r12, regs->r.r13, regs->r.r14, regs->r.r15, regs->r.rip };
+	for (unsigned i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		r[i] = v[i];
+	return sizeof(v) / sizeof(v[0]);
+}
 #endif

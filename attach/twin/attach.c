@@ -6,6 +6,7 @@
 #include "drain.h"
 #include "mem.h"
 #include "meta.h"
+#include "native.h"
 #include "tracee.h"
 #include "tracer.h"
 #include "wait.h"
@@ -24,7 +25,7 @@ struct attach {
 	struct ma_buf meta, notes; /* META's payload; notes that come after META was written */
 	bool meta_written, stopped;
 	struct ma_drain drain;
-	int smaps;
+	int smaps, native; /* descriptors of what the tracer sent, -1 = nothing yet */
 	struct ma_msg_done done;
 	bool tracer_done, tracer_lost;
 	const char *phase;
@@ -49,7 +50,7 @@ static void progress(struct attach *a, const char *phase)
 
 static const char *known_phase(const char *text)
 {
-	static const char *const phases[] = { "stopping", "running forward", "walking", "finishing" };
+	static const char *const phases[] = { "stopping", "unwinding", "running forward", "walking", "finishing" };
 	for (size_t i = 0; i < MA_ARRAY_SIZE(phases); i++)
 		if (!strcmp(phases[i], text))
 			return phases[i];
@@ -92,6 +93,11 @@ static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
 		if (a->smaps >= 0)
 			close(a->smaps);
 		a->smaps = ma_take_fd(m->fd);
+		return NULL;
+	case MA_MSG_NATIVE:
+		if (a->native >= 0)
+			close(a->native);
+		a->native = ma_take_fd(m->fd);
 		return NULL;
 	case MA_MSG_DONE:
 		if (m->bytes == sizeof(m->u.done))
@@ -144,6 +150,8 @@ static struct ma_error *finish(struct attach *a)
 		return ma_errorf(MA_ERR_OS, "the walk ended before its end");
 	if (a->smaps >= 0)
 		MA_TRY(ma_meta_regions(a->sink, a->smaps));
+	if (a->native >= 0)
+		MA_TRY(ma_native_emit(a->sink, a->native));
 	ma_meta_done(&a->notes, &a->done);
 	return ma_meta_emit(a->sink, MA_BLOCK_RESULT, &a->notes);
 }
@@ -202,6 +210,7 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 			    .meta = MA_BUF_INIT(MA_BLOCK_PAYLOAD),
 			    .notes = MA_BUF_INIT(MA_BLOCK_PAYLOAD),
 			    .smaps = -1,
+			    .native = -1,
 			    .began = ma_now_ns() };
 	struct ma_tracee t = { .dir = -1, .live_dir = -1, .pidfd = -1 };
 	struct ma_python py = { 0 };
@@ -248,6 +257,8 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 	ma_drain_close(&a.drain);
 	if (a.smaps >= 0)
 		close(a.smaps);
+	if (a.native >= 0)
+		close(a.native);
 	ma_buf_deinit(&a.meta);
 	ma_buf_deinit(&a.notes);
 	ma_preflight_deinit(&pre);

@@ -6,6 +6,7 @@
 #include "load.h"
 #include "mem.h"
 #include "meta.h"
+#include "native.h"
 #include "twin.h"
 #include "wait.h"
 
@@ -24,12 +25,15 @@
 #define DEFAULT_STOP_NS 1000000000u
 #define DEFAULT_SAFE_NS 2000000000u
 #define DEFAULT_WALK_NS 120000000000u
+#define NATIVE_MAX (256u << 20)
 
 struct tracer {
 	const struct ma_tracer_job *job;
 	int end; /* of the channel */
 	struct ma_tracee target;
 	struct ma_twin twin;
+	struct ma_thread *threads; /* of the target, as they were at the last stop */
+	size_t threads_count;
 	ma_raddr gadget;
 	struct ma_msg_done done;
 };
@@ -106,8 +110,10 @@ static struct ma_error *copy_target(struct tracer *t, struct ma_gil *gil, bool *
 	return ma_twin_create(&t->target, th, t->gadget, &t->twin);
 }
 
-static struct ma_error *send_tids(struct tracer *t, const struct ma_thread *threads, size_t count)
+static struct ma_error *send_tids(struct tracer *t)
 {
+	const struct ma_thread *threads = t->threads;
+	size_t count = t->threads_count;
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(MA_MSG_MAX - 1);
 	for (size_t i = 0; i < count; i++) {
 		char path[48], comm[64] = "";
@@ -135,16 +141,17 @@ static struct ma_error *take_twin(struct tracer *t, struct ma_gil *gil, bool *ho
 {
 	const struct ma_attach_options *o = t->job->options;
 	struct ma_msg_stopped stopped;
-	_cleanup_free_ struct ma_thread *threads = NULL;
-	size_t count = 0;
 
+	free(t->threads);
+	t->threads = NULL;
+	t->threads_count = 0;
 	MA_TRY(ma_tracee_stop_all(&t->target, o->stop_timeout_ns ? o->stop_timeout_ns : DEFAULT_STOP_NS));
 	struct ma_error *err = copy_target(t, gil, holder_found, &stopped);
 	if (!err) {
-		threads = malloc(t->target.count * sizeof(*threads));
-		if (threads) {
-			count = t->target.count;
-			memcpy(threads, t->target.threads, count * sizeof(*threads));
+		t->threads = malloc(t->target.count * sizeof(*t->threads));
+		if (t->threads) {
+			t->threads_count = t->target.count;
+			memcpy(t->threads, t->target.threads, t->threads_count * sizeof(*t->threads));
 		}
 	}
 	struct ma_error *undo = ma_tracee_release(&t->target);
@@ -159,7 +166,7 @@ static struct ma_error *take_twin(struct tracer *t, struct ma_gil *gil, bool *ho
 	t->done.call_ns += t->twin.call_ns;
 	/* The target runs again. */
 	ma_channel_send(t->end, MA_MSG_STOPPED, &stopped, sizeof(stopped), -1);
-	return send_tids(t, threads, count);
+	return send_tids(t);
 }
 
 static void end_twin(struct tracer *t)
@@ -224,6 +231,34 @@ static struct ma_error *to_safe_point(struct tracer *t, const struct ma_gil *gil
 	return NULL;
 }
 
+/* Native stacks of all threads, while the twin stands as it was born. A machine that can not do it costs the native
+ * frames, not the Python ones. */
+static struct ma_error *send_native(struct tracer *t)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(NATIVE_MAX);
+	unsigned incomplete = 0;
+	char text[160];
+	phase(t, "unwinding");
+	struct ma_error *err = ma_native_stacks(&t->twin, t->threads, t->threads_count, watch, t, &b, &incomplete);
+	if (err && (err->code == MA_ERR_UNSUPPORTED || err->code == MA_ERR_LIMIT)) {
+		note(t, err->message);
+		ma_error_free(err);
+		return NULL;
+	}
+	if (err)
+		return err;
+	if (incomplete) {
+		snprintf(text, sizeof(text), "the native stacks of %u threads could not be followed to their ends",
+			 incomplete);
+		note(t, text);
+	}
+	_cleanup_close_ int fd = memfd_create("memattach-native", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, ma_buf_text(&b), b.len) != (ssize_t)b.len)
+		return ma_error_os(errno, "cannot keep the native stacks");
+	ma_channel_send(t->end, MA_MSG_NATIVE, NULL, 0, fd);
+	return NULL;
+}
+
 /* The twin's smaps: anonymous memory is equal to the kB to the target's, and reading it stops nobody. */
 static struct ma_error *send_smaps(struct tracer *t)
 {
@@ -264,7 +299,8 @@ static struct ma_error *walk(struct tracer *t, const struct ma_gil *gil)
 	const struct ma_attach_options *o = t->job->options;
 	struct ma_loaded loaded = { .ring_fd = -1 };
 	MA_TRY(ma_twin_unshare_memory(&t->twin));
-	MA_TRY(ma_agent_load(&t->twin, t->job->python, gil, o->threads_only ? MAA_FLAG_THREADS_ONLY : 0, &loaded));
+	uint32_t flags = (o->threads_only ? MAA_FLAG_THREADS_ONLY : 0u) | (o->native ? MAA_FLAG_ENTRIES : 0u);
+	MA_TRY(ma_agent_load(&t->twin, t->job->python, gil, flags, &loaded));
 	ma_channel_send(t->end, MA_MSG_RING, NULL, 0, loaded.ring_fd);
 	close(loaded.ring_fd);
 	phase(t, "walking");
@@ -319,6 +355,12 @@ static struct ma_error *snapshot(struct tracer *t)
 			note(t, "another interpreter with a GIL of its own was running: its objects were walked as "
 				"they stood");
 		MA_TRY(send_smaps(t));
+		if (job->options->native) {
+			/* Python frames of the same moment: no run forward. */
+			t->done.consistency = gil.locked ? MA_CONS_ARBITRARY : MA_CONS_GIL_FREE;
+			MA_TRY(send_native(t));
+			break;
+		}
 		MA_TRY(to_safe_point(t, &gil, holder_found, &again));
 		if (!again)
 			break;
@@ -352,6 +394,7 @@ static void run(const struct ma_tracer_job *job, int end)
 		note(&t, undo->message);
 	ma_error_free(undo);
 	ma_tracee_close(&t.target);
+	free(t.threads);
 	if (err)
 		ma_channel_send_error(end, err);
 	else

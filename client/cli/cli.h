@@ -19,6 +19,7 @@ enum ma_cli_option {
 	MA_OPT_BYTES = 8,      /* --bytes */
 	MA_OPT_TYPE = 16,      /* --type GLOB */
 	MA_OPT_MAX_PAUSE = 32, /* --max-pause MS */
+	MA_OPT_NATIVE = 1024,  /* --native */
 };
 
 struct ma_cli {
@@ -27,7 +28,7 @@ struct ma_cli {
 	int args_count;
 	const char *output; /* -o, or NULL */
 	const char *type_glob;
-	bool json, csv, bytes;
+	bool json, csv, bytes, native;
 	bool colour;           /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
 	unsigned columns;      /* width of the terminal, else 80 */
 	uint64_t max_pause_ns; /* 0 = no limit */

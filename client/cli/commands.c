@@ -43,8 +43,11 @@ const struct ma_command ma_commands[] = {
 	  "Reads all of it and compares every checksum. Exit code 6 and the first thing that is wrong when it is\n"
 	  "damaged.\n",
 	  ma_cmd_check },
-	{ "stacks", "PID", 1, 1, MA_OPT_JSON | MA_OPT_MAX_PAUSE, "print the Python stack of every thread",
-	  "Like a snapshot, but without the heap, and nothing is kept.\n", ATTACHING(ma_cmd_stacks) },
+	{ "stacks", "PID", 1, 1, MA_OPT_JSON | MA_OPT_MAX_PAUSE | MA_OPT_NATIVE,
+	  "print the Python stack of every thread",
+	  "Like a snapshot, but without the heap, and nothing is kept. With --native the C functions stand between\n"
+	  "the Python ones, and threads without Python are there too.\n",
+	  ATTACHING(ma_cmd_stacks) },
 	{ "doctor", "PID", 1, 1, MA_OPT_JSON, "say whether attaching would work, and what the pause would be",
 	  "Only reads /proc; nothing is stopped. Where something is in the way it says what helps.\n",
 	  ATTACHING(ma_cmd_doctor) },

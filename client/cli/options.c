@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_JSON = 256, OPT_CSV, OPT_BYTES, OPT_TYPE, OPT_MAX_PAUSE, OPT_NO_COLOR };
+enum { OPT_JSON = 256, OPT_CSV, OPT_BYTES, OPT_TYPE, OPT_MAX_PAUSE, OPT_NATIVE, OPT_NO_COLOR };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -18,6 +18,7 @@ static const struct option long_options[] = {
 	{ "bytes", no_argument, NULL, OPT_BYTES },
 	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "max-pause", required_argument, NULL, OPT_MAX_PAUSE },
+	{ "native", no_argument, NULL, OPT_NATIVE },
 	{ "no-color", no_argument, NULL, OPT_NO_COLOR },
 	{ "no-colour", no_argument, NULL, OPT_NO_COLOR },
 	{ "help", no_argument, NULL, 'h' },
@@ -35,6 +36,7 @@ static const struct {
 	{ MA_OPT_BYTES, "    --bytes", "", "exact numbers in place of 1.42 GB" },
 	{ MA_OPT_TYPE, "    --type", " GLOB", "only types whose name matches" },
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
+	{ MA_OPT_NATIVE, "    --native", "", "the native frames of every thread too" },
 };
 
 static const char *const later[] = { "ls", "rm", "diff", "paths", "export", "watch" };
@@ -110,6 +112,10 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_MAX_PAUSE:
 			MA_TRY(parse_ms(optarg, &cli->max_pause_ns));
 			*given |= MA_OPT_MAX_PAUSE;
+			break;
+		case OPT_NATIVE:
+			cli->native = true;
+			*given |= MA_OPT_NATIVE;
 			break;
 		case OPT_NO_COLOR:
 			cli->colour = false;

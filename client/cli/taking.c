@@ -81,6 +81,7 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, pid_t pid, const cha
 		.attach = {
 			.pid = pid,
 			.threads_only = threads_only,
+			.native = cli->native,
 			.max_pause_ns = cli->max_pause_ns,
 			.progress = isatty(STDERR_FILENO) ? show_progress : NULL,
 			.progress_arg = &progress,

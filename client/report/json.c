@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.h"
 
+#include "cleanup.h"
 #include "edge_name.h"
 #include "escape.h"
 #include "human.h"
+#include "native.h"
 
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -41,6 +44,58 @@ static json_t *number(uint64_t v)
 	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
 }
 
+static json_t *native_frame(const struct ma_snap_native_frame *f, int *failed)
+{
+	char pc[24];
+	json_t *o = json_object();
+	snprintf(pc, sizeof(pc), "0x%" PRIx64, f->pc);
+	set(o, "pc", json_string(pc), failed);
+	set(o, "function", text(f->function), failed);
+	set(o, "module", text(f->module), failed);
+	set(o, "file", text(f->file), failed);
+	set(o, "line", number(f->line), failed);
+	return o;
+}
+
+/* th: the Python thread that runs on it, or NULL. */
+static json_t *native(const struct ma_snap_tables *tab, const struct ma_snap_thread *th, const struct ma_snap_native *n,
+		      int *failed)
+{
+	json_t *list = json_array();
+	size_t count = n ? n->frames_end - n->frames_begin : 0;
+	_cleanup_free_ uint32_t *begin = calloc(count + 1, sizeof(*begin));
+	if (!begin)
+		*failed = 1;
+	if (begin && th && n)
+		ma_native_place(tab, th, n, begin);
+	for (size_t i = 0; begin && i < count; i++) {
+		const struct ma_snap_native_frame *f = &tab->native_frames[n->frames_begin + i];
+		json_t *o = native_frame(f, failed), *python = json_array();
+		for (uint32_t k = begin[i]; k < begin[i + 1]; k++)
+			append(python, number(k - th->frames_begin), failed);
+		set(o, "python", python, failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
+/* Threads that no Python runs on: with native stacks only. */
+static void other_threads(const struct ma_snap_tables *tab, json_t *list, int *failed)
+{
+	for (size_t i = 0; i < tab->natives_count; i++) {
+		const struct ma_snap_native *n = &tab->natives[i];
+		if (ma_native_is_python(tab, n))
+			continue;
+		json_t *t = json_object();
+		set(t, "tid", number(n->tid), failed);
+		set(t, "name", text(ma_native_name(tab, n)), failed);
+		set(t, "holds_gil", json_false(), failed);
+		set(t, "frames", json_array(), failed);
+		set(t, "native", native(tab, NULL, n, failed), failed);
+		append(list, t, failed);
+	}
+}
+
 static json_t *threads(const struct ma_snap *s, int *failed)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
@@ -61,8 +116,11 @@ static json_t *threads(const struct ma_snap *s, int *failed)
 		set(t, "name", text(th->name), failed);
 		set(t, "holds_gil", json_boolean(th->holds_gil), failed);
 		set(t, "frames", frames, failed);
+		if (tab->natives_count)
+			set(t, "native", native(tab, th, ma_native_find(tab, th), failed), failed);
 		append(list, t, failed);
 	}
+	other_threads(tab, list, failed);
 	return list;
 }
 

@@ -19,7 +19,7 @@ struct ma_sink {
 };
 
 struct ma_attach_progress {
-	const char *phase; /* "finding", "stopping", "running forward", "walking", "finishing" */
+	const char *phase; /* "finding", "stopping", "unwinding", "running forward", "walking", "finishing" */
 	uint64_t objects, edges, elapsed_ns;
 	unsigned ring_percent;
 };
@@ -27,6 +27,7 @@ struct ma_attach_progress {
 struct ma_attach_options {
 	pid_t pid;
 	bool threads_only;        /* `stacks`: no heap walk */
+	bool native;              /* native stacks too; the frames are then as they were at the stop */
 	uint64_t stop_timeout_ns; /* longest time to wait for all threads to stop; 0 = 1 s */
 	uint64_t safe_timeout_ns; /* longest run forward of the twin; 0 = 2 s */
 	uint64_t walk_timeout_ns; /* the twin's life; 0 = 120 s */

@@ -143,6 +143,7 @@ MA_FIELD(iframe_previous, _PyInterpreterFrame, previous, 311, 315)
 MA_FIELD(iframe_instr_312, _PyInterpreterFrame, prev_instr, 311, 312)
 MA_FIELD(iframe_instr, _PyInterpreterFrame, instr_ptr, 313, 315)
 MA_FIELD(iframe_stacktop, _PyInterpreterFrame, stacktop, 311, 313)
+MA_FIELD(iframe_is_entry, _PyInterpreterFrame, is_entry, 311, 311)
 MA_FIELD(iframe_owner, _PyInterpreterFrame, owner, 311, 315)
 MA_FIELD(iframe_localsplus, _PyInterpreterFrame, localsplus, 311, 315)
 

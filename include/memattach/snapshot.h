@@ -84,6 +84,20 @@ struct ma_snap_frame {
 	uint64_t code, addr;
 	uint32_t file_id, function_id, line;
 	uint32_t locals_begin, locals_end; /* in ma_snap.locals */
+	bool entry; /* entered from C: one native frame runs it and the frames before it, back to the last entry */
+};
+
+/* Native stacks, where they were asked for: as they were at the stop. */
+struct ma_snap_native_frame {
+	uint64_t pc;
+	uint32_t flags, line;                 /* MA_NF_*; line 0 = not known */
+	const char *function, *module, *file; /* "" where not known */
+};
+
+struct ma_snap_native {
+	uint64_t tid, fs_base;
+	bool cut;                          /* the outermost frames are missing */
+	uint32_t frames_begin, frames_end; /* in native_frames, innermost first */
 };
 
 struct ma_snap_thread {
@@ -130,6 +144,10 @@ struct ma_snap_tables {
 	size_t interps_count;
 	const struct ma_snap_local *locals;
 	size_t locals_count;
+	const struct ma_snap_native *natives;
+	size_t natives_count;
+	const struct ma_snap_native_frame *native_frames;
+	size_t native_frames_count;
 	const struct ma_snap_arena *arenas;
 	size_t arenas_count;
 	const struct ma_snap_class *classes;

@@ -37,6 +37,7 @@ enum ma_block_kind {
 	MA_BLOCK_REGIONS = 7, /* by the tool: the twin's smaps */
 	MA_BLOCK_STATS = 8,   /* by the agent, last: enum ma_stat_id counters */
 	MA_BLOCK_RESULT = 9,  /* by the tool, after the agent ended: meta fields known only then */
+	MA_BLOCK_NATIVE = 11, /* by the tool, on request: native stacks */
 };
 
 struct ma_block_hdr {
@@ -110,8 +111,10 @@ enum ma_edge_kind {
  * A frame that is a generator's or coroutine's own, or that has a frame object, carries no edges here
  * when the object already does: each reference is written once.
  * Interpreter: v 3, v interpreter id, v address, v gc collecting, then edges to the objects it holds
- * (modules, sysdict, builtins, ...; last starts at its address), ended by 0. */
-enum ma_thread_rec { MA_THR_THREAD = 1, MA_THR_FRAME = 2, MA_THR_INTERP = 3 };
+ * (modules, sysdict, builtins, ...; last starts at its address), ended by 0.
+ * Entry: v 4. The frame before it was entered from C: one native frame of the evaluation loop runs it and the frames
+ * before it, back to the last Entry. Only together with NATIVE blocks. */
+enum ma_thread_rec { MA_THR_THREAD = 1, MA_THR_FRAME = 2, MA_THR_INTERP = 3, MA_THR_ENTRY = 4 };
 
 /* ---- ARENAS. Arena: v 1, v address, v bytes, v pools in it, v pools never or no longer used (free).
  * Size class totals, for all arenas together: v 2, v block bytes, v pools, v used blocks, v free blocks,
@@ -134,6 +137,15 @@ enum ma_region_kind {
 	MA_RGN_ANON = 8 /* anonymous mapping */,
 	MA_RGN_KERNEL = 9 /* vdso, vvar */,
 };
+
+/* ---- NATIVE. Thread: v 1, v tid (as the machine that took the snapshot sees it), v thread pointer, v MA_NT_* flags.
+ * A thread whose frames go on in another block has its record again there.
+ * Frame of the thread before it, innermost first: v 2, v pc, v MA_NF_* flags, s function, s module (path of the image),
+ * s source file, v line; empty or 0 where not known. They are as they were at the stop. */
+enum ma_native_rec { MA_NAT_THREAD = 1, MA_NAT_FRAME = 2 };
+#define MA_NT_CUT 1u   /* the outermost frames are missing */
+#define MA_NF_EVAL 1u  /* the evaluation loop: Python frames run in it */
+#define MA_NF_EXACT 2u /* pc is the next instruction there, else a return address */
 
 /* ---- META and RESULT: fields of v tag, v bytes, the bytes. Numbers are 8 bytes little-endian. An
  * unknown tag is skipped. */

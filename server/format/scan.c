@@ -210,7 +210,7 @@ static void choose(struct scan *c, bool indexed, bool same_place)
 /* What the index lists and the file does not have, by kind. */
 static void report_lost(struct scan *c)
 {
-	uint64_t records[MA_BLOCK_RESULT + 1] = { 0 };
+	uint64_t records[MA_KINDS] = { 0 };
 	const struct ma_index_row *rows = c->rows.data;
 	const struct ma_snap_chunk *chunks = c->chunks.data;
 	size_t at = 0, lost = 0;
@@ -219,14 +219,14 @@ static void report_lost(struct scan *c)
 			at++;
 			continue;
 		}
-		records[rows[i].kind <= MA_BLOCK_RESULT ? rows[i].kind : 0] += rows[i].records;
+		records[rows[i].kind < MA_KINDS ? rows[i].kind : 0] += rows[i].records;
 		lost++;
 	}
 	c->s->tables.damaged_chunks = lost;
 	if (!lost)
 		return;
 	_cleanup_buf_ struct ma_buf what = MA_BUF_INIT(1024);
-	for (unsigned k = 0; k <= MA_BLOCK_RESULT; k++)
+	for (unsigned k = 0; k < MA_KINDS; k++)
 		if (records[k])
 			ma_buf_printf(&what, "%s%llu records of %s", what.len ? ", " : "",
 				      (unsigned long long)records[k], ma_chunk_kind_name(k));

@@ -41,6 +41,7 @@ struct ma_snap {
 
 	struct ma_snap_tables tables;
 	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
+	struct ma_vec natives, native_frames;
 	size_t lost_types, lost_names; /* entries whose definition is lost */
 	struct ma_text_block *text;
 };

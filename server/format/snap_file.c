@@ -52,13 +52,23 @@ bool ma_chunk_unpack(void *dctx, const struct ma_chunk_hdr *hdr, const void *sto
 	return !ZSTD_isError(n) && n == hdr->raw_bytes;
 }
 
+static const char *const kind_names[MA_KINDS] = {
+	[MA_BLOCK_META] = "meta",       [MA_BLOCK_TYPES] = "types",     [MA_BLOCK_NAMES] = "names",
+	[MA_BLOCK_OBJECTS] = "objects", [MA_BLOCK_THREADS] = "threads", [MA_BLOCK_ARENAS] = "arenas",
+	[MA_BLOCK_REGIONS] = "regions", [MA_BLOCK_STATS] = "stats",     [MA_BLOCK_RESULT] = "result",
+	[MA_BLOCK_NATIVE] = "native",
+};
+
 const char *ma_chunk_kind_name(unsigned kind)
 {
-	static const char *const names[] = { "unknown", "meta",   "types",   "names", "objects",
-					     "threads", "arenas", "regions", "stats", "result" };
 	if (kind == MA_CHUNK_INDEX)
 		return "index";
-	return names[kind <= MA_BLOCK_RESULT ? kind : 0];
+	return ma_chunk_kind_known(kind) ? kind_names[kind] : "unknown";
+}
+
+bool ma_chunk_kind_known(unsigned kind)
+{
+	return kind < MA_KINDS && kind_names[kind];
 }
 
 int ma_pwrite_all(int fd, const void *data, size_t bytes, uint64_t off)

@@ -93,8 +93,11 @@ bool ma_chunk_hdr_valid(const struct ma_chunk_hdr *hdr);
  * the header says. `dctx` is a ZSTD_DCtx. */
 bool ma_chunk_unpack(void *dctx, const struct ma_chunk_hdr *hdr, const void *stored, void *raw);
 
+#define MA_KINDS 16u /* above every enum ma_block_kind */
 /* "types", "objects", ...; "unknown" for a kind we do not know. */
 const char *ma_chunk_kind_name(unsigned kind);
+/* Is it a kind of block that this version writes and reads? */
+bool ma_chunk_kind_known(unsigned kind);
 
 /* Whole writes and reads at an offset; they go on after EINTR and short transfers. 0 or errno. A read that meets
  * the end of the file gives the bytes that were there in *got_ret. */

@@ -303,6 +303,11 @@ static struct ma_error *thread_record(struct load *l, struct ma_cursor *c)
 		ADD(&s->frames, &row, MA_ROWS_MAX);
 		*row = r;
 		((struct ma_snap_thread *)s->threads.data)[s->threads.count - 1].frames_end = (uint32_t)s->frames.count;
+	} else if (kind == MA_THR_ENTRY) {
+		if (l->have_thread && s->frames.count)
+			((struct ma_snap_frame *)s->frames.data)[s->frames.count - 1].entry = true;
+		else if (!l->gap)
+			c->bad = true;
 	} else if (kind == MA_THR_INTERP) {
 		struct ma_snap_interp *row, r;
 		r.id = ma_cursor_varint(c);
@@ -321,7 +326,53 @@ static struct ma_error *thread_record(struct load *l, struct ma_cursor *c)
 	return NULL;
 }
 
-static struct ma_error *record(struct load *l, unsigned kind, struct ma_cursor *c)
+static struct ma_error *native_text(struct ma_snap *s, struct ma_cursor *c, const char **ret)
+{
+	struct ma_str str;
+	MA_TRY(string(s, c, &str));
+	*ret = str.p;
+	return NULL;
+}
+
+static struct ma_error *native_record(struct ma_snap *s, struct ma_cursor *c, bool first)
+{
+	uint64_t kind = ma_cursor_varint(c);
+	struct ma_snap_native *last =
+		s->natives.count ? (struct ma_snap_native *)s->natives.data + s->natives.count - 1 : NULL;
+	if (kind == MA_NAT_THREAD) {
+		struct ma_snap_native *row, r = { 0 };
+		r.tid = ma_cursor_varint(c);
+		r.fs_base = ma_cursor_varint(c);
+		r.cut = ma_cursor_varint(c) & MA_NT_CUT;
+		if (c->bad)
+			return NULL;
+		if (last && last->tid == r.tid) { /* it goes on in another block */
+			last->cut |= r.cut;
+			return NULL;
+		}
+		r.frames_begin = r.frames_end = (uint32_t)s->native_frames.count;
+		ADD(&s->natives, &row, MA_ROWS_MAX);
+		*row = r;
+	} else if (kind == MA_NAT_FRAME && last && !first) {
+		struct ma_snap_native_frame *row, r = { 0 };
+		r.pc = ma_cursor_varint(c);
+		r.flags = varint32(c);
+		MA_TRY(native_text(s, c, &r.function));
+		MA_TRY(native_text(s, c, &r.module));
+		MA_TRY(native_text(s, c, &r.file));
+		r.line = varint32(c);
+		if (c->bad)
+			return NULL;
+		ADD(&s->native_frames, &row, MA_ROWS_MAX);
+		*row = r;
+		last->frames_end = (uint32_t)s->native_frames.count;
+	} else {
+		c->bad = true;
+	}
+	return NULL;
+}
+
+static struct ma_error *record(struct load *l, unsigned kind, bool first, struct ma_cursor *c)
 {
 	switch (kind) {
 	case MA_BLOCK_META:
@@ -339,15 +390,12 @@ static struct ma_error *record(struct load *l, unsigned kind, struct ma_cursor *
 		return region_record(l->s, c);
 	case MA_BLOCK_STATS:
 		return stat_field(l->s, c);
+	case MA_BLOCK_NATIVE:
+		return native_record(l->s, c, first);
 	default:
 		ma_cursor_take(c, ma_cursor_left(c)); /* of a later version: not ours to judge */
 		return NULL;
 	}
-}
-
-static bool known(unsigned kind)
-{
-	return kind >= MA_BLOCK_META && kind <= MA_BLOCK_RESULT;
 }
 
 static struct ma_error *load_chunk(struct load *l, const struct ma_snap_chunk *chunk, const void *raw)
@@ -363,10 +411,10 @@ static struct ma_error *load_chunk(struct load *l, const struct ma_snap_chunk *c
 		uint32_t seen = 0;
 		ma_cursor_init(&c, payload, hdr.bytes);
 		while (ma_cursor_left(&c)) {
-			MA_TRY(record(l, kind, &c));
+			MA_TRY(record(l, kind, !seen, &c));
 			seen += !c.bad;
 		}
-		if (c.bad || (seen != hdr.records && known(kind)))
+		if (c.bad || (seen != hdr.records && ma_chunk_kind_known(kind)))
 			ma_snap_lacks(l->s, "a block of %s in the chunk at byte %llu is malformed at its record %u",
 				      ma_chunk_kind_name(kind), (unsigned long long)chunk->off, seen);
 	}
@@ -459,6 +507,10 @@ static struct ma_error *publish(struct ma_snap *s)
 	t->classes_count = s->classes.count;
 	t->freelists = s->freelists.data;
 	t->freelists_count = s->freelists.count;
+	t->natives = s->natives.data;
+	t->natives_count = s->natives.count;
+	t->native_frames = s->native_frames.data;
+	t->native_frames_count = s->native_frames.count;
 	m->tids = s->tids.data;
 	m->tids_count = s->tids.count;
 	m->notes = s->notes.data;

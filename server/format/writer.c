@@ -96,7 +96,7 @@ static struct ma_error *flush(struct ma_snap_writer *w, enum open_chunk which)
 
 static struct ma_error *add_block(struct ma_snap_writer *w, const struct ma_block_hdr *hdr, const void *payload)
 {
-	if (hdr->kind < MA_BLOCK_META || hdr->kind > MA_BLOCK_RESULT || hdr->bytes > MA_BLOCK_PAYLOAD)
+	if (!ma_chunk_kind_known(hdr->kind) || hdr->bytes > MA_BLOCK_PAYLOAD)
 		return ma_errorf(MA_ERR_BAD_DATA, "a block of kind %u with %u bytes can not be in a snapshot",
 				 hdr->kind, hdr->bytes);
 	enum open_chunk which = hdr->kind == MA_BLOCK_TYPES   ? OPEN_TYPES

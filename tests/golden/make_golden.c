@@ -102,7 +102,7 @@ static void damaged(const uint8_t *bytes, size_t len)
 }
 
 /* The blocks of the sample, for the fuzz target that puts them into files itself. */
-static void blocks(const uint8_t *bytes, size_t len)
+static void blocks(const uint8_t *bytes, size_t len, const char *name)
 {
 	static uint8_t raw[MA_CHUNK_RAW_MAX];
 	size_t offs[64], n = snap_bytes_chunks(bytes, len, offs, 64);
@@ -119,9 +119,11 @@ static void blocks(const uint8_t *bytes, size_t len)
 		size_t begin = all.len;
 		ma_buf_add(&all, head, sizeof(head));
 		ma_buf_add(&all, raw + sizeof(block), block.bytes);
-		save("fuzz/corpus/snapshot_blocks", ma_chunk_kind_name(h.kind), "", all.data + begin, all.len - begin);
+		if (!strcmp(name, "all"))
+			save("fuzz/corpus/snapshot_blocks", ma_chunk_kind_name(h.kind), "", all.data + begin,
+			     all.len - begin);
 	}
-	save("fuzz/corpus/snapshot_blocks", "all", "", all.data, all.len);
+	save("fuzz/corpus/snapshot_blocks", name, "", all.data, all.len);
 	ZSTD_freeDCtx(d);
 }
 
@@ -138,7 +140,7 @@ int main(int argc, char **argv)
 	_cleanup_free_ uint8_t *small = snap_bytes_sample(3, &len);
 	damaged(small, len);
 	refused(small, len);
-	blocks(small, len);
+	blocks(small, len, "all");
 	struct ma_snap_writer *w;
 	char path[1024];
 	snprintf(path, sizeof(path), "%s/nothing", root);
@@ -150,5 +152,10 @@ int main(int argc, char **argv)
 	_cleanup_free_ uint8_t *nothing = snap_bytes_read(path, &len);
 	remove(path);
 	golden("golden/v1", "nothing", nothing, len);
+	sb_native_sample(path);
+	_cleanup_free_ uint8_t *native = snap_bytes_read(path, &len);
+	remove(path);
+	golden("golden/v1", "native", native, len);
+	blocks(native, len, "native");
 	return 0;
 }

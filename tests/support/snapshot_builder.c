@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS (MA_BLOCK_RESULT + 1)
+#define KINDS 16u
 
 struct snap_builder {
 	struct ma_snap_writer *w;
@@ -326,6 +326,33 @@ void sb_frame(struct snap_builder *b, uint64_t code, uint32_t file_id, uint32_t 
 	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++)
 		ma_buf_varint(&b->rec, f[i]);
 	count(b, MA_STAT_FRAMES, 1);
+}
+
+void sb_entry(struct snap_builder *b)
+{
+	begin(b, MA_BLOCK_THREADS, false, 0);
+	ma_buf_varint(&b->rec, MA_THR_ENTRY);
+}
+
+void sb_native_thread(struct snap_builder *b, uint64_t tid, uint64_t fs_base, unsigned flags)
+{
+	begin(b, MA_BLOCK_NATIVE, false, 0);
+	const uint64_t f[] = { MA_NAT_THREAD, tid, fs_base, flags };
+	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++)
+		ma_buf_varint(&b->rec, f[i]);
+}
+
+void sb_native_frame(struct snap_builder *b, uint64_t pc, unsigned flags, const char *function, const char *module,
+		     const char *file, unsigned line)
+{
+	begin(b, MA_BLOCK_NATIVE, false, 0);
+	const uint64_t f[] = { MA_NAT_FRAME, pc, flags };
+	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++)
+		ma_buf_varint(&b->rec, f[i]);
+	string(&b->rec, function);
+	string(&b->rec, module);
+	string(&b->rec, file);
+	ma_buf_varint(&b->rec, line);
 }
 
 void sb_interp(struct snap_builder *b, uint64_t id, uint64_t addr, bool collecting)

@@ -62,6 +62,12 @@ void sb_thread(struct snap_builder *b, uint64_t pthread_id, uint64_t native_id, 
 /* Innermost first, of the thread before; edges that follow are its locals. */
 void sb_frame(struct snap_builder *b, uint64_t code, uint32_t file_id, uint32_t function_id, uint32_t line,
 	      uint64_t addr);
+/* The frame added last was entered from C. */
+void sb_entry(struct snap_builder *b);
+/* Native stacks: a thread, then its frames, innermost first. */
+void sb_native_thread(struct snap_builder *b, uint64_t tid, uint64_t fs_base, unsigned flags);
+void sb_native_frame(struct snap_builder *b, uint64_t pc, unsigned flags, const char *function, const char *module,
+		     const char *file, unsigned line);
 void sb_interp(struct snap_builder *b, uint64_t id, uint64_t addr, bool collecting);
 
 void sb_arena(struct snap_builder *b, uint64_t addr, uint64_t bytes, uint64_t pools, uint64_t free_pools);
@@ -76,5 +82,8 @@ void sb_raw_block(struct snap_builder *b, uint32_t kind, uint32_t records, const
 /* A file with some of every record kind (6 types, 7 names, 2 threads, 3 frames, ...), for readers. `objects` is
  * the number of instances in a list that a local holds. */
 void sb_sample(const char *path, unsigned objects);
+/* Threads 4242 and 4243, native stacks of those and of 4244: two Python frames run by one evaluation loop, a C function
+ * that called Python back, a loop that has no frame yet, a thread that goes on in another block, one without Python. */
+void sb_native_sample(const char *path);
 
 #endif

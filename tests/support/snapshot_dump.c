@@ -100,9 +100,25 @@ static void dump_threads(const struct ma_snap_tables *t, struct ma_buf *out)
 		line(out, "", p->name, strlen(p->name));
 		for (uint32_t k = p->frames_begin; k < p->frames_end; k++) {
 			const struct ma_snap_frame *f = &t->frames[k];
-			ma_buf_printf(out, " frame %" PRIx64 " code %" PRIx64 " file %u function %u line %u\n", f->addr,
-				      f->code, f->file_id, f->function_id, f->line);
+			ma_buf_printf(out, " frame %" PRIx64 " code %" PRIx64 " file %u function %u line %u%s\n",
+				      f->addr, f->code, f->file_id, f->function_id, f->line, f->entry ? " entry" : "");
 			dump_locals(t, f->locals_begin, f->locals_end, out);
+		}
+	}
+}
+
+static void dump_natives(const struct ma_snap_tables *t, struct ma_buf *out)
+{
+	for (size_t i = 0; i < t->natives_count; i++) {
+		const struct ma_snap_native *n = &t->natives[i];
+		ma_buf_printf(out, "native %" PRIu64 " fs_base %" PRIx64 "%s\n", n->tid, n->fs_base,
+			      n->cut ? " cut" : "");
+		for (uint32_t k = n->frames_begin; k < n->frames_end; k++) {
+			const struct ma_snap_native_frame *f = &t->native_frames[k];
+			ma_buf_printf(out, " pc %" PRIx64 " flags %u line %u", f->pc, f->flags, f->line);
+			line(out, "", f->function, strlen(f->function));
+			line(out, "  module", f->module, strlen(f->module));
+			line(out, "  file", f->file, strlen(f->file));
 		}
 	}
 }
@@ -159,6 +175,7 @@ struct ma_error *snap_dump(const struct ma_snap *s, struct ma_buf *out)
 	dump_meta(&t->meta, out);
 	dump_types(t, out);
 	dump_threads(t, out);
+	dump_natives(t, out);
 	dump_memory(t, out);
 	for (size_t i = 0; i < MA_ARRAY_SIZE(t->stats); i++)
 		if (t->stats[i])

@@ -175,7 +175,7 @@ Test(writer, blocks_that_can_not_be)
 {
 	static const struct ma_block_hdr bad[] = {
 		{ .kind = 0 },
-		{ .kind = MA_BLOCK_RESULT + 1 },
+		{ .kind = 99 },
 		{ .kind = MA_CHUNK_INDEX },
 		{ .kind = MA_BLOCK_TYPES, .bytes = MA_BLOCK_PAYLOAD + 1 },
 		{ .kind = MA_BLOCK_TYPES, .bytes = UINT32_MAX },

@@ -32,7 +32,7 @@ _memattach()
 		report) options+=' --json --bytes --type' ;;
 		query) options+=' --csv --json' ;;
 		check) ;;
-		stacks) options+=' --json --max-pause' ;;
+		stacks) options+=' --json --max-pause --native' ;;
 		doctor) options+=' --json' ;;
 		[0-9]*) options+=' --output --json --bytes --max-pause' ;;
 		esac

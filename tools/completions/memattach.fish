@@ -23,6 +23,7 @@ complete -c memattach -n "not __fish_seen_subcommand_from report query check doc
 complete -c memattach -n "not __fish_seen_subcommand_from snap check help" -l json -d 'machine-readable'
 complete -c memattach -n "not __fish_seen_subcommand_from snap query check stacks doctor help" -l bytes -d 'exact numbers'
 complete -c memattach -n "__fish_seen_subcommand_from report" -l type -x -d 'types whose name matches'
+complete -c memattach -n "__fish_seen_subcommand_from stacks" -l native -d 'native frames too'
 complete -c memattach -n "__fish_seen_subcommand_from query" -l csv -d 'comma-separated'
 complete -c memattach -l no-color -d 'neither colour nor bars'
 complete -c memattach -s h -l help -d 'help'

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot_builder.h"
+
+#define LOOP "_PyEval_EvalFrameDefault"
+
+void sb_native_sample(const char *path)
+{
+	static const char lib[] = "/usr/lib/libpython3.11.so.1.0", libc[] = "/usr/lib/libc.so.6";
+	struct snap_builder *b = sb_create(path);
+	sb_meta_default(b);
+	sb_meta_tid(b, 4242, 0x7f2000000740, "python3");
+	sb_meta_tid(b, 4243, 0x7f3000000740, "worker");
+	sb_meta_tid(b, 4244, 0x7f4000000740, "jemalloc_bg");
+	uint32_t file = sb_name(b, "app.py"), module = sb_name(b, "<module>"), run = sb_name(b, "run"),
+		 key = sb_name(b, "key"), inner = sb_name(b, "inner");
+
+	/* inner and key run in one loop, run and <module> in another; between them C sorts */
+	sb_thread(b, 0x7f2000000740, 4242, 0x200000, 0, true);
+	sb_frame(b, 0x1000, file, inner, 4, 0x9000);
+	sb_frame(b, 0x1100, file, key, 8, 0x9100);
+	sb_entry(b);
+	sb_frame(b, 0x1200, file, run, 12, 0x9200);
+	sb_frame(b, 0x1300, file, module, 20, 0x9300);
+	sb_entry(b);
+	sb_thread(b, 0x7f3000000740, 4243, 0x201000, 0, false);
+	sb_frame(b, 0x1200, file, run, 13, 0x9400);
+	sb_entry(b);
+
+	sb_native_thread(b, 4242, 0x7f2000000740, 0);
+	sb_native_frame(b, 0x7f1000, MA_NF_EXACT, "clock_nanosleep", libc, "", 0);
+	sb_native_frame(b, 0x401000, MA_NF_EVAL, LOOP, lib, "/src/Python/ceval.c", 5000);
+	sb_native_frame(b, 0x402000, 0, "list_sort", lib, "/src/Objects/listobject.c", 2400);
+	sb_flush(b); /* goes on in another block */
+	sb_native_thread(b, 4242, 0x7f2000000740, 0);
+	sb_native_frame(b, 0x401100, MA_NF_EVAL, LOOP, lib, "/src/Python/ceval.c", 5100);
+	sb_native_frame(b, 0x500000, 0, "", "/usr/bin/python3", "", 0);
+	/* the innermost loop has just been entered */
+	sb_native_thread(b, 4243, 0x7f3000000740, 0);
+	sb_native_frame(b, 0x401000, MA_NF_EVAL | MA_NF_EXACT, LOOP ".cold", lib, "", 0);
+	sb_native_frame(b, 0x401100, MA_NF_EVAL, LOOP, lib, "", 0);
+	sb_native_thread(b, 4244, 0x7f4000000740, MA_NT_CUT);
+	sb_native_frame(b, 0x7f2000, MA_NF_EXACT, "pthread_cond_wait", libc, "", 0);
+	sb_finish(b);
+}
