@@ -6,11 +6,18 @@
 #include "snapshot_bytes.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char path[] = "/tmp/ma-memory-test.snap";
+/* Of this process: two runs of the tests must not share it. */
+static char path[64];
+
+__attribute__((constructor)) static void name_file(void)
+{
+	snprintf(path, sizeof(path), "/tmp/ma-memory-test-%d.snap", (int)getpid());
+}
 
 static struct ma_error *write_all(void)
 {
