@@ -39,7 +39,7 @@ static int memory_init(struct maa *m)
 static int layout_ok(const struct maa_args *args)
 {
 	const struct ma_layout *L = &args->layout;
-	return args->abi == MA_WIRE_VERSION && L->minor >= 8 && L->minor <= 13 && !L->free_threaded &&
+	return args->abi == MA_WIRE_VERSION && L->minor >= 8 && L->minor <= 15 && !L->free_threaded &&
 	       L->object_type == OB_TYPE && L->varobject_size == OB_SIZE && L->sizeof_gc_head == GC_HEAD &&
 	       args->known[MA_KT_TYPE] && args->known[MA_KT_OBJECT] && args->known[MA_KT_UNICODE] &&
 	       L->pool_bytes >= 4096 && !(L->pool_bytes & (L->pool_bytes - 1)) && L->pool_bytes <= 16384 &&
@@ -136,6 +136,9 @@ __attribute__((used)) void maa_main(struct maa_args *args)
 	m->ring = ring;
 	m->L = &args->layout;
 	m->minor = args->layout.minor;
+	m->ref_tags = m->minor >= 14 ? 3 : 0;
+	m->refcnt_high = m->minor >= 14 ? 0xfff0ffffu : ~0u;
+	m->frame_cleared = m->minor >= 15 ? 5 : 4;
 	m->bump = (uint8_t *)args->scratch + ((sizeof(*m) + 4095) & ~4095ull);
 	m->error = memory_init(m);
 	m->ph_limit = 1ull << 36;

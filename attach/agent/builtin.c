@@ -26,6 +26,7 @@ static void visit_function(struct maa *m, struct maa_w *w, addr_t a)
 	maa_edge_tagged(m, w, rd64(AT(func_dict)), N_DICT, TAG_ATTR);
 	SLOT(func_module, MODULE);
 	SLOT(func_annotations, ANNOTATIONS);
+	SLOT_IF(func_annotate, ANNOTATE);
 	SLOT_IF(func_typeparams, TYPE_PARAMS);
 }
 
@@ -93,11 +94,18 @@ static void visit_module(struct maa *m, struct maa_w *w, addr_t a)
 	const struct ma_layout *L = m->L;
 	maa_edge_tagged(m, w, rd64(AT(module_dict)), N_DICT, TAG_ATTR);
 	SLOT(module_name, NAME);
-	addr_t def = rd64(AT(module_def));
-	if (!def || !maa_readable(m, def))
-		return;
-	addr_t fn = rd64(def + (uint64_t)L->moduledef_traverse);
-	int64_t size = (int64_t)rd64(def + (uint64_t)L->moduledef_size);
+	addr_t fn;
+	int64_t size;
+	if (L->module_state_traverse >= 0) { /* 3.15 copies them from the definition, which may be none */
+		fn = rd64(AT(module_state_traverse));
+		size = (int64_t)rd64(AT(module_state_size));
+	} else {
+		addr_t def = rd64(AT(module_def));
+		if (!def || !maa_readable(m, def))
+			return;
+		fn = rd64(def + (uint64_t)L->moduledef_traverse);
+		size = (int64_t)rd64(def + (uint64_t)L->moduledef_size);
+	}
 	if (fn && maa_readable(m, fn) && (size <= 0 || rd64(AT(module_state)))) {
 		maa_visit_traverse(m, w, a, fn);
 		/* m_traverse of most modules leaves the module's own dict to module_traverse() */

@@ -3,12 +3,28 @@
  * frame object that the frame is part of, else by the record of the thread. */
 #include "visit.h"
 
-#define OWNED_BY_FRAME_OBJECT 2 /* enum _frameowner, 3.11 to 3.13 */
-#define FRAME_CLEARED 4         /* enum _framestate, 3.11 to 3.13 */
+#define OWNED_BY_FRAME_OBJECT 2 /* enum _frameowner, 3.11 to 3.15 */
+
+/* The object of a slot of a frame, 0 if none. 3.14+ tags it (union _PyStackRef, pycore_stackref.h): 1 says that the
+ * reference is not counted, of an immortal object or of one that something else keeps; 1 alone is NULL, 3 marks an
+ * integer, 2 (3.15) no object. */
+static addr_t ref_object(struct maa *m, addr_t ref)
+{
+	return (ref & 2 & m->ref_tags) ? 0 : ref & ~(addr_t)m->ref_tags;
+}
+
+static void edge_ref(struct maa *m, struct maa_w *w, addr_t ref, uint32_t name)
+{
+	addr_t dst = ref_object(m, ref);
+	if (ref & 1 & m->ref_tags)
+		maa_edge_borrowed(m, w, dst, name, 0);
+	else
+		maa_edge_named(m, w, dst, name);
+}
 
 addr_t maa_iframe_code(struct maa *m, addr_t f)
 {
-	addr_t code = rd64(f + (uint64_t)EITHER(m, iframe_code, iframe_code_312));
+	addr_t code = ref_object(m, rd64(f + (uint64_t)EITHER(m, iframe_code, iframe_code_312)));
 	if (!code || (code & 7) || !maa_readable(m, code) || rd64(code + OB_TYPE) != m->args->known[MA_KT_CODE])
 		return 0;
 	return code;
@@ -33,26 +49,30 @@ void maa_visit_iframe(struct maa *m, struct maa_w *w, addr_t f)
 	addr_t code = maa_iframe_code(m, f);
 	if (!code)
 		return;
-	maa_edge_named(m, w, rd64(f + (uint64_t)EITHER(m, iframe_func, iframe_func_311)), N_F_FUNC);
-	maa_edge_named(m, w, code, N_F_CODE);
+	edge_ref(m, w, rd64(f + (uint64_t)EITHER(m, iframe_func, iframe_func_311)), N_F_FUNC);
+	edge_ref(m, w, rd64(f + (uint64_t)EITHER(m, iframe_code, iframe_code_312)), N_F_CODE);
 	maa_edge_tagged(m, w, rd64(f + (uint64_t)L->iframe_locals), N_F_LOCALS, TAG_ATTR);
 	maa_edge_named(m, w, rd64(f + (uint64_t)L->iframe_object), N_F_FRAME);
 	maa_edge_borrowed(m, w, rd64(f + (uint64_t)L->iframe_globals), N_F_GLOBALS, TAG_ATTR);
 	maa_edge_borrowed(m, w, rd64(f + (uint64_t)L->iframe_builtins), N_F_BUILTINS, TAG_ATTR);
 	int64_t locals = rd32(code + (uint64_t)L->code_nlocalsplus), stack = rd32(code + (uint64_t)L->code_stacksize);
-	int64_t top = L->iframe_stacktop >= 0 ? rd32(f + (uint64_t)L->iframe_stacktop) : -1;
+	addr_t at = f + (uint64_t)L->iframe_localsplus, sp = FIELD(m, f, iframe_stackpointer);
+	int64_t top = L->iframe_stacktop >= 0 ? rd32(f + (uint64_t)L->iframe_stacktop)
+		      : sp >= at              ? (int64_t)(sp - at) / 8
+					      : -1;
 	if (locals < 0 || locals > 1 << 20 || stack < 0 || stack > 1 << 20)
 		return;
-	/* While a frame runs, its top of stack is in a register and stacktop is -1; its locals are there all the same.
-	 * A frame that is being set up has fewer than all locals. */
+	/* While a frame runs, its top of stack is in a register and stacktop is -1 (3.14+: stackpointer is NULL unless
+	 * it has called something that could look at the frame); its locals are there all the same. A frame that is
+	 * being set up has fewer than all locals. */
 	int64_t n = top < 0 ? locals : top > locals + stack ? locals + stack : top;
-	addr_t names = rd64(code + (uint64_t)L->code_localsplusnames), at = f + (uint64_t)L->iframe_localsplus;
+	addr_t names = rd64(code + (uint64_t)L->code_localsplusnames);
 	for (int64_t i = 0; i < n && room(m, w); i++) {
 		addr_t v = rd64(at + 8 * (uint64_t)i);
 		if (i < locals)
-			maa_edge_named(m, w, v, maa_name(m, tuple_at(m, names, (uint64_t)i)));
+			edge_ref(m, w, v, maa_name(m, tuple_at(m, names, (uint64_t)i)));
 		else
-			maa_edge_plain(m, w, v);
+			edge_ref(m, w, v, 0);
 	}
 }
 
@@ -133,6 +153,6 @@ void maa_visit_gen(struct maa *m, struct maa_w *w, addr_t a)
 	}
 	if (t != m->args->known[MA_KT_GEN]) /* a generator leaves it as it was allocated */
 		maa_edge_named(m, w, rd64(a + (uint64_t)L->gen_origin), N_CR_ORIGIN);
-	if (RD(int8_t, a + (uint64_t)L->gen_frame_state) < FRAME_CLEARED)
+	if (RD(int8_t, a + (uint64_t)L->gen_frame_state) < m->frame_cleared)
 		maa_visit_iframe(m, w, a + (uint64_t)L->gen_iframe);
 }

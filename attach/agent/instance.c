@@ -39,9 +39,9 @@ void maa_visit_managed(struct maa *m, struct maa_w *w, addr_t a, const struct ma
 			return;
 		}
 		break;
-	default: /* 3.13: values behind the object, shared with the dict while they are valid */
+	default: /* 3.13 and later: values behind the object, shared with the dict while they are valid */
 		if (t->flags & MT_INLINE) {
-			values = a + 16;
+			values = a + (uint64_t)t->basicsize;
 			if (rd8(values + (uint64_t)m->L->values_valid))
 				maa_visit_values(m, w, t->keys, values + (uint64_t)m->L->values_values,
 						 rd8(values + (uint64_t)m->L->values_capacity));

@@ -28,7 +28,7 @@ typedef uint64_t addr_t; /* an address in the target's memory: here the same as 
 #define OB_SIZE 16
 #define GC_HEAD 16
 
-/* tp_flags (Include/object.h, 3.8 to 3.13) */
+/* tp_flags (Include/object.h, 3.8 to 3.15) */
 #define TPF_INLINE_VALUES (1ull << 2)   /* 3.13+ */
 #define TPF_MANAGED_WEAKREF (1ull << 3) /* 3.12+ */
 #define TPF_MANAGED_DICT (1ull << 4)    /* 3.11+ */
@@ -81,7 +81,7 @@ enum maa_kind {
 #define MT_HEAP 2u
 #define MT_CLASS 4u   /* made by a class statement: slots and __dict__ are ours to visit */
 #define MT_MANAGED 8u /* managed dict */
-#define MT_INLINE 16u /* 3.13: inline values */
+#define MT_INLINE 16u /* 3.13+: inline values */
 #define MT_SIZER 32u
 #define MT_TYPEOBJ 64u /* instances are types */
 #define MT_ASK_GC 128u /* has a tp_is_gc of its own */
@@ -163,6 +163,10 @@ struct maa {
 	const struct ma_layout *L;
 	unsigned minor;
 	uint32_t phase;
+	uint64_t ref_tags;     /* the low bits of a _PyStackRef that are no address, 3.14+ (pycore_stackref.h) */
+	uint32_t refcnt_high;  /* bits of the upper half of the count that are 0 in a mortal object: 3.14+ has flags
+				  there */
+	int32_t frame_cleared; /* FRAME_CLEARED of enum _framestate: 4, 5 in 3.15 */
 
 	/* scratch */
 	uint8_t *bump, *bump_end, *units; /* units: base of mark bitmaps and chunk pages */
@@ -398,13 +402,13 @@ int maa_keys_open(struct maa *m, addr_t table, struct maa_keys *ret); /* 0 when 
 addr_t maa_dict_find(struct maa *m, addr_t dict, addr_t key);         /* by the key's identity; 0 = not there */
 addr_t maa_dict_find_text(struct maa *m, addr_t dict, const char *text, unsigned len, addr_t *key_ret);
 
-/* 3.13: the values behind an instance, which sys.getsizeof() leaves out (_PyInlineValuesSize). The first instances of
+/* 3.13+: the values behind an instance, which sys.getsizeof() leaves out (_PyInlineValuesSize). The first instances of
  * a class have room for more than later ones. */
 MAA_INLINE uint64_t maa_inline_bytes(struct maa *m, addr_t a, const struct maa_type *t)
 {
 	if (LIKELY(!(t->flags & MT_INLINE)))
 		return 0;
-	uint64_t n = rd8(a + 16 + (uint64_t)m->L->values_capacity);
+	uint64_t n = rd8(a + (uint64_t)t->basicsize + (uint64_t)m->L->values_capacity);
 	return (n + 7) / 8 * 8 + (n + 1) * 8;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* size.c - what sys.getsizeof() says of an object, and how much of it lies outside the object's own block.
  * The blocks in arenas that it owns are marked on the way, so that the sweep does not take them for objects. */
-#include "emit.h"
+#include "visit.h"
 
 static uint64_t items(addr_t a)
 {
@@ -104,6 +104,19 @@ static uint64_t set_size(struct maa *m, addr_t a, const struct maa_type *t, uint
 	return (uint64_t)t->basicsize + *buffer;
 }
 
+static uint64_t bytearray_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer)
+{
+	const struct ma_layout *L = m->L;
+	uint64_t n = sane(rd64(a + (uint64_t)L->bytearray_alloc));
+	addr_t block = rd64(a + (uint64_t)L->bytearray_bytes);
+	if (L->bytearray_object >= 0) { /* 3.15: in a bytes object of its own, with a NUL that ob_alloc leaves out */
+		block = rd64(a + (uint64_t)L->bytearray_object);
+		n += n ? (uint64_t)L->bytes_sval + 1 : 0;
+	}
+	*buffer = own_small(m, n ? block : 0, n);
+	return (uint64_t)t->basicsize + n;
+}
+
 static uint64_t type_size(struct maa *m, addr_t a, uint64_t *buffer)
 {
 	const struct ma_layout *L = m->L;
@@ -164,7 +177,7 @@ static uint64_t frame_size(struct maa *m, addr_t a, const struct maa_type *t)
 		return (uint64_t)t->basicsize + 8 * (n ? n - 1 : 0);
 	}
 	addr_t f = rd64(a + (uint64_t)L->frame_iframe);
-	addr_t code = f && maa_readable(m, f) ? rd64(f + (uint64_t)EITHER(m, iframe_code, iframe_code_312)) : 0;
+	addr_t code = f && maa_readable(m, f) ? maa_iframe_code(m, f) : 0;
 	return (uint64_t)L->frame_own_data + (uint64_t)L->iframe_localsplus + 8 * frame_words(m, code);
 }
 
@@ -174,7 +187,7 @@ static uint64_t gen_size(struct maa *m, addr_t a, const struct maa_type *t)
 	if (m->minor < 11)
 		return (uint64_t)t->basicsize;
 	addr_t f = a + (uint64_t)L->gen_iframe;
-	addr_t code = rd64(f + (uint64_t)EITHER(m, iframe_code, iframe_code_312));
+	addr_t code = maa_iframe_code(m, f);
 	return (uint64_t)L->gen_iframe + (uint64_t)L->iframe_localsplus + 8 * frame_words(m, code);
 }
 
@@ -211,9 +224,7 @@ uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *b
 		size = set_size(m, a, t, buffer);
 		break;
 	case K_BYTEARRAY:
-		*buffer = own_small(m, rd64(a + (uint64_t)m->L->bytearray_bytes),
-				    sane(rd64(a + (uint64_t)m->L->bytearray_alloc)));
-		size = (uint64_t)t->basicsize + *buffer;
+		size = bytearray_size(m, a, t, buffer);
 		break;
 	case K_TYPE:
 		size = type_size(m, a, buffer);
@@ -242,7 +253,7 @@ uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *b
 	case K_BYTESIO: { /* its bytes object, while nobody else has it: Modules/_io/bytesio.c, buf at 16 */
 		addr_t buf = rd64(a + 16);
 		size = (uint64_t)t->basicsize;
-		if (buf && !(buf & 7) && maa_readable(m, buf) && rd64(buf) == 1)
+		if (buf && !(buf & 7) && maa_readable(m, buf) && rdu32(buf) == 1)
 			size += (uint64_t)m->L->bytes_sval + 1 + sane(items(buf));
 		*buffer = size - (uint64_t)t->basicsize;
 		break;

@@ -17,13 +17,15 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 		struct maa_type *t = maa_type_find(m, rd64(a + OB_TYPE));
 		if (!t || t->presize != off || (t->flags & MT_TYPEOBJ))
 			continue;
-		if (!rd64(a) && (t->flags & MT_GC) && !rd64(a - GC_HEAD) && (uint64_t)t->basicsize + off <= bs) {
+		if (!(m->minor >= 14 ? rdu32(a) : rd64(a)) && (t->flags & MT_GC) && !rd64(a - GC_HEAD) &&
+		    (uint64_t)t->basicsize + off <= bs) {
 			/* tuples, lists, dicts, frames, ... that the interpreter keeps for the next one */
 			t->dead++;
 			t->dead_bytes += bs;
 			return 1;
 		}
-		if (m->minor >= 12 ? !rdu32(a) || (rd64(a) >> 32) : (int64_t)rd64(a) <= 0 || rd64(a) > 1ull << 32)
+		if (m->minor >= 12 ? !rdu32(a) || (rd64(a) >> 32 & m->refcnt_high)
+				   : (int64_t)rd64(a) <= 0 || rd64(a) > 1ull << 32)
 			continue;
 		/* the tp_basicsize of str is that of its largest form */
 		if (t->size_kind != K_STR && (uint64_t)t->basicsize + off > bs)
@@ -34,7 +36,7 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 			addr_t raw = rd64(a - GC_HEAD), next = raw & ~3ull;
 			if (!next && ((raw && !m->collecting) || off > GC_HEAD))
 				continue;
-			if (next && ((next & 7) || !maa_readable(m, next)))
+			if (next && !maa_readable(m, next)) /* a list's head need be aligned to 4 only */
 				continue;
 			if (next && !m->collecting && (rd64(next + 8) & ~3ull) != a - GC_HEAD)
 				continue;

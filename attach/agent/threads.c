@@ -3,7 +3,7 @@
 #include "visit.h"
 
 #define OWNED_BY_THREAD 0
-#define OWNED_BY_CSTACK 3 /* 3.12+: a frame of the interpreter's entry, without code of its own */
+#define OWNED_BY_CSTACK 3 /* 3.12+: a frame of the interpreter's entry, without code of its own; 3.14: of two kinds */
 #define FRAMES_MAX 100000u
 
 static void th_room(struct maa *m)
@@ -191,6 +191,8 @@ static void tstate_holds(struct maa *m, struct maa_w *w, addr_t ts)
 	HOLDS(ts, tstate_context, CONTEXT);
 	HOLDS(ts, tstate_c_profileobj, PROFILE_OBJ);
 	HOLDS(ts, tstate_c_traceobj, TRACE_OBJ);
+	HOLDS(ts, tstate_running_loop, RUNNING_LOOP); /* 3.12 and 3.13 keep them elsewhere */
+	HOLDS(ts, tstate_running_task, RUNNING_TASK);
 }
 
 static void interp_write(struct maa *m, addr_t in)

@@ -89,6 +89,7 @@ static unsigned known_kind(struct maa *m, addr_t t)
 	case MA_KT_LIST:
 		return K_LIST;
 	case MA_KT_DICT:
+	case MA_KT_FROZENDICT:
 		return K_DICT;
 	case MA_KT_ODICT:
 		return K_ODICT;
@@ -144,7 +145,7 @@ static int name_is(addr_t name, const char *text)
 }
 
 /* Types of extension modules, which no symbol names. Their layouts are private to one C file each and the
- * same from 3.8 to 3.13: Modules/_datetimemodule.c, _collectionsmodule.c, arraymodule.c, _io/bytesio.c. */
+ * same from 3.8 to 3.15: Modules/_datetimemodule.c, _collectionsmodule.c, arraymodule.c, _io/bytesio.c. */
 static unsigned named_kind(struct maa *m, addr_t t)
 {
 	addr_t name = rd64(t + (uint64_t)m->L->type_name);

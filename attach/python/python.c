@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define OLDEST_MINOR 8
-#define NEWEST_MINOR 13
+#define NEWEST_MINOR 15
 
 static struct ma_error *refuse_version(uint32_t version)
 {

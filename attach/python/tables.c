@@ -19,13 +19,15 @@ struct debug_at { /* where in _Py_DebugOffsets a field's offset stands: first + 
 };
 
 struct table {
-	uint32_t version;
+	uint32_t version, debug_build;
 	const struct value *values;
 	const struct debug_at *debug;
 };
 
 /* clang-format off */
-#define MA_TABLE_BEGIN(major, minor, micro) { (major) << 16 | (minor) << 8 | (micro), (const struct value[]){
+#define MA_TABLE_OF(major, minor, micro, d) { (major) << 16 | (minor) << 8 | (micro), d, (const struct value[]){
+#define MA_TABLE_BEGIN(major, minor, micro) MA_TABLE_OF(major, minor, micro, 0)
+#define MA_TABLE_BEGIN_DEBUG(major, minor, micro) MA_TABLE_OF(major, minor, micro, 1)
 #define MA_VALUE(id, value, alignment) { offsetof(struct ma_layout, id), alignment, value },
 #define MA_TABLE_DEBUG { 0, 0, 0 } }, (const struct debug_at[]){
 #define MA_DEBUG_AT(id, first) { offsetof(struct ma_layout, id), first, first, 0 },
@@ -36,7 +38,7 @@ static const struct table tables[] = {
 #if defined(__x86_64__)
 #include "layouts/x86_64/all.inc"
 #endif
-	{ 0, NULL, NULL },
+	{ 0, 0, NULL, NULL },
 };
 /* clang-format on */
 

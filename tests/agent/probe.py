@@ -26,7 +26,9 @@ HARNESS = ctypes.PyDLL(os.path.join(BUILD, "bin/agent_harness.so"))
 
 
 def arguments():
-    return subprocess.run([os.path.join(BUILD, "bin/agent_args_dump"), str(os.getpid())], stdout=subprocess.PIPE,
+    # from within a tree (tests/attach/enter_tree) a program of this machine runs in the file system outside
+    outside = os.environ.get("MEMATTACH_OUTSIDE", "").split()
+    return subprocess.run(outside + [os.path.join(BUILD, "bin/agent_args_dump"), str(os.getpid())], stdout=subprocess.PIPE,
                           check=True).stdout
 
 

@@ -16,6 +16,11 @@ def build_dir():
     return Path(os.environ.get("MEMATTACH_BUILD") or (Path(binary).parent.parent if binary else HERE.parent.parent / "BUILD"))
 
 
+def outside(python):
+    """How the probe runs a program of this machine from within a tree, whose libraries are others."""
+    return f"nsenter -t {os.getpid()} --mount --root --wd" if python.tree else ""
+
+
 @pytest.fixture
 def probe(tmp_path):
     build = build_dir()
@@ -23,8 +28,8 @@ def probe(tmp_path):
         pytest.skip(f"no agent harness in {build}: build the tests")
 
     def run(python, case, **env):
-        out = subprocess.run([python.path, str(HERE / "probe.py"), str(build), str(tmp_path / "blocks"), case],
-                             capture_output=True, text=True, timeout=200, env={**os.environ, **env})
+        out = subprocess.run([*python.command, str(HERE / "probe.py"), str(build), str(tmp_path / "blocks"), case],
+                             capture_output=True, text=True, timeout=200, env={**os.environ, "MEMATTACH_OUTSIDE": outside(python), **env})
         assert out.returncode == 0, out.stderr[-3000:]
         result = json.loads(out.stdout.splitlines()[-1])
         assert (result["run"]["rc"], result["run"]["done"], result["run"]["err"], result["run"]["signal"]) == (0, 1, 0, 0)

@@ -47,8 +47,9 @@ class Target:
         self.buffer, self.lines, self.eof = b"", [], False
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MEMATTACH", "MALLOC"))}
         environ.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1", **(env or {}))
-        path = getattr(python, "path", python)
-        self.popen = subprocess.Popen([*wrap, path, str(Path(program_dir) / f"{program}.py"), *map(str, args)],
+        # a tree is entered first: `wrap` runs in it
+        words = [*getattr(python, "wrap", ()), *wrap, getattr(python, "path", python)]
+        self.popen = subprocess.Popen([*words, str(Path(program_dir) / f"{program}.py"), *map(str, args)],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, env=environ,
                                       cwd=cwd, start_new_session=True, bufsize=0)
         self.pid_of = pid_of
@@ -165,7 +166,7 @@ _baselines = {}
 
 def baseline(python, program, *args, **options):
     """What the program prints, and its exit code, when nobody attaches. One run for each command."""
-    key = (getattr(python, "path", python), program, args, tuple(sorted((k, str(v)) for k, v in options.items())))
+    key = (getattr(python, "id", python), program, args, tuple(sorted((k, str(v)) for k, v in options.items())))
     if key not in _baselines:
         t = Target(python, program, *args, **options)
         try:

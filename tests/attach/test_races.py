@@ -201,7 +201,7 @@ def test_starting_python(one_python, memattach):
     """Attached before it is up: done, gone, or not (yet) a Python; never harmed."""
     import subprocess
     for n in range(20):
-        p = subprocess.Popen([one_python.path, "-c", "import json, sys; print(sum(range(10000)))"], stdout=subprocess.PIPE,
+        p = subprocess.Popen([*one_python.command, "-c", "import json, sys; print(sum(range(10000)))"], stdout=subprocess.PIPE,
                              start_new_session=True)
         try:
             time.sleep(0.002 * n)

@@ -35,7 +35,7 @@ def test_memmap(one_python, start, memattach):
     # tools/setup installs numpy for the Python that runs the tests, not for every one
     candidates = [one_python, pythons.Python(sys.executable, platform.python_version(), "own")]
     able = [p for p in candidates if pythons.OLDEST <= p.minor <= pythons.NEWEST
-            and subprocess.run([p.path, "-c", "import numpy"], capture_output=True).returncode == 0]
+            and subprocess.run([*p.command, "-c", "import numpy"], capture_output=True).returncode == 0]
     if not able:
         pytest.skip("no numpy in " + " or ".join(p.path for p in candidates))
     t = start(able[0], "memmap")

@@ -134,7 +134,7 @@ def test_real_program(hazard_python, memattach, tmp_path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    p = subprocess.Popen([hazard_python.path, "-m", "http.server", str(port), "--bind", "127.0.0.1"], cwd=tmp_path,
+    p = subprocess.Popen([*hazard_python.command, "-m", "http.server", str(port), "--bind", "127.0.0.1"], cwd=tmp_path,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         def fetch():
