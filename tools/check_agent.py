@@ -10,7 +10,7 @@ import argparse
 import struct
 import sys
 
-LIMIT = 96 * 1024
+LIMIT = 128 * 1024
 SHT = {"SYMTAB": 2, "RELA": 4, "DYNAMIC": 6, "NOBITS": 8, "REL": 9, "DYNSYM": 11}
 SHF_WRITE, SHF_ALLOC, SHF_EXEC = 1, 2, 4
 

@@ -217,6 +217,16 @@ void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct ma
 	case K_ODICT:
 		visit_odict(m, w, a);
 		break;
+	case K_BYTESIO: /* up to 3.11 it does not report its bytes object, which getvalue() may have given to others,
+			   too */
+		if ((t->flags & MT_GC) && t->traverse)
+			maa_visit_traverse(m, w, a, t->traverse);
+		if (m->minor < 12)
+			maa_visit_bytesio(m, w, a);
+		break;
+	case K_STGDICT:
+		maa_visit_stgdict(m, w, a);
+		break;
 	default: /* types with a sizer of ours only: their own traverse function */
 		if ((t->flags & MT_GC) && t->traverse)
 			maa_visit_traverse(m, w, a, t->traverse);

@@ -75,6 +75,19 @@ enum maa_kind {
 	K_DEFAULTDICT,
 	K_LRU,
 	K_STRUCTSEQ,
+	K_STGDICT,
+	K_SIZED, /* those behind it are kinds of sizes only: size_more.c */
+	K_S_STRUCT,
+	K_S_BUFFERED,
+	K_S_PICKLER,
+	K_S_UNPICKLER,
+	K_S_ELEMENT,
+	K_S_DECIMAL,
+	K_S_PRODUCT,
+	K_S_COMBINATIONS,
+	K_S_PERMUTATIONS,
+	K_S_CTYPE,
+	K_S_PARSER,
 };
 
 #define MT_GC 1u /* instances have a GC header (types: heap types only) */
@@ -417,6 +430,7 @@ void maa_walk(struct maa *m, uint64_t item); /* walk.c: one place of the work li
 void maa_drain(struct maa *m);               /* until the list is empty */
 void maa_fault(struct maa *m);               /* after maa_guard() returned 1 */
 uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer_ret); /* size.c */
+unsigned maa_sized_kind(struct maa *m, addr_t t); /* size_more.c: an enum maa_kind, K_BAD when it is not known there */
 int maa_code_line(struct maa *m, addr_t code, int64_t instr); /* lines.c: instr in bytes from the first; 0 = unknown */
 void maa_threads(struct maa *m);                              /* threads.c */
 void maa_roots(struct maa *m);

@@ -1,26 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* size.c - what sys.getsizeof() says of an object, and how much of it lies outside the object's own block.
  * The blocks in arenas that it owns are marked on the way, so that the sweep does not take them for objects. */
+#include "size.h"
 #include "visit.h"
-
-static uint64_t items(addr_t a)
-{
-	int64_t n = (int64_t)rd64(a + OB_SIZE);
-	return n < 0 ? (uint64_t)-n : (uint64_t)n;
-}
-
-/* A length from an object that may be garbage: no size above 2^42 is believed. */
-static uint64_t sane(uint64_t bytes)
-{
-	return bytes > 1ull << 42 ? 0 : bytes;
-}
-
-static uint64_t own_small(struct maa *m, addr_t a, uint64_t bytes)
-{
-	if (bytes <= 512 && a)
-		maa_own(m, a);
-	return bytes;
-}
 
 static uint64_t str_size(struct maa *m, addr_t a, uint64_t *buffer)
 {
@@ -94,6 +76,11 @@ static uint64_t dict_size(struct maa *m, addr_t a, const struct maa_type *t, uin
 	if (k.refcnt == 1 && !(m->minor >= 13 && values))
 		*buffer += sane(k.bytes);
 	return (uint64_t)t->basicsize + *buffer;
+}
+
+static uint64_t sizeof_dict(struct maa *m)
+{
+	return rd64(m->args->known[MA_KT_DICT] + (uint64_t)m->L->type_basicsize);
 }
 
 static uint64_t set_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer)
@@ -255,13 +242,25 @@ uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *b
 		size = (uint64_t)t->basicsize;
 		if (buf && !(buf & 7) && maa_readable(m, buf) && rdu32(buf) == 1)
 			size += (uint64_t)m->L->bytes_sval + 1 + sane(items(buf));
+		if (size > (uint64_t)t->basicsize && m->minor < 12)
+			own_small(m, buf, size - (uint64_t)t->basicsize); /* later an object of its own, too */
 		*buffer = size - (uint64_t)t->basicsize;
 		break;
 	}
+	case K_STGDICT: /* what is behind the dict counts twice: _PyDict_SizeOf() and stgdict.c */
+		size = dict_size(m, a, t, buffer) + (uint64_t)t->basicsize - sizeof_dict(m);
+		n = maa_size_more(m, a, t);
+		*buffer += n;
+		size += n;
+		break;
 	default:
 		size = (uint64_t)t->basicsize;
 		if (t->itemsize)
 			size += sane(items(a) * (uint64_t)t->itemsize);
+		if (t->size_kind > K_SIZED) {
+			*buffer = maa_size_more(m, a, t);
+			size += *buffer;
+		}
 	}
 	/* 3.11 and 3.12 add it to static types, too, which have none (sysmodule.c, _PySys_GetSizeOf) */
 	if ((t->flags & MT_GC) && (!(t->flags & MT_TYPEOBJ) || m->minor == 11 || m->minor == 12 ||

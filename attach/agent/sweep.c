@@ -27,6 +27,10 @@ static int candidate(struct maa *m, addr_t b, uint64_t bs)
 		if (m->minor >= 12 ? !rdu32(a) || (rd64(a) >> 32 & m->refcnt_high)
 				   : (int64_t)rd64(a) <= 0 || rd64(a) > 1ull << 32)
 			continue;
+		/* A count that is an address: the state of a module, say, whose first word points into an image that is
+		 * not PIE and whose second one to a type. */
+		if (rd64(a) > 0xffff && maa_readable(m, rd64(a)))
+			continue;
 		/* the tp_basicsize of str is that of its largest form */
 		if (t->size_kind != K_STR && (uint64_t)t->basicsize + off > bs)
 			continue;

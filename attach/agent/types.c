@@ -152,6 +152,8 @@ static unsigned named_kind(struct maa *m, addr_t t)
 	if (!name || !maa_readable(m, name))
 		return K_BAD;
 	switch (rd8(name)) {
+	case 'S':
+		return maa_sized_kind(m, t) == K_STGDICT ? K_STGDICT : K_BAD;
 	case 'a':
 		return name_is(name, "array.array") ? K_ARRAY : K_BAD;
 	case '_':
@@ -295,6 +297,8 @@ static void sizer_find(struct maa *m, struct maa_type *ti)
 		unsigned kind = known_kind(m, t);
 		if (kind == K_BAD)
 			kind = named_kind(m, t);
+		if (kind == K_BAD)
+			kind = maa_sized_kind(m, t);
 		if (t == m->args->known[MA_KT_OBJECT])
 			kind = K_LEAF;
 		if (kind != K_BAD) {

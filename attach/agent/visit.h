@@ -13,6 +13,9 @@ addr_t maa_dict_at(struct maa *m, addr_t a, const struct maa_type *t); /* its __
 void maa_visit_managed(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t);
 /* builtin.c */
 void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t);
+/* size_more.c */
+void maa_visit_bytesio(struct maa *m, struct maa_w *w, addr_t a);
+void maa_visit_stgdict(struct maa *m, struct maa_w *w, addr_t a);
 /* frames.c */
 void maa_visit_frame(struct maa *m, struct maa_w *w, addr_t frame);   /* a frame object */
 void maa_visit_iframe(struct maa *m, struct maa_w *w, addr_t iframe); /* 3.11+ */

@@ -218,6 +218,7 @@ MAA_INLINE void visit(struct maa *m, struct maa_w *w, addr_t a, const struct maa
 		break;
 	case K_DEFAULTDICT:
 	case K_ODICT:
+	case K_STGDICT:
 		visit_dict(m, w, a, tags, from);
 		if (!(tags & TAG_CONT))
 			maa_visit_builtin(m, w, a, t);

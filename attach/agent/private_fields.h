@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Offsets and sizes of structs that are private to one C file of CPython, for size_more.c. No header has them, so
+ * layout_fields.h can not: they are written here and compared with the DWARF of every Python at hand by
+ * `tools/layouts/private`. No include guard: define the macros that you want, then include.
+ *   PRIVATE(id, image, C type, member, first version, last version, value)      an offset
+ *   PRIVATE_SIZE(id, image, C type, first version, last version, value)         a size
+ *   PRIVATE_ALT(...), PRIVATE_ALT_SIZE(...)                                     the same id in other versions
+ * image: the extension module, "" for the interpreter itself. Versions are 300 + minor, both ends included.
+ * A type whose tp_basicsize is not the _SIZE given here is not trusted: its instances keep a lower bound. */
+#ifndef PRIVATE
+#define PRIVATE(id, image, type, member, lo, hi, value)
+#endif
+#ifndef PRIVATE_SIZE
+#define PRIVATE_SIZE(id, image, type, lo, hi, value)
+#endif
+#ifndef PRIVATE_ALT
+#define PRIVATE_ALT(id, image, type, member, lo, hi, value)
+#endif
+#ifndef PRIVATE_ALT_SIZE
+#define PRIVATE_ALT_SIZE(id, image, type, lo, hi, value)
+#endif
+
+/* Modules/_struct.c */
+PRIVATE_SIZE(STRUCT_SIZE, "_struct", PyStructObject, 308, 315, 56)
+PRIVATE(STRUCT_CODES, "_struct", PyStructObject, s_codes, 308, 315, 32)
+PRIVATE_SIZE(FORMATCODE_SIZE, "_struct", formatcode, 308, 315, 32)
+
+/* Modules/_io/bufferedio.c */
+PRIVATE_SIZE(BUFFERED_SIZE, "", buffered, 308, 315, 152)
+PRIVATE(BUFFERED_BUFFER, "", buffered, buffer, 308, 315, 56)
+PRIVATE(BUFFERED_BUFFER_SIZE, "", buffered, buffer_size, 308, 315, 120)
+
+/* Modules/_io/bytesio.c */
+PRIVATE_SIZE(BYTESIO_SIZE, "", bytesio, 308, 315, 64)
+PRIVATE(BYTESIO_BUF, "", bytesio, buf, 308, 315, 16)
+
+/* Modules/_pickle.c */
+PRIVATE_SIZE(PICKLER_SIZE, "_pickle", PicklerObject, 308, 312, 152)
+PRIVATE_ALT_SIZE(PICKLER_SIZE, "_pickle", PicklerObject, 313, 315, 144)
+PRIVATE(PICKLER_MEMO, "_pickle", PicklerObject, memo, 308, 315, 16)
+PRIVATE(PICKLER_OUTPUT, "_pickle", PicklerObject, output_buffer, 308, 312, 64)
+PRIVATE_ALT(PICKLER_OUTPUT, "_pickle", PicklerObject, output_buffer, 313, 315, 56)
+PRIVATE_SIZE(MEMO_TABLE_SIZE, "_pickle", PyMemoTable, 308, 315, 32)
+PRIVATE(MEMO_TABLE_ALLOCATED, "_pickle", PyMemoTable, mt_allocated, 308, 315, 16)
+PRIVATE(MEMO_TABLE_TABLE, "_pickle", PyMemoTable, mt_table, 308, 315, 24)
+PRIVATE_SIZE(MEMO_ENTRY_SIZE, "_pickle", PyMemoEntry, 308, 315, 16)
+PRIVATE_SIZE(UNPICKLER_SIZE, "_pickle", UnpicklerObject, 308, 312, 272)
+PRIVATE_ALT_SIZE(UNPICKLER_SIZE, "_pickle", UnpicklerObject, 313, 315, 264)
+PRIVATE(UNPICKLER_MEMO, "_pickle", UnpicklerObject, memo, 308, 315, 24)
+PRIVATE(UNPICKLER_MEMO_SIZE, "_pickle", UnpicklerObject, memo_size, 308, 315, 32)
+PRIVATE(UNPICKLER_INPUT_LINE, "_pickle", UnpicklerObject, input_line, 308, 312, 152)
+PRIVATE_ALT(UNPICKLER_INPUT_LINE, "_pickle", UnpicklerObject, input_line, 313, 315, 144)
+PRIVATE(UNPICKLER_ENCODING, "_pickle", UnpicklerObject, encoding, 308, 312, 224)
+PRIVATE_ALT(UNPICKLER_ENCODING, "_pickle", UnpicklerObject, encoding, 313, 315, 216)
+PRIVATE(UNPICKLER_ERRORS, "_pickle", UnpicklerObject, errors, 308, 312, 232)
+PRIVATE_ALT(UNPICKLER_ERRORS, "_pickle", UnpicklerObject, errors, 313, 315, 224)
+PRIVATE(UNPICKLER_MARKS, "_pickle", UnpicklerObject, marks, 308, 312, 240)
+PRIVATE_ALT(UNPICKLER_MARKS, "_pickle", UnpicklerObject, marks, 313, 315, 232)
+PRIVATE(UNPICKLER_MARKS_SIZE, "_pickle", UnpicklerObject, marks_size, 308, 312, 256)
+PRIVATE_ALT(UNPICKLER_MARKS_SIZE, "_pickle", UnpicklerObject, marks_size, 313, 315, 248)
+
+/* Modules/_elementtree.c */
+PRIVATE_SIZE(ELEMENT_SIZE, "_elementtree", ElementObject, 308, 315, 56)
+PRIVATE(ELEMENT_EXTRA, "_elementtree", ElementObject, extra, 308, 315, 40)
+PRIVATE_SIZE(EXTRA_SIZE, "_elementtree", ElementObjectExtra, 308, 315, 64)
+PRIVATE(EXTRA_ALLOCATED, "_elementtree", ElementObjectExtra, allocated, 308, 315, 16)
+PRIVATE(EXTRA_CHILDREN, "_elementtree", ElementObjectExtra, children, 308, 315, 24)
+PRIVATE(EXTRA_OWN_CHILDREN, "_elementtree", ElementObjectExtra, _children, 308, 315, 32)
+
+/* Modules/_decimal/_decimal.c */
+PRIVATE_SIZE(DECIMAL_SIZE, "_decimal", PyDecObject, 308, 315, 104)
+PRIVATE(DECIMAL_FLAGS, "_decimal", PyDecObject, dec.flags, 308, 315, 24)
+PRIVATE(DECIMAL_ALLOC, "_decimal", PyDecObject, dec.alloc, 308, 315, 56)
+PRIVATE(DECIMAL_DATA, "_decimal", PyDecObject, dec.data, 308, 315, 64)
+
+/* Modules/itertoolsmodule.c */
+PRIVATE_SIZE(PRODUCT_SIZE, "", productobject, 308, 315, 48)
+PRIVATE(PRODUCT_POOLS, "", productobject, pools, 308, 315, 16)
+PRIVATE(PRODUCT_INDICES, "", productobject, indices, 308, 315, 24)
+PRIVATE_SIZE(COMBINATIONS_SIZE, "", combinationsobject, 308, 315, 56)
+PRIVATE(COMBINATIONS_INDICES, "", combinationsobject, indices, 308, 315, 24)
+PRIVATE(COMBINATIONS_R, "", combinationsobject, r, 308, 315, 40)
+PRIVATE_SIZE(PERMUTATIONS_SIZE, "", permutationsobject, 308, 315, 64)
+PRIVATE(PERMUTATIONS_POOL, "", permutationsobject, pool, 308, 315, 16)
+PRIVATE(PERMUTATIONS_INDICES, "", permutationsobject, indices, 308, 315, 24)
+PRIVATE(PERMUTATIONS_CYCLES, "", permutationsobject, cycles, 308, 315, 32)
+PRIVATE(PERMUTATIONS_R, "", permutationsobject, r, 308, 315, 48)
+
+/* Modules/_ctypes: StgDictObject (a dict) up to 3.12, StgInfo behind the type from 3.13 */
+PRIVATE_SIZE(STGDICT_SIZE, "_ctypes", StgDictObject, 308, 312, 192)
+PRIVATE_SIZE(STGINFO_SIZE, "_ctypes", StgInfo, 313, 313, 160)
+PRIVATE(STG_LENGTH, "_ctypes", StgDictObject, length, 308, 312, 64)
+PRIVATE_ALT(STG_LENGTH, "_ctypes", StgInfo, length, 313, 315, 24)
+PRIVATE(STG_ELEMENTS, "_ctypes", StgDictObject, ffi_type_pointer.elements, 308, 312, 88)
+PRIVATE_ALT(STG_ELEMENTS, "_ctypes", StgInfo, ffi_type_pointer.elements, 313, 315, 48)
+PRIVATE(STG_ARGTYPES, "_ctypes", StgDictObject, argtypes, 308, 312, 128)
+PRIVATE(STG_CONVERTERS, "_ctypes", StgDictObject, converters, 308, 312, 136)
+PRIVATE(STG_RESTYPE, "_ctypes", StgDictObject, restype, 308, 312, 144)
+PRIVATE(STG_CHECKER, "_ctypes", StgDictObject, checker, 308, 312, 152)
+PRIVATE(STG_FORMAT, "_ctypes", StgDictObject, format, 308, 312, 168)
+PRIVATE_ALT(STG_FORMAT, "_ctypes", StgInfo, format, 313, 313, 136)
+PRIVATE(STG_NDIM, "_ctypes", StgDictObject, ndim, 308, 312, 176)
+PRIVATE_ALT(STG_NDIM, "_ctypes", StgInfo, ndim, 313, 313, 144)
+PRIVATE(STG_SHAPE, "_ctypes", StgDictObject, shape, 308, 312, 184)
+PRIVATE_ALT(STG_SHAPE, "_ctypes", StgInfo, shape, 313, 313, 152)
+
+/* Modules/parsermodule.c, Include/node.h */
+PRIVATE_SIZE(ST_SIZE, "parser", PyST_Object, 308, 309, 40)
+PRIVATE(ST_NODE, "parser", PyST_Object, st_node, 308, 309, 16)
+PRIVATE_SIZE(NODE_SIZE, "parser", node, 308, 309, 48)
+PRIVATE(NODE_STR, "parser", node, n_str, 308, 309, 8)
+PRIVATE(NODE_NCHILDREN, "parser", node, n_nchildren, 308, 309, 24)
+PRIVATE(NODE_CHILD, "parser", node, n_child, 308, 309, 32)
+
+/* keep these last: rows go above */
+#undef PRIVATE
+#undef PRIVATE_SIZE
+#undef PRIVATE_ALT
+#undef PRIVATE_ALT_SIZE
