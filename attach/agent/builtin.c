@@ -70,6 +70,7 @@ static void visit_type(struct maa *m, struct maa_w *w, addr_t a)
 	maa_edge_named(m, w, maa_type_subclasses(m, a), N_SUBCLASSES);
 	if (!heap) {
 		maa_edge_borrowed(m, w, rd64(AT(type_base)), N_BASE, 0);
+		maa_visit_static_type(m, w, a);
 		return;
 	}
 	SLOT(type_base, BASE);

@@ -19,6 +19,7 @@ void maa_visit_stgdict(struct maa *m, struct maa_w *w, addr_t a);
 /* frames.c */
 void maa_visit_frame(struct maa *m, struct maa_w *w, addr_t frame);   /* a frame object */
 void maa_visit_iframe(struct maa *m, struct maa_w *w, addr_t iframe); /* 3.11+ */
+void maa_visit_static_type(struct maa *m, struct maa_w *w, addr_t type);
 void maa_visit_gen(struct maa *m, struct maa_w *w, addr_t a);
 addr_t maa_iframe_code(struct maa *m, addr_t iframe);
 

@@ -6,6 +6,7 @@
 
 #include <memattach/error.h>
 #include <memattach/types.h>
+#include <stdint.h>
 #include <sys/user.h>
 
 struct ma_regs {
@@ -58,6 +59,16 @@ void ma_regs_call(struct ma_regs *regs, uint64_t pc, uint64_t sp, uint64_t arg0)
  * many. `r` has room for MA_REGS_DWARF. */
 #define MA_REGS_DWARF 32
 unsigned ma_regs_dwarf(const struct ma_regs *regs, uint64_t r[MA_REGS_DWARF]);
+
+/* Floating-point and vector registers, as the kernel gives them, and on aarch64 the thread pointer: what a thread has
+ * besides struct ma_regs. Read of the target, set in the twin only. */
+struct ma_fpregs {
+	uint32_t bytes; /* of data; 0 = not read */
+	uint64_t tls;   /* aarch64 */
+	uint8_t data[16384] __attribute__((aligned(64)));
+};
+MA_CHECK struct ma_error *ma_fpregs_get(pid_t tid, struct ma_fpregs *ret);
+MA_CHECK struct ma_error *ma_fpregs_set(pid_t twin, const struct ma_fpregs *fp);
 
 /* The bytes of the system call instruction, and where one may start. */
 extern const unsigned char ma_gadget_bytes[];

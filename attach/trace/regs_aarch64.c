@@ -142,4 +142,25 @@ unsigned ma_regs_dwarf(const struct ma_regs *regs, uint64_t r[MA_REGS_DWARF])
 	r[31] = regs->r.sp;
 	return 32;
 }
+
+struct ma_error *ma_fpregs_get(pid_t tid, struct ma_fpregs *ret)
+{
+	struct iovec v = { ret->data, sizeof(ret->data) };
+	ret->bytes = 0;
+	MA_TRY(ma_regs_tls(tid, NULL, &ret->tls));
+	if (ptrace(PTRACE_GETREGSET, tid, NT_PRFPREG, &v))
+		return ma_error_os(errno, "cannot read the vector registers of thread %d", tid);
+	ret->bytes = (uint32_t)v.iov_len;
+	return NULL;
+}
+
+struct ma_error *ma_fpregs_set(pid_t twin, const struct ma_fpregs *fp)
+{
+	uint64_t tls = fp->tls;
+	struct iovec v = { (void *)(uintptr_t)fp->data, fp->bytes }, t = { &tls, sizeof(tls) };
+	if (fp->bytes &&
+	    (ptrace(PTRACE_SETREGSET, twin, NT_PRFPREG, &v) || ptrace(PTRACE_SETREGSET, twin, NT_ARM_TLS, &t)))
+		return ma_error_os(errno, "cannot set the vector registers of the twin");
+	return NULL;
+}
 #endif

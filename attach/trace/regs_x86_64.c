@@ -138,4 +138,22 @@ unsigned ma_regs_dwarf(const struct ma_regs *regs, uint64_t r[MA_REGS_DWARF])
 		r[i] = v[i];
 	return sizeof(v) / sizeof(v[0]);
 }
+
+struct ma_error *ma_fpregs_get(pid_t tid, struct ma_fpregs *ret)
+{
+	struct iovec v = { ret->data, sizeof(ret->data) };
+	ret->bytes = 0;
+	if (ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &v))
+		return ma_error_os(errno, "cannot read the vector registers of thread %d", tid);
+	ret->bytes = (uint32_t)v.iov_len;
+	return NULL;
+}
+
+struct ma_error *ma_fpregs_set(pid_t twin, const struct ma_fpregs *fp)
+{
+	struct iovec v = { (void *)(uintptr_t)fp->data, fp->bytes };
+	if (fp->bytes && ptrace(PTRACE_SETREGSET, twin, NT_X86_XSTATE, &v))
+		return ma_error_os(errno, "cannot set the vector registers of the twin");
+	return NULL;
+}
 #endif

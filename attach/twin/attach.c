@@ -94,6 +94,9 @@ static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
 			close(a->smaps);
 		a->smaps = ma_take_fd(m->fd);
 		return NULL;
+	case MA_MSG_INTERPS:
+		ma_buf_add(&a->notes, m->u.text, m->bytes);
+		return NULL;
 	case MA_MSG_NATIVE:
 		if (a->native >= 0)
 			close(a->native);

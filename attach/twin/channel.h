@@ -14,6 +14,7 @@ enum ma_msg_kind {
 	MA_MSG_NOTE,      /* text: a MA_META_NOTE */
 	MA_MSG_RING,      /* + fd of the ring; META can be written now */
 	MA_MSG_SMAPS,     /* + memfd with the text of the twin's smaps */
+	MA_MSG_INTERPS,   /* MA_META_INTERP fields, ready for the RESULT block */
 	MA_MSG_NATIVE,    /* + memfd with NATIVE blocks */
 	MA_MSG_DONE,      /* struct ma_msg_done: all is undone */
 	MA_MSG_ERROR,     /* struct ma_msg_error and text: all is undone */

@@ -242,6 +242,7 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 			    struct ma_forward_result *ret)
 {
 	unsigned answers = 0;
+	uint64_t before = cpu_ns(w->pid); /* of threads that it ran for earlier */
 	uint64_t deadline = ma_now_ns() + timeout_ns, last = ma_now_ns() + MOST_WALL * timeout_ns;
 	for (;;) {
 		struct ma_stop stop;
@@ -254,7 +255,8 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 			n = ma_wait_tid(w->pid, slice < deadline ? slice : deadline, &stop);
 			if (n == 0)
 				MA_TRY(watch(arg));
-			if (n == 0 && ma_now_ns() >= deadline && cpu_ns(w->pid) < timeout_ns && ma_now_ns() < last)
+			if (n == 0 && ma_now_ns() >= deadline && cpu_ns(w->pid) - before < timeout_ns &&
+			    ma_now_ns() < last)
 				deadline = ma_now_ns() + WAIT_SLICE_NS;
 		} while (n == 0 && ma_now_ns() < deadline);
 		if (n == 0) {
@@ -323,6 +325,7 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 		}
 		if (v == LOCK_OF_ABSENT || v == END_OF_RUN) {
 			ret->nr = nr;
+			memcpy(ret->args, args, sizeof(args));
 			ret->end = !locked ? MA_FWD_SAFE : v == LOCK_OF_ABSENT ? MA_FWD_LOCK : MA_FWD_SYSCALL;
 			return NULL;
 		}
@@ -330,18 +333,13 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 }
 
 struct ma_error *ma_twin_forward(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
-				 uint64_t timeout_ns, bool take_locks, ma_watch watch, void *arg,
-				 struct ma_forward_result *ret)
+				 const struct ma_regs *start, uint64_t timeout_ns, bool take_locks, ma_watch watch,
+				 void *arg, struct ma_forward_result *ret)
 {
 	struct ma_forward_result result = { 0 };
 	uint64_t began = ma_now_ns();
 	MA_TRY(ma_gil_request(w->pid, py, gil));
-	/* Where the thread was when it was stopped. A system call that was broken off is made again: it is then the
-	 * first thing that is judged. */
-	struct ma_regs start = w->origin;
-	if (ma_regs_restarts(&start))
-		ma_regs_rewind(&start);
-	MA_TRY(ma_regs_set(w->pid, &start));
+	MA_TRY(ma_regs_set(w->pid, start));
 	struct ma_error *err = run(w, py, gil, timeout_ns, take_locks, watch, arg, &result);
 	if (err)
 		return err;

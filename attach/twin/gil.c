@@ -32,11 +32,26 @@ struct ma_error *ma_gil_locked(pid_t pid, const struct ma_python *py, const stru
 	return NULL;
 }
 
+static struct ma_error *read_gil(pid_t pid, const struct ma_python *py, ma_raddr interp, ma_raddr addr,
+				 struct ma_gil *ret)
+{
+	const struct ma_layout *l = &py->layout;
+	struct ma_gil gil = { .addr = addr, .interp = interp };
+	MA_TRY(at(pid, interp, l->interp_id, "interpreter id", &gil.interp_id));
+	MA_TRY(ma_gil_locked(pid, py, &gil, &gil.locked));
+	if (gil.locked) {
+		MA_TRY(at(pid, gil.addr, l->gil_last_holder, "GIL holder", &gil.holder));
+		if (gil.holder)
+			MA_TRY(at(pid, gil.holder, l->tstate_thread_id, "thread id", &gil.holder_thread));
+	}
+	*ret = gil;
+	return NULL;
+}
+
 struct ma_error *ma_gil_read(pid_t pid, const struct ma_python *py, struct ma_gil *ret)
 {
 	const struct ma_layout *l = &py->layout;
-	struct ma_gil gil = { 0 };
-	ma_raddr interp, main_interp = 0;
+	ma_raddr interp, main_interp = 0, addr;
 
 	if (l->gil_locked < 0 || l->gil_last_holder < 0 || l->tstate_thread_id < 0)
 		return ma_errorf(MA_ERR_UNSUPPORTED, "the layout of this Python has no GIL");
@@ -48,27 +63,49 @@ struct ma_error *ma_gil_read(pid_t pid, const struct ma_python *py, struct ma_gi
 	}
 	if (!main_interp)
 		return ma_errorf(MA_ERR_UNSUPPORTED, "Python is not initialised in it, or already finalised");
-	MA_TRY(gil_of(pid, py, main_interp, &gil.addr));
-	MA_TRY(ma_gil_locked(pid, py, &gil, &gil.locked));
-	if (gil.locked) {
-		MA_TRY(at(pid, gil.addr, l->gil_last_holder, "GIL holder", &gil.holder));
-		if (gil.holder)
-			MA_TRY(at(pid, gil.holder, l->tstate_thread_id, "thread id", &gil.holder_thread));
-	}
-	if (l->runtime_gil == MA_ABSENT) {
-		MA_TRY(at(pid, py->runtime, l->runtime_interp_head, "interpreter list", &interp));
-		for (int i = 0; interp && interp != main_interp && i < MAX_INTERPRETERS; i++) {
-			struct ma_gil other = { 0 };
-			bool locked;
-			MA_TRY(gil_of(pid, py, interp, &other.addr));
-			if (other.addr != gil.addr) {
-				MA_TRY(ma_gil_locked(pid, py, &other, &locked));
-				gil.others_run |= locked;
-			}
-			MA_TRY(at(pid, interp, l->interp_next, "interpreter list", &interp));
+	MA_TRY(gil_of(pid, py, main_interp, &addr));
+	return read_gil(pid, py, main_interp, addr, ret);
+}
+
+struct ma_error *ma_gil_read_others(pid_t pid, const struct ma_python *py, const struct ma_gil *main_gil,
+				    struct ma_gils *ret)
+{
+	const struct ma_layout *l = &py->layout;
+	ma_raddr interp, addr;
+	*ret = (struct ma_gils){ .count = 0 };
+	if (l->runtime_gil != MA_ABSENT)
+		return NULL;
+	MA_TRY(at(pid, py->runtime, l->runtime_interp_head, "interpreter list", &interp));
+	for (int i = 0; interp && interp != main_gil->interp && i < MAX_INTERPRETERS; i++) {
+		struct ma_gil gil;
+		MA_TRY(gil_of(pid, py, interp, &addr));
+		if (addr && addr != main_gil->addr) { /* 0: it is being made or ended */
+			MA_TRY(read_gil(pid, py, interp, addr, &gil));
+			if (gil.locked && ret->count < MA_GILS_MAX)
+				ret->v[ret->count++] = gil;
+			else
+				ret->more |= gil.locked;
 		}
+		MA_TRY(at(pid, interp, l->interp_next, "interpreter list", &interp));
 	}
-	*ret = gil;
+	return NULL;
+}
+
+struct ma_error *ma_gil_list(pid_t pid, const struct ma_python *py, struct ma_gil **ret, size_t *count_ret)
+{
+	_cleanup_free_ struct ma_gil *v = calloc(MAX_INTERPRETERS, sizeof(*v));
+	size_t count = 0;
+	ma_raddr interp, addr;
+	if (!v)
+		return &ma_enomem;
+	MA_TRY(at(pid, py->runtime, py->layout.runtime_interp_head, "interpreter list", &interp));
+	while (interp && count < MAX_INTERPRETERS) {
+		MA_TRY(gil_of(pid, py, interp, &addr));
+		MA_TRY(read_gil(pid, py, interp, addr, &v[count++]));
+		MA_TRY(at(pid, interp, py->layout.interp_next, "interpreter list", &interp));
+	}
+	*ret = ma_take_ptr(v);
+	*count_ret = count;
 	return NULL;
 }
 

@@ -7,11 +7,13 @@
 #include "mem.h"
 #include "meta.h"
 #include "native.h"
+#include "runners.h"
 #include "twin.h"
 #include "wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +34,8 @@ struct tracer {
 	int end; /* of the channel */
 	struct ma_tracee target;
 	struct ma_twin twin;
+	struct ma_gil gil; /* of the main interpreter, and all that hold one, at the last stop */
+	struct ma_runners runners;
 	struct ma_thread *threads; /* of the target, as they were at the last stop */
 	size_t threads_count;
 	ma_raddr gadget;
@@ -80,8 +84,7 @@ static uint64_t realtime_ns(void)
 }
 
 /* All that happens between the first interrupt and the last detach. The target's threads are stopped on entry. */
-static struct ma_error *copy_target(struct tracer *t, struct ma_gil *gil, bool *holder_found,
-				    struct ma_msg_stopped *stopped)
+static struct ma_error *copy_target(struct tracer *t, struct ma_msg_stopped *stopped)
 {
 	const struct ma_python *py = t->job->python;
 	struct ma_status status;
@@ -95,9 +98,9 @@ static struct ma_error *copy_target(struct tracer *t, struct ma_gil *gil, bool *
 		return ma_errorf(MA_ERR_TARGET_GONE,
 				 "the process exited, ran another program or changed its interpreters meanwhile");
 	}
-	MA_TRY(ma_gil_read(t->target.live, py, gil));
-	struct ma_thread *th = gil->locked ? ma_tracee_find_tls(&t->target, gil->holder_thread) : NULL;
-	*holder_found = th != NULL;
+	struct ma_thread *th;
+	MA_TRY(ma_gil_read(t->target.live, py, &t->gil));
+	MA_TRY(ma_runners_find(&t->target, py, &t->gil, &t->runners, &th));
 	if (!th)
 		th = ma_tracee_pick(&t->target);
 	if (!th)
@@ -137,7 +140,7 @@ static struct ma_error *send_tids(struct tracer *t)
 }
 
 /* One stop of the whole target, from which a twin comes. */
-static struct ma_error *take_twin(struct tracer *t, struct ma_gil *gil, bool *holder_found)
+static struct ma_error *take_twin(struct tracer *t)
 {
 	const struct ma_attach_options *o = t->job->options;
 	struct ma_msg_stopped stopped;
@@ -146,7 +149,7 @@ static struct ma_error *take_twin(struct tracer *t, struct ma_gil *gil, bool *ho
 	t->threads = NULL;
 	t->threads_count = 0;
 	MA_TRY(ma_tracee_stop_all(&t->target, o->stop_timeout_ns ? o->stop_timeout_ns : DEFAULT_STOP_NS));
-	struct ma_error *err = copy_target(t, gil, holder_found, &stopped);
+	struct ma_error *err = copy_target(t, &stopped);
 	if (!err) {
 		t->threads = malloc(t->target.count * sizeof(*t->threads));
 		if (t->threads) {
@@ -177,57 +180,110 @@ static void end_twin(struct tracer *t)
 	ma_twin_end(&t->twin);
 }
 
-static struct ma_error *to_safe_point(struct tracer *t, const struct ma_gil *gil, bool holder_found, bool *again)
+/* Why a runner did not come to its safe point, for a person. */
+static void say_end(struct tracer *t, const struct ma_runner *r)
 {
-	const struct ma_attach_options *o = t->job->options;
-	struct ma_forward_result fwd;
-	char text[160];
-	*again = false;
-	if (!gil->locked) {
-		t->done.consistency = MA_CONS_GIL_FREE;
-		return NULL;
-	}
-	t->done.consistency = MA_CONS_ARBITRARY;
-	/* Another moment may be a better one, but for a computation that takes longer than the time given. */
-	bool more = t->done.attempts < MAX_ATTEMPTS;
-	if (!holder_found) {
-		/* The GIL changes hands at this moment, or Python was entered on a foreign thread. */
-		*again = more;
-		if (!more)
-			note(t, "the thread that holds the GIL is not known: the heap was walked as it stood");
-		return NULL;
-	}
-	phase(t, "running forward");
-	MA_TRY(ma_twin_forward(&t->twin, t->job->python, gil, o->safe_timeout_ns ? o->safe_timeout_ns : DEFAULT_SAFE_NS,
-			       t->done.attempts == MAX_ATTEMPTS, watch, t, &fwd));
-	t->done.safe_ns += fwd.ns;
-	switch (fwd.end) {
+	const struct ma_forward_result *fwd = &r->result;
+	char who[48] = "", text[240], why[160] = "";
+	if (r->gil.interp_id)
+		snprintf(who, sizeof(who), "interpreter %" PRIu64 ": ", r->gil.interp_id);
+	switch (fwd->end) {
 	case MA_FWD_SAFE:
-		t->done.consistency = MA_CONS_SAFE_POINT;
-		if (fwd.locks_taken)
-			note(t, "a lock of a thread that is not in the copy was taken over there on the way to the "
-				"safe point");
-		return NULL;
+		if (r->found)
+			return;
+		/* The GIL changes hands at this moment, or Python was entered on a foreign thread. */
+		snprintf(why, sizeof(why), "the thread that holds the GIL is not known");
+		break;
 	case MA_FWD_LOCK:
-		snprintf(text, sizeof(text),
-			 "it waits for a lock of another thread with the GIL held: the heap was walked as it stood");
+		snprintf(why, sizeof(why), "it waits for a lock of another thread with the GIL held");
 		break;
 	case MA_FWD_SYSCALL:
-		snprintf(text, sizeof(text),
-			 "it makes system call %ld with the GIL held: the heap was walked as it stood", fwd.nr);
+		snprintf(why, sizeof(why), "it makes system call %ld with the GIL held", fwd->nr);
 		break;
 	case MA_FWD_TIMEOUT:
-		snprintf(text, sizeof(text), "no safe point within %.1f s: the heap was walked as it stood",
-			 (double)fwd.ns / 1e9);
+		snprintf(why, sizeof(why), "no safe point within %.1f s", (double)fwd->ns / 1e9);
 		break;
 	case MA_FWD_FAULT:
-		snprintf(text, sizeof(text), "signal %d on the way to the safe point: the heap was walked as it stood",
-			 fwd.signal);
+		snprintf(why, sizeof(why), "signal %d on the way to the safe point", fwd->signal);
 		break;
 	}
-	*again = more && fwd.end != MA_FWD_TIMEOUT;
-	if (!*again)
-		note(t, text);
+	snprintf(text, sizeof(text), "%s%s: the heap was walked as it stood", who, why);
+	note(t, text);
+}
+
+static bool is_safe(const struct ma_runner *r)
+{
+	return r->found && r->result.end == MA_FWD_SAFE;
+}
+
+/* Runs every thread that holds a GIL on, in the twin. *again: another copy may do better. */
+static struct ma_error *to_safe_point(struct tracer *t, bool *again)
+{
+	const struct ma_attach_options *o = t->job->options;
+	struct ma_runners *r = &t->runners;
+	/* Another moment may be a better one, but for a computation that takes longer than the time given. */
+	bool more = t->done.attempts < MAX_ATTEMPTS, late = false, all = true;
+	unsigned locks = 0;
+	*again = false;
+	t->done.consistency = t->gil.locked ? MA_CONS_SAFE_POINT : MA_CONS_GIL_FREE;
+	for (unsigned i = 0; i < r->count; i++)
+		all &= r->v[i].found;
+	if (!all && more) {
+		*again = true;
+		return NULL;
+	}
+	if (r->count)
+		phase(t, "running forward");
+	MA_TRY(ma_runners_forward(&t->twin, t->job->python, r,
+				  o->safe_timeout_ns ? o->safe_timeout_ns : DEFAULT_SAFE_NS, !more, watch, t));
+	for (unsigned i = 0; i < r->count; i++) {
+		t->done.safe_ns += r->v[i].result.ns;
+		locks += r->v[i].result.locks_taken;
+		late |= r->v[i].result.end == MA_FWD_TIMEOUT;
+		all &= is_safe(&r->v[i]);
+	}
+	*again = !all && more && !late;
+	if (*again)
+		return NULL;
+	if (!all || r->more)
+		t->done.consistency = MA_CONS_ARBITRARY;
+	for (unsigned i = 0; i < r->count; i++)
+		say_end(t, &r->v[i]);
+	if (r->more)
+		note(t, "more interpreters with a GIL of their own were running than can be brought to a safe point: "
+			"the others were walked as they stood");
+	if (locks && all)
+		note(t, "a lock of a thread that is not in the copy was taken over there on the way to the safe point");
+	return NULL;
+}
+
+/* What each interpreter was like when it was walked. */
+static struct ma_error *send_interps(struct tracer *t)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(MA_MSG_MAX - 1);
+	_cleanup_free_ struct ma_gil *v = NULL;
+	size_t count;
+	MA_TRY(ma_gil_list(t->twin.pid, t->job->python, &v, &count));
+	for (size_t i = 0; i < count && b.len < MA_MSG_MAX - 256; i++) {
+		bool own = v[i].addr != t->gil.addr, main_runs = false;
+		uint64_t consistency = MA_CONS_GIL_FREE;
+		for (unsigned k = 0; k < t->runners.count; k++) {
+			const struct ma_runner *r = &t->runners.v[k];
+			if (r->gil.addr == v[i].addr)
+				consistency =
+					is_safe(r) && !t->job->options->native ? MA_CONS_SAFE_POINT : MA_CONS_ARBITRARY;
+			main_runs |= r->gil.addr == v[i].addr;
+		}
+		if (v[i].locked && !main_runs) /* one too many */
+			consistency = MA_CONS_ARBITRARY;
+		ma_buf_varint(&b, MA_META_INTERP);
+		ma_buf_varint(&b, 24);
+		ma_buf_u64(&b, v[i].interp_id);
+		ma_buf_u64(&b, own);
+		ma_buf_u64(&b, consistency);
+	}
+	MA_TRY(ma_buf_error(&b));
+	ma_channel_send(t->end, MA_MSG_INTERPS, ma_buf_text(&b), b.len, -1);
 	return NULL;
 }
 
@@ -294,13 +350,13 @@ static double pace_of(const struct tracer *t)
 	return t->twin.moved && !same ? 0 : pre->cpu_quota / 4;
 }
 
-static struct ma_error *walk(struct tracer *t, const struct ma_gil *gil)
+static struct ma_error *walk(struct tracer *t)
 {
 	const struct ma_attach_options *o = t->job->options;
 	struct ma_loaded loaded = { .ring_fd = -1 };
 	MA_TRY(ma_twin_unshare_memory(&t->twin));
 	uint32_t flags = (o->threads_only ? MAA_FLAG_THREADS_ONLY : 0u) | (o->native ? MAA_FLAG_ENTRIES : 0u);
-	MA_TRY(ma_agent_load(&t->twin, t->job->python, gil, flags, &loaded));
+	MA_TRY(ma_agent_load(&t->twin, t->job->python, &t->gil, flags, &loaded));
 	ma_channel_send(t->end, MA_MSG_RING, NULL, 0, loaded.ring_fd);
 	close(loaded.ring_fd);
 	phase(t, "walking");
@@ -337,8 +393,7 @@ static struct ma_error *prepare(struct tracer *t)
 static struct ma_error *snapshot(struct tracer *t)
 {
 	const struct ma_tracer_job *job = t->job;
-	struct ma_gil gil;
-	bool holder_found = false, again = false;
+	bool again = false;
 
 	MA_TRY(prepare(t));
 	for (;;) {
@@ -346,33 +401,34 @@ static struct ma_error *snapshot(struct tracer *t)
 		phase(t, "stopping");
 		if (command_gone(t))
 			return ma_errorf(MA_ERR_CANCELLED, "interrupted");
-		MA_TRY(take_twin(t, &gil, &holder_found));
+		MA_TRY(take_twin(t));
 		MA_TRY(ma_twin_isolate(&t->twin, job->preflight->cgroups, &why));
 		if (why)
 			note(t, why);
 		free(why);
-		if (gil.others_run)
-			note(t, "another interpreter with a GIL of its own was running: its objects were walked as "
-				"they stood");
 		MA_TRY(send_smaps(t));
 		if (job->options->native) {
 			/* Python frames of the same moment: no run forward. */
-			t->done.consistency = gil.locked ? MA_CONS_ARBITRARY : MA_CONS_GIL_FREE;
+			t->done.consistency = t->runners.count ? MA_CONS_ARBITRARY : MA_CONS_GIL_FREE;
 			MA_TRY(send_native(t));
 			break;
 		}
-		MA_TRY(to_safe_point(t, &gil, holder_found, &again));
+		MA_TRY(to_safe_point(t, &again));
 		if (!again)
 			break;
 		end_twin(t);
 		MA_TRY(ma_twin_reap(&t->target, t->gadget, &t->done.pause_ns));
 	}
-	return walk(t, &gil);
+	MA_TRY(send_interps(t));
+	return walk(t);
 }
 
 static void run(const struct ma_tracer_job *job, int end)
 {
-	struct tracer t = { .job = job, .end = end, .target = { .dir = -1, .live_dir = -1, .pidfd = -1 } };
+	static struct tracer t;
+	t.job = job;
+	t.end = end;
+	t.target = (struct ma_tracee){ .dir = -1, .live_dir = -1, .pidfd = -1 };
 	struct ma_error *err = job->reap_only ? prepare(&t) : snapshot(&t);
 	err = ma_tracee_explain(&t.target, err);
 	/* The one way out, whatever happened before: twin, zombie, threads. */

@@ -115,12 +115,27 @@ static json_t *threads(const struct ma_snap *s, int *failed)
 		set(t, "tid", number(th->tid), failed);
 		set(t, "name", text(th->name), failed);
 		set(t, "holds_gil", json_boolean(th->holds_gil), failed);
+		set(t, "interpreter", number(th->interp_id), failed);
 		set(t, "frames", frames, failed);
 		if (tab->natives_count)
 			set(t, "native", native(tab, th, ma_native_find(tab, th), failed), failed);
 		append(list, t, failed);
 	}
 	other_threads(tab, list, failed);
+	return list;
+}
+
+static json_t *interpreters(const struct ma_snap_tables *tab, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < tab->interps_count; i++) {
+		const struct ma_snap_interp *in = &tab->interps[i];
+		json_t *o = json_object();
+		set(o, "id", number(in->id), failed);
+		set(o, "own_gil", json_boolean(in->own_gil), failed);
+		set(o, "consistency", json_string(ma_consistency_name(in->consistency)), failed);
+		append(list, o, failed);
+	}
 	return list;
 }
 
@@ -211,6 +226,7 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "faults", number(tab->meta.faults), &failed);
 	set(root, "types", types(t, opt->type_glob, &failed), &failed);
 	set(root, "threads", threads(a->snap, &failed), &failed);
+	set(root, "interpreters", interpreters(tab, &failed), &failed);
 	set(root, "memory", memory(&a->memory, &failed), &failed);
 	set(root, "notes", notes(tab, &failed), &failed);
 	return dump(out, root, failed);

@@ -56,6 +56,10 @@ struct ma_snap_tid {
 	char *name;
 };
 
+struct ma_snap_interp_state {
+	uint64_t id, own_gil, consistency;
+};
+
 struct ma_snap_meta { /* absent numbers are 0, absent strings are "" */
 	uint64_t taken_realtime_ns, taken_monotonic_ns, pid, uid, start_time, uptime_ns;
 	uint64_t pause_ns, safe_ns, twin_ns, walk_ns, call_ns, attempts, faults;
@@ -64,6 +68,8 @@ struct ma_snap_meta { /* absent numbers are 0, absent strings are "" */
 	char *host, *command, *python, *exe, *libpython, *build_id, *layout_source, *tool, *arch;
 	struct ma_snap_tid *tids;
 	size_t tids_count;
+	struct ma_snap_interp_state *interps;
+	size_t interps_count;
 	char **notes;
 	size_t notes_count;
 };
@@ -112,6 +118,8 @@ struct ma_snap_interp {
 	uint64_t id, addr;
 	bool collecting;
 	uint32_t locals_begin, locals_end; /* the objects it holds */
+	bool own_gil;                      /* one that the main interpreter does not share */
+	uint64_t consistency;              /* enum ma_consistency; of the file as a whole where it says nothing more */
 };
 
 struct ma_snap_arena {

@@ -182,6 +182,8 @@ enum ma_meta_tag {
 	MA_META_SAFE_NS = 30 /* time to the safe point */,
 	MA_META_ARCH = 31,
 	MA_META_CALL_NS = 33 /* the injected clone calls alone: the time in which the tracer may not be killed */,
+	MA_META_INTERP = 60 /* repeated: 8 bytes each: id, 1 if it has a GIL that the main one does not share, enum
+			     * ma_consistency */,
 };
 
 enum ma_consistency { MA_CONS_ARBITRARY = 0, MA_CONS_GIL_FREE = 1, MA_CONS_SAFE_POINT = 2 };

@@ -13,6 +13,7 @@
 #define MA_TYPES_MAX (4u << 20)
 #define MA_NAMES_MAX (16u << 20)
 #define MA_ROWS_MAX (16u << 20) /* of any other table */
+#define MA_INTERPS_MAX 4096u    /* interpreters of which the tool tells more */
 /* ids in all whose definition may be lost: a number in a hostile file that names a far id must not cost its memory */
 #define MA_LOST_TYPES_MAX (256u << 10)
 #define MA_LOST_NAMES_MAX (4u << 20)
@@ -41,7 +42,7 @@ struct ma_snap {
 
 	struct ma_snap_tables tables;
 	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
-	struct ma_vec natives, native_frames;
+	struct ma_vec natives, native_frames, interp_states;
 	size_t lost_types, lost_names; /* entries whose definition is lost */
 	struct ma_text_block *text;
 };

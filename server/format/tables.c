@@ -166,6 +166,10 @@ static struct ma_error *meta_field(struct ma_snap *s, struct ma_cursor *c)
 		memcpy(&t->tid, p, 8);
 		memcpy(&t->fs_base, p + 8, 8);
 		return text(s, p + 16, (size_t)bytes - 16, &t->name);
+	} else if (tag == MA_META_INTERP && bytes >= 24) {
+		struct ma_snap_interp_state *i;
+		ADD(&s->interp_states, &i, MA_INTERPS_MAX);
+		memcpy(i, p, sizeof(*i));
 	}
 	return NULL;
 }
@@ -470,6 +474,22 @@ static void name_threads(struct ma_snap *s)
 	}
 }
 
+/* What the tool says of each interpreter, to what the agent says. */
+static void join_interps(struct ma_snap *s)
+{
+	struct ma_snap_interp *v = s->interps.data;
+	const struct ma_snap_interp_state *states = s->interp_states.data;
+	for (size_t i = 0; i < s->interps.count && i < MA_INTERPS_MAX; i++) {
+		v[i].consistency = s->tables.meta.consistency;
+		for (size_t k = 0; k < s->interp_states.count; k++)
+			if (states[k].id == v[i].id) {
+				v[i].own_gil = states[k].own_gil != 0;
+				v[i].consistency = states[k].consistency;
+				break;
+			}
+	}
+}
+
 static struct ma_error *publish(struct ma_snap *s)
 {
 	struct ma_snap_tables *t = &s->tables;
@@ -487,6 +507,7 @@ static struct ma_error *publish(struct ma_snap *s)
 		if (!types[i].name)
 			types[i].name = unknown;
 	name_threads(s);
+	join_interps(s);
 	t->types = s->types.data;
 	t->types_count = s->types.count;
 	t->names = s->names.data;
@@ -513,6 +534,8 @@ static struct ma_error *publish(struct ma_snap *s)
 	t->native_frames_count = s->native_frames.count;
 	m->tids = s->tids.data;
 	m->tids_count = s->tids.count;
+	m->interps = s->interp_states.data;
+	m->interps_count = s->interp_states.count;
 	m->notes = s->notes.data;
 	m->notes_count = s->notes.count;
 	return NULL;

@@ -86,14 +86,14 @@ class Memattach:
     def new_path(self):
         return next(self.names)
 
-    def snapshot(self, pid, path=None, check=True, **options):
+    def snapshot(self, pid, path=None, check=True, whole=True, **options):
         """memattach PID -o FILE --json, which must succeed."""
         path = Path(path or self.new_path())
         done = self.run(pid, "-o", path, "--json", **options)
         assert done.rc == 0, done
         snap = Snapshot(path, json.loads(done.out))
         if check:
-            check_report(snap, pid)
+            check_report(snap, pid, whole)
         return snap
 
     def query(self, path, sql):
