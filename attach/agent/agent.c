@@ -28,7 +28,7 @@ static int memory_init(struct maa *m)
 	m->virtual_bytes = m->whard * 8 + (sizeof(*m->top) << 17);
 	if (buf_init(m, &m->ob, MA_BLOCK_OBJECTS) || buf_init(m, &m->tb, MA_BLOCK_TYPES) ||
 	    buf_init(m, &m->nb, MA_BLOCK_NAMES) || buf_init(m, &m->th, MA_BLOCK_THREADS) ||
-	    buf_init(m, &m->ar, MA_BLOCK_ARENAS))
+	    buf_init(m, &m->ar, MA_BLOCK_ARENAS) || buf_init(m, &m->rw, MA_BLOCK_RAW))
 		return -12;
 	/* the first unit stays empty: the entries of where nothing is */
 	m->units = (uint8_t *)(((uint64_t)(uintptr_t)m->bump + UNIT_BYTES - 1) & ~(UNIT_BYTES - 1));
@@ -77,7 +77,9 @@ static void stats_write(struct maa *m)
 		(m->wpeak + m->wcap) * 8;
 	m->stat[MA_STAT_SCRATCH_PEAK] = used;
 	uint8_t *p = b->p;
-	for (unsigned i = MA_STAT_OBJECTS; i <= MA_STAT_SKIPPED; i++) {
+	for (unsigned i = MA_STAT_OBJECTS; i <= MA_STAT_RAW_UNSEEN; i++) {
+		if (i > MA_STAT_SKIPPED && !m->stat[i])
+			continue;
 		p = put(p, i);
 		p = put(p, m->stat[i]);
 		b->records++;
@@ -117,6 +119,7 @@ static void phases(struct maa *m)
 	}
 	maa_flush(m, &m->th);
 	maa_flush(m, &m->ob);
+	maa_flush(m, &m->rw);
 	if (!(m->args->flags & MAA_FLAG_THREADS_ONLY))
 		maa_arenas_write(m);
 	stats_write(m);

@@ -76,6 +76,9 @@ enum maa_kind {
 	K_LRU,
 	K_STRUCTSEQ,
 	K_STGDICT,
+	K_NDARRAY,
+	K_DTYPE,
+	K_NPVOID,
 	K_SIZED, /* those behind it are kinds of sizes only: size_more.c */
 	K_S_STRUCT,
 	K_S_BUFFERED,
@@ -88,6 +91,7 @@ enum maa_kind {
 	K_S_PERMUTATIONS,
 	K_S_CTYPE,
 	K_S_PARSER,
+	K_NPSCALAR, /* numpy.c */
 };
 
 #define MT_GC 1u /* instances have a GC header (types: heap types only) */
@@ -114,6 +118,7 @@ struct maa_type {
 	addr_t traverse;
 	addr_t keys;                 /* ht_cached_keys */
 	uint32_t slots, slots_count; /* in maa.slots */
+	uint32_t scalar_bytes;       /* numpy's scalars: their dtype's itemsize, which their __sizeof__ adds */
 	uint64_t dead, dead_bytes;   /* objects on a free list: their blocks are used, their count is 0 */
 };
 
@@ -212,7 +217,7 @@ struct maa {
 	uint8_t *text; /* MA_NAME_MAX bytes and some */
 
 	/* what is written */
-	struct maa_buf ob, tb, nb, th, ar;
+	struct maa_buf ob, tb, nb, th, ar, rw;
 	addr_t ob_prev;
 
 	/* the record being written, for the recovery from a fault */
@@ -240,8 +245,12 @@ struct maa {
 	uint32_t unreached, found_by_list; /* unreached: MA_OX_UNREACHED while such an object is walked */
 	addr_t interned;
 	uint64_t sw_pool_bits[16];
+	addr_t rw_addr, rw_owner;                 /* of the record before in m->rw */
+	uint32_t np_array_bytes, np_dtype_bytes;  /* tp_basicsize of numpy.ndarray and numpy.dtype: they tell the version */
+	uint32_t np_offsets_count;
+	uint32_t np_offsets[512];                 /* of the references in an item of the structured dtype at hand */
 
-	uint64_t stat[20];
+	uint64_t stat[40];
 	uint64_t class_objects[33];
 	struct {
 		uint64_t pools, used, free, waste;
@@ -438,6 +447,13 @@ void maa_gc_lists(struct maa *m);   /* gclist.c */
 int maa_arenas_find(struct maa *m); /* arenas.c */
 void maa_arenas_write(struct maa *m);
 void maa_sweep(struct maa *m); /* sweep.c */
+unsigned maa_numpy_kind(struct maa *m, addr_t t); /* numpy.c: enum maa_kind of numpy's own types, else K_BAD */
+uint64_t maa_numpy_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer);
+uint32_t maa_numpy_scalar_bytes(struct maa *m, addr_t t);
+int maa_numpy_forever(struct maa *m, addr_t type); /* a DType class: never freed, and not all of it is counted */
+/* raw.c: memory that belongs to `owner`, or a word of native memory at `word` that is the address of `object` */
+void maa_raw(struct maa *m, unsigned kind, addr_t a, uint64_t bytes, addr_t owner);
+void maa_raw_word(struct maa *m, addr_t word, addr_t object);
 
 /* A field that this version may not have: 0 then. */
 #define FIELD(m, base, id) ((m)->L->id >= 0 ? rd64((base) + (uint64_t)(m)->L->id) : 0)

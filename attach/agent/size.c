@@ -107,8 +107,11 @@ static uint64_t bytearray_size(struct maa *m, addr_t a, const struct maa_type *t
 static uint64_t type_size(struct maa *m, addr_t a, uint64_t *buffer)
 {
 	const struct ma_layout *L = m->L;
-	if (!(rd64(a + (uint64_t)L->type_flags) & TPF_HEAPTYPE))
+	if (!(rd64(a + (uint64_t)L->type_flags) & TPF_HEAPTYPE)) {
+		if (maa_numpy_forever(m, a))
+			m->cur_rc = 0;
 		return (uint64_t)L->sizeof_type;
+	}
 	struct maa_keys k;
 	addr_t table = rd64(a + (uint64_t)L->heaptype_cached_keys);
 	if (table && maa_keys_open(m, table, &k))
@@ -252,6 +255,11 @@ uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *b
 		n = maa_size_more(m, a, t);
 		*buffer += n;
 		size += n;
+		break;
+	case K_NDARRAY:
+	case K_NPVOID:
+	case K_NPSCALAR:
+		size = maa_numpy_size(m, a, t, buffer);
 		break;
 	default:
 		size = (uint64_t)t->basicsize;

@@ -168,6 +168,8 @@ static unsigned named_kind(struct maa *m, addr_t t)
 		return name_is(name, "collections.deque")         ? K_DEQUE
 		       : name_is(name, "collections.defaultdict") ? K_DEFAULTDICT
 								  : K_BAD;
+	case 'n':
+		return maa_numpy_kind(m, t);
 	default:
 		return K_BAD;
 	}
@@ -403,6 +405,8 @@ static void type_fill(struct maa *m, struct maa_type *ti)
 	sizer_find(m, ti);
 	if (kind == K_TYPE)
 		ti->size_kind = K_TYPE;
+	if (ti->size_kind == K_NPSCALAR)
+		ti->scalar_bytes = maa_numpy_scalar_bytes(m, t);
 	type_write(m, ti);
 	if (ti->flags & MT_MANAGED)
 		ti->dictoffset = 0;

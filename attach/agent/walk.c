@@ -223,6 +223,11 @@ MAA_INLINE void visit(struct maa *m, struct maa_w *w, addr_t a, const struct maa
 		if (!(tags & TAG_CONT))
 			maa_visit_builtin(m, w, a, t);
 		break;
+	case K_NDARRAY:
+	case K_DTYPE:
+	case K_NPVOID:
+		maa_visit_numpy(m, w, a, t, tags, from);
+		break;
 	default:
 		maa_visit_builtin(m, w, a, t);
 	}

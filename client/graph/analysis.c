@@ -10,6 +10,10 @@ struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, str
 	if (!err) {
 		ma_books_balance(a.graph, &a.books);
 		err = ma_memory_compute(s, &a.graph->totals, &a.memory);
+		if (!err)
+			err = ma_buffers_compute(s, &a.buffers);
+		if (!err)
+			err = ma_native_held_compute(a.graph, &a.native);
 		if (!err && with_held)
 			err = ma_held_create(a.graph, &a.held);
 		ma_graph_close_books(a.graph);
@@ -25,6 +29,8 @@ struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, str
 void ma_analysis_deinit(struct ma_analysis *a)
 {
 	ma_held_deinit(&a->held);
+	ma_buffers_deinit(&a->buffers);
+	ma_native_held_deinit(&a->native);
 	ma_graph_destroy(a->graph);
 	memset(a, 0, sizeof(*a));
 }

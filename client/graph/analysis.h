@@ -4,15 +4,19 @@
 #define MA_ANALYSIS_H
 
 #include "books.h"
+#include "buffers.h"
 #include "graph.h"
 #include "holders.h"
 #include "memory.h"
+#include "native_held.h"
 
 struct ma_analysis {
 	const struct ma_snap *snap;
 	struct ma_graph *graph; /* its books are closed */
 	struct ma_books books;
 	struct ma_memory memory;
+	struct ma_buffers buffers;
+	struct ma_native_held native;
 	struct ma_held held; /* empty unless asked for */
 };
 

@@ -66,6 +66,13 @@ static struct ma_error *grow(void *array, size_t count, size_t bytes)
 	return NULL;
 }
 
+static struct ma_error *add_guess(struct ma_graph *g, uint32_t dst)
+{
+	MA_TRY(grow(&g->guessed, g->guessed_count, sizeof(*g->guessed)));
+	g->guessed[g->guessed_count++] = dst;
+	return NULL;
+}
+
 static struct ma_error *set_node(struct ma_graph *g, uint32_t node, const struct ma_snap_object *o)
 {
 	g->type[node] = o->type_id;
@@ -113,6 +120,8 @@ static struct ma_error *fill(struct ma_graph *g, struct ma_snap_cursor *c)
 			}
 			if (counted(e.kind))
 				count_edge(g, dst);
+			else
+				MA_TRY(add_guess(g, dst));
 			if (!g->with_edges)
 				continue;
 			if (g->edges == g->totals.edges) /* the file is not the one of pass 1 */
@@ -203,7 +212,9 @@ void ma_graph_close_books(struct ma_graph *g)
 {
 	free(g->refcnt);
 	free(g->found);
-	g->refcnt = g->found = NULL;
+	free(g->guessed);
+	g->refcnt = g->found = g->guessed = NULL;
+	g->guessed_count = 0;
 }
 
 void ma_graph_destroy(struct ma_graph *g)

@@ -38,6 +38,8 @@ struct ma_graph {
 	size_t more_count;
 	struct ma_graph_big *big; /* by node */
 	size_t big_count;
+	uint32_t *guessed; /* a node for each guessed edge to it, in file order; NULL when the books are closed */
+	size_t guessed_count;
 	uint32_t *refcnt, *found; /* the books: see books.h; NULL when closed */
 	uint64_t dangling;        /* counted edges to no known object */
 	uint64_t implied;         /* edges of instances to their heap types */

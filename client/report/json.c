@@ -167,6 +167,37 @@ static json_t *memory(const struct ma_memory *m, int *failed)
 	return list;
 }
 
+static json_t *buffers(const struct ma_buffers *b, int *failed)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < MA_BUFFER_COUNT; i++) {
+		if (!b->rows[i].count)
+			continue;
+		json_t *row = json_object();
+		set(row, "kind", json_string(ma_buffer_name(i)), failed);
+		set(row, "count", number(b->rows[i].count), failed);
+		set(row, "bytes", number(b->rows[i].counted), failed);
+		set(row, "in_sizes", json_boolean(ma_buffer_in_sizes(i)), failed);
+		set(row, "estimate", json_boolean(ma_buffer_estimate(i)), failed);
+		append(list, row, failed);
+	}
+	return list;
+}
+
+static json_t *native_held(const struct ma_native_held *n, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < n->rows_count; i++) {
+		json_t *row = json_object();
+		set(row, "type", text(n->rows[i].type), failed);
+		set(row, "library", n->rows[i].library ? text(n->rows[i].library) : json_null(), failed);
+		set(row, "objects", number(n->rows[i].objects), failed);
+		set(row, "references", number(n->rows[i].references), failed);
+		append(list, row, failed);
+	}
+	return list;
+}
+
 static json_t *notes(const struct ma_snap_tables *tab, int *failed)
 {
 	json_t *list = json_array();
@@ -228,6 +259,8 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "threads", threads(a->snap, &failed), &failed);
 	set(root, "interpreters", interpreters(tab, &failed), &failed);
 	set(root, "memory", memory(&a->memory, &failed), &failed);
+	set(root, "buffers", buffers(&a->buffers, &failed), &failed);
+	set(root, "native_held", native_held(&a->native, &failed), &failed);
 	set(root, "notes", notes(tab, &failed), &failed);
 	return dump(out, root, failed);
 }

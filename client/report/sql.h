@@ -3,11 +3,13 @@
  *
  *	objects(addr, type, size, refcnt, gc, place)   edges(src, dst, name)   types(type, count, bytes)
  *	frames(tid, depth, file, function, line)       memory(name, bytes)
+ *	buffers(addr, bytes, counted, kind, owner)     native_words(addr, object, library)
  *
  * refcnt is 0 for immortal objects; place is arena, malloc, static or other. */
 #ifndef MA_SQL_H
 #define MA_SQL_H
 
+#include "buffers.h"
 #include "sql_index.h"
 #include "totals.h"
 
@@ -18,6 +20,8 @@ struct ma_sql {
 	const struct ma_snap *snap;
 	struct ma_totals totals; /* made when first asked for */
 	bool have_totals;
+	struct ma_buffers buffers; /* the same */
+	bool have_buffers;
 	struct ma_sql_objects objects; /* the same */
 	struct ma_sql_edges edges;
 	struct ma_error *err; /* what stopped a table, in our words */

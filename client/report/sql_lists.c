@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tables that are lists in memory: types, frames, memory. */
+/* The tables that are lists in memory: types, frames, memory, buffers, native_words. */
 #include "sql.h"
 
 #include "edge_name.h"
 #include "memory.h"
+#include "native_held.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,11 +133,55 @@ static void frames_column(const struct ma_sql *sql, const struct list_cursor *c,
 	}
 }
 
+static int buffers_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	c->rows = 0;
+	if (!sql->have_buffers) {
+		struct ma_error *err = ma_buffers_compute(sql->snap, &sql->buffers);
+		if (err)
+			return ma_sql_fail(sql, err);
+		sql->have_buffers = true;
+	}
+	c->rows = sql->buffers.count;
+	return SQLITE_OK;
+}
+
+static void buffers_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_buffer *b = &sql->buffers.list[c->row];
+	if (column == 3)
+		sqlite3_result_text(ctx, ma_buffer_name(b->row), -1, SQLITE_STATIC);
+	else
+		sqlite3_result_int64(ctx, (sqlite3_int64)(column == 0   ? b->addr
+							  : column == 1 ? b->bytes
+							  : column == 2 ? b->counted
+									: b->owner));
+}
+
+static int words_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	c->rows = ma_snap_tables(sql->snap)->words_count;
+	return SQLITE_OK;
+}
+
+static void words_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_snap_word *w = &ma_snap_tables(sql->snap)->words[c->row];
+	const char *library = column == 2 ? ma_library_of(sql->snap, w->addr) : NULL;
+	if (column == 2 && library)
+		sqlite3_result_text(ctx, library, -1, SQLITE_STATIC);
+	else if (column < 2)
+		sqlite3_result_int64(ctx, (sqlite3_int64)(column ? w->object : w->addr));
+}
+
 static const struct list_kind kinds[] = {
 	{ "types", "CREATE TABLE x(type TEXT, count INTEGER, bytes INTEGER)", types_begin, types_column },
 	{ "frames", "CREATE TABLE x(tid INTEGER, depth INTEGER, file TEXT, function TEXT, line INTEGER)", frames_begin,
 	  frames_column },
 	{ "memory", "CREATE TABLE x(name TEXT, bytes INTEGER)", memory_begin, memory_column },
+	{ "buffers", "CREATE TABLE x(addr INTEGER, bytes INTEGER, counted INTEGER, kind TEXT, owner INTEGER)",
+	  buffers_begin, buffers_column },
+	{ "native_words", "CREATE TABLE x(addr INTEGER, object INTEGER, library TEXT)", words_begin, words_column },
 };
 
 static int list_connect(sqlite3 *db, void *arg, int argc, const char *const *argv, sqlite3_vtab **ret, char **err)

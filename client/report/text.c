@@ -272,6 +272,56 @@ static void unreached(const struct ma_page *p, const struct ma_analysis *a)
 	}
 }
 
+/* Memory that objects of extensions own outside Python's own structures. */
+static void buffers(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_buffers *b = &a->buffers;
+	unsigned wide = p->opt->bytes ? 18 : 10;
+	size_t columns = name_columns(p, wide + 26);
+	char text[MA_HUMAN_MAX];
+	uint64_t all = 0;
+	for (unsigned i = 0; i < MA_BUFFER_COUNT; i++)
+		all += b->rows[i].counted;
+	if (all < a->memory.rss / 200)
+		return;
+	table_head(p, "BUFFERS", columns, wide, "");
+	for (unsigned i = 0; i < MA_BUFFER_COUNT; i++) {
+		if (!b->rows[i].count)
+			continue;
+		fputs("  ", p->out);
+		ma_page_cell(p, ma_buffer_text(i), strlen(ma_buffer_text(i)), columns, true);
+		fprintf(p->out, " %13s", ma_human_count(text, b->rows[i].count));
+		fprintf(p->out, " %*s%s\n", wide, ma_human_bytes(text, b->rows[i].counted, p->opt->bytes),
+			ma_buffer_in_sizes(i)   ? "  in the sizes above"
+			: ma_buffer_estimate(i) ? " ~"
+						: "");
+	}
+}
+
+#define NATIVE_SHOWN 4
+
+/* What is held by references that no object has. */
+static void native(const struct ma_page *p, const struct ma_analysis *a)
+{
+	const struct ma_native_held *n = &a->native;
+	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX], beside[128];
+	if (!n->objects)
+		return;
+	snprintf(beside, sizeof(beside), "  %s objects are held by native code, by %s references",
+		 ma_human_count(b1, n->objects), ma_human_count(b2, n->references));
+	ma_page_title(p, "NATIVE", beside);
+	for (size_t i = 0; i < n->rows_count && i < NATIVE_SHOWN; i++) {
+		const struct ma_native_held_row *r = &n->rows[i];
+		const char *slash = r->library ? strrchr(r->library, '/') : NULL;
+		const char *by = slash ? slash + 1 : "not found by whom";
+		fputs("  ", p->out);
+		ma_page_cell(p, r->type, strlen(r->type), NAME_COLUMNS, true);
+		fprintf(p->out, " %13s  ", ma_human_count(b1, r->objects));
+		ma_page_cell(p, by, strlen(by), p->columns - NAME_COLUMNS - 20, false);
+		fputc('\n', p->out);
+	}
+}
+
 static void threads(const struct ma_page *p, const struct ma_analysis *a)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
@@ -371,6 +421,8 @@ struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const st
 	held_by(&page, a);
 	classes(&page, a);
 	types(&page, a);
+	buffers(&page, a);
+	native(&page, a);
 	threads(&page, a);
 	unreached(&page, a);
 	notes(&page, a);

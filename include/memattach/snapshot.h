@@ -135,6 +135,15 @@ struct ma_snap_freelist {
 	uint64_t objects, bytes;
 };
 
+struct ma_snap_raw { /* a buffer */
+	uint64_t addr, bytes, owner;
+	uint32_t kind; /* enum ma_raw_kind */
+};
+
+struct ma_snap_word { /* a word of a library's data */
+	uint64_t addr, object;
+};
+
 /* Everything but the objects, loaded by open. All pointers belong to the snapshot. */
 struct ma_snap_tables {
 	struct ma_snap_meta meta;
@@ -162,6 +171,10 @@ struct ma_snap_tables {
 	size_t classes_count;
 	const struct ma_snap_freelist *freelists;
 	size_t freelists_count;
+	const struct ma_snap_raw *raws;
+	size_t raws_count;
+	const struct ma_snap_word *words;
+	size_t words_count;
 	uint64_t stats[64]; /* by enum ma_stat_id */
 	uint64_t file_bytes, chunks, damaged_chunks;
 	bool complete; /* trailer and index were there and every chunk is whole */

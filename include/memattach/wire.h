@@ -38,6 +38,7 @@ enum ma_block_kind {
 	MA_BLOCK_STATS = 8,   /* by the agent, last: enum ma_stat_id counters */
 	MA_BLOCK_RESULT = 9,  /* by the tool, after the agent ended: meta fields known only then */
 	MA_BLOCK_NATIVE = 11, /* by the tool, on request: native stacks */
+	MA_BLOCK_RAW = 12,    /* by the agent: buffers of native code, and native words that hold objects */
 };
 
 struct ma_block_hdr {
@@ -54,6 +55,7 @@ MA_WIRE_ASSERT(sizeof(struct ma_block_hdr) == 16, "block header");
 #define MA_TF_HEAP 1u    /* heap type: each instance holds a counted reference to it */
 #define MA_TF_SIZER 2u   /* sizes of its instances are exact, not a lower bound */
 #define MA_TF_VISITOR 4u /* its edges come from a visitor of ours, not from tp_traverse */
+#define MA_TF_GUESSED 16u /* of an extension: beside tp_traverse its instances are searched word by word */
 
 /* ---- NAMES: v id (1, 2, 3, ... in order), s text. Names of attributes, globals, functions and files:
  * they belong to code. Dict keys that are data are never names. */
@@ -91,6 +93,7 @@ enum ma_place {
 #define MA_OX_UNREACHED 4u /* found in an arena or GC list only; nothing that was walked points to it */
 #define MA_OX_ZEROREF 8u   /* its reference count was 0 */
 #define MA_OX_TRACKED 16u  /* reserved: a GC object that the collector tracks */
+#define MA_OX_ESTIMATE 32u /* it has MA_RAW_CHUNK records: memory beyond its size, by estimate */
 
 enum ma_edge_kind {
 	MA_EDGE_PLAIN = 0,    /* a counted reference without a name */
@@ -121,6 +124,21 @@ enum ma_thread_rec { MA_THR_THREAD = 1, MA_THR_FRAME = 2, MA_THR_INTERP = 3, MA_
  * v used blocks that hold an object which was written, v bytes of pool headers and ends too small for a
  * block. Free list: v 3, s name, v objects, v bytes. */
 enum ma_arena_rec { MA_ARN_ARENA = 1, MA_ARN_CLASS = 2, MA_ARN_FREELIST = 3 };
+
+/* ---- RAW. prev address and prev object = 0 at the start of each block. Buffer: v enum ma_raw_kind, z (address - prev
+ * address) in bytes, v bytes, z (owner - prev object) / 8; the owner is the object that the memory belongs to. Ranges may
+ * overlap, and one may be written for several owners: who adds them up counts each byte once.
+ * Word: v MA_RAW_WORD, z (address - prev address), z (object - prev object) / 8: a word in the writable data of a
+ * library, outside of all Python objects, that holds the address of an object in memory that was allocated. */
+enum ma_raw_kind {
+	MA_RAW_NUMPY = 1,   /* what an array of numpy owns, from 1 KiB on; also in the size of the array */
+	MA_RAW_FOREIGN = 2, /* what an array of numpy shows and no object owns (base is NULL or a capsule) */
+	MA_RAW_ARROW = 3,   /* a buffer of Arrow */
+	MA_RAW_PANDAS = 4,  /* a hash table of pandas */
+	MA_RAW_CHUNK = 5,   /* a block of malloc that an object of an extension type points to: an estimate */
+	MA_RAW_STRINGS = 6, /* the text of arrays of numpy.dtypes.StringDType */
+	MA_RAW_WORD = 64,
+};
 
 /* ---- REGIONS, by the tool from the twin's smaps: v start, v end, v prot (1 r, 2 w, 4 x, 8 shared),
  * v inode, s path, then in bytes: v rss, v pss, v private dirty, v private clean, v shared, v anonymous,
@@ -206,6 +224,9 @@ enum ma_stat_id {
 	MA_STAT_WAIT_NS = 14 /* ring full */,
 	MA_STAT_COLLECTING = 15,
 	MA_STAT_SKIPPED = 16 /* candidates in arenas that were no objects */,
+	MA_STAT_RAW = 28 /* buffers in RAW blocks */,
+	MA_STAT_RAW_WORDS = 29 /* words in RAW blocks */,
+	MA_STAT_RAW_UNSEEN = 30 /* bytes of library data that were not looked through */,
 };
 
 /* ---- The ring: a memfd of MA_RING_BYTES that the twin makes and shares with the tool alone. Control page

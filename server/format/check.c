@@ -46,6 +46,8 @@ struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t
 	MA_TRY(check_count(s, "objects", s->tables.stats[MA_STAT_OBJECTS], objects));
 	/* the agent counts the locals of frames and what interpreters hold, too */
 	MA_TRY(check_count(s, "edges", s->tables.stats[MA_STAT_EDGES], edges + s->tables.locals_count));
+	MA_TRY(check_count(s, "buffers", s->tables.stats[MA_STAT_RAW], s->tables.raws_count));
+	MA_TRY(check_count(s, "native words", s->tables.stats[MA_STAT_RAW_WORDS], s->tables.words_count));
 	if (objects_ret)
 		*objects_ret = objects;
 	if (edges_ret)

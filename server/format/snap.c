@@ -175,7 +175,8 @@ void ma_snap_close(struct ma_snap *s)
 		close(s->fd);
 	struct ma_vec *all[] = { &s->types,   &s->names,  &s->regions, &s->threads,       &s->frames,
 				 &s->interps, &s->locals, &s->arenas,  &s->classes,       &s->freelists,
-				 &s->tids,    &s->notes,  &s->natives, &s->native_frames, &s->interp_states };
+				 &s->tids,    &s->notes,  &s->natives, &s->native_frames, &s->interp_states,
+				 &s->raws,    &s->words };
 	for (size_t i = 0; i < MA_ARRAY_SIZE(all); i++)
 		free(all[i]->data);
 	ma_snap_text_free(s);

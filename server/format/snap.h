@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "snap_file.h"
+#include "varint.h"
 
 #include <memattach/snapshot.h>
 
@@ -43,6 +44,7 @@ struct ma_snap {
 	struct ma_snap_tables tables;
 	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
 	struct ma_vec natives, native_frames, interp_states;
+	struct ma_vec raws, words;
 	size_t lost_types, lost_names; /* entries whose definition is lost */
 	struct ma_text_block *text;
 };
@@ -51,6 +53,11 @@ struct ma_snap {
 MA_CHECK struct ma_error *ma_snap_scan(struct ma_snap *s);
 /* Loads every chunk but objects (tables.c). */
 MA_CHECK struct ma_error *ma_snap_load(struct ma_snap *s);
+/* One record of a RAW block (raw.c). */
+struct ma_raw_prev {
+	uint64_t addr, object;
+};
+MA_CHECK struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c);
 /* Adds a sentence to `missing`: the snapshot is then not complete. */
 void ma_snap_lacks(struct ma_snap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Reads a chunk again and unpacks it: `stored` has MA_CHUNK_STORED_MAX bytes, `raw` MA_CHUNK_RAW_MAX. The error

@@ -12,6 +12,7 @@ struct load {
 	struct ma_snap *s;
 	bool gap; /* a chunk was lost since the last thread record: frames may come that have no thread */
 	bool have_thread;
+	struct ma_raw_prev raw; /* of the record before in a block of buffers */
 };
 
 #define ADD(vec, row, limit) MA_TRY(ma_vec_add(vec, sizeof(**(row)), limit, (void **)(row)))
@@ -396,6 +397,8 @@ static struct ma_error *record(struct load *l, unsigned kind, bool first, struct
 		return stat_field(l->s, c);
 	case MA_BLOCK_NATIVE:
 		return native_record(l->s, c, first);
+	case MA_BLOCK_RAW:
+		return ma_snap_raw_record(l->s, &l->raw, c);
 	default:
 		ma_cursor_take(c, ma_cursor_left(c)); /* of a later version: not ours to judge */
 		return NULL;
@@ -414,6 +417,7 @@ static struct ma_error *load_chunk(struct load *l, const struct ma_snap_chunk *c
 		struct ma_cursor c;
 		uint32_t seen = 0;
 		ma_cursor_init(&c, payload, hdr.bytes);
+		l->raw = (struct ma_raw_prev){ 0 };
 		while (ma_cursor_left(&c)) {
 			MA_TRY(record(l, kind, !seen, &c));
 			seen += !c.bad;
@@ -532,6 +536,10 @@ static struct ma_error *publish(struct ma_snap *s)
 	t->natives_count = s->natives.count;
 	t->native_frames = s->native_frames.data;
 	t->native_frames_count = s->native_frames.count;
+	t->raws = s->raws.data;
+	t->raws_count = s->raws.count;
+	t->words = s->words.data;
+	t->words_count = s->words.count;
 	m->tids = s->tids.data;
 	m->tids_count = s->tids.count;
 	m->interps = s->interp_states.data;

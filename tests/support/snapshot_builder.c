@@ -13,6 +13,7 @@
 struct snap_builder {
 	struct ma_snap_writer *w;
 	struct ma_buf body[KINDS]; /* the open block of each kind */
+	uint64_t raw_addr, raw_object;
 	uint32_t records[KINDS];
 	struct ma_buf rec; /* the record that edges are still added to */
 	unsigned rec_kind; /* 0 = none */
@@ -73,6 +74,8 @@ static void end_block(struct snap_builder *b, unsigned kind)
 	b->records[kind] = 0;
 	if (kind == MA_BLOCK_OBJECTS)
 		b->prev_addr = 0;
+	if (kind == MA_BLOCK_RAW)
+		b->raw_addr = b->raw_object = 0;
 }
 
 /* META comes first, and definitions before what uses them. */
@@ -388,6 +391,23 @@ void sb_freelist(struct snap_builder *b, const char *name, uint64_t objects, uin
 	string(&b->rec, name);
 	ma_buf_varint(&b->rec, objects);
 	ma_buf_varint(&b->rec, bytes);
+}
+
+void sb_buffer(struct snap_builder *b, enum ma_raw_kind kind, uint64_t addr, uint64_t bytes, uint64_t object)
+{
+	begin(b, MA_BLOCK_RAW, false, 0);
+	if (b->body[MA_BLOCK_RAW].len + 64 > MA_BLOCK_PAYLOAD) {
+		end_definitions(b);
+		end_block(b, MA_BLOCK_RAW);
+	}
+	ma_buf_varint(&b->rec, kind);
+	ma_buf_varint(&b->rec, ma_zigzag((int64_t)(addr - b->raw_addr)));
+	if (kind != MA_RAW_WORD)
+		ma_buf_varint(&b->rec, bytes);
+	ma_buf_varint(&b->rec, ma_zigzag((int64_t)(object - b->raw_object) / 8));
+	b->raw_addr = addr;
+	b->raw_object = object;
+	count(b, kind == MA_RAW_WORD ? MA_STAT_RAW_WORDS : MA_STAT_RAW, 1);
 }
 
 void sb_region(struct snap_builder *b, const struct ma_snap_region *r)

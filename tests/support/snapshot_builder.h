@@ -74,6 +74,8 @@ void sb_arena(struct snap_builder *b, uint64_t addr, uint64_t bytes, uint64_t po
 void sb_class(struct snap_builder *b, uint64_t block_bytes, uint64_t pools, uint64_t used, uint64_t free_blocks,
 	      uint64_t objects, uint64_t waste_bytes);
 void sb_freelist(struct snap_builder *b, const char *name, uint64_t objects, uint64_t bytes);
+/* A buffer that `object` owns; with MA_RAW_WORD a word at `addr` that is the address of `object` (`bytes` not used). */
+void sb_buffer(struct snap_builder *b, enum ma_raw_kind kind, uint64_t addr, uint64_t bytes, uint64_t object);
 void sb_region(struct snap_builder *b, const struct ma_snap_region *r); /* r->path may be NULL */
 
 /* A block of any bytes, as they are. */

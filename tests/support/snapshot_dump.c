@@ -139,6 +139,11 @@ static void dump_memory(const struct ma_snap_tables *t, struct ma_buf *out)
 		ma_buf_printf(out, "freelist %" PRIu64 " %" PRIu64, t->freelists[i].objects, t->freelists[i].bytes);
 		line(out, "", t->freelists[i].name, strlen(t->freelists[i].name));
 	}
+	for (size_t i = 0; i < t->raws_count; i++)
+		ma_buf_printf(out, "buffer %" PRIx64 " kind %u bytes %" PRIu64 " owner %" PRIx64 "\n", t->raws[i].addr,
+			      t->raws[i].kind, t->raws[i].bytes, t->raws[i].owner);
+	for (size_t i = 0; i < t->words_count; i++)
+		ma_buf_printf(out, "word %" PRIx64 " object %" PRIx64 "\n", t->words[i].addr, t->words[i].object);
 	for (size_t i = 0; i < t->regions_count; i++) {
 		const struct ma_snap_region *r = &t->regions[i];
 		ma_buf_printf(out, "region %" PRIx64 "-%" PRIx64 " prot %u kind %u inode %" PRIu64, r->start, r->end,

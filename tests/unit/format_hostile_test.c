@@ -73,6 +73,12 @@ Test(hostile, records_that_are_not)
 	MALFORMED(MA_BLOCK_ARENAS, 1, "\3\5abcd\1\1");
 	MALFORMED(MA_BLOCK_REGIONS, 1, "\1\2\3\4\1a\1\1\1\1\1\1\1\1");
 	FINE(MA_BLOCK_REGIONS, 1, "\1\2\3\4\1a\1\1\1\1\1\1\1\1\1");
+	FINE(MA_BLOCK_RAW, 2, "\1\2\3\4\100\2\4");
+	MALFORMED(MA_BLOCK_RAW, 1, "\1\2\0\4");   /* an empty buffer */
+	MALFORMED(MA_BLOCK_RAW, 1, "\0\2\3\4");   /* no kind */
+	MALFORMED(MA_BLOCK_RAW, 1, "\101\2\3\4"); /* a kind that can not be skipped */
+	MALFORMED(MA_BLOCK_RAW, 1, "\1\1\3\4");   /* behind the end of the address space */
+	MALFORMED(MA_BLOCK_RAW, 1, "\1\2\3");
 }
 
 /* Ids out of the tables are told as 0, so that a reader may use them as an index. */

@@ -126,6 +126,44 @@ Test(roundtrip, tables)
 	ma_snap_close(s);
 }
 
+Test(roundtrip, buffers)
+{
+	struct snap_builder *b = sb_create(path);
+	for (uint64_t i = 0; i < 40000; i++) { /* more than a block holds */
+		sb_buffer(b, MA_RAW_ARROW, UINT64_C(0x7f0000000001) - i * 4099, 1 + i, 0x555500000000 + i * 16);
+		sb_buffer(b, MA_RAW_WORD, UINT64_C(0x7fff00000000) + i * 8, 0, 0x7f1100000000 - i * 8);
+	}
+	sb_finish(b);
+	uint64_t objects, edges;
+	ok(ma_snap_check(path, &objects, &edges));
+	struct ma_snap *s = open_snap();
+	const struct ma_snap_tables *t = ma_snap_tables(s);
+	cr_assert_eq(t->raws_count, 40000);
+	cr_assert_eq(t->words_count, 40000);
+	for (uint64_t i = 0; i < 40000; i++) {
+		cr_assert_eq(t->raws[i].kind, MA_RAW_ARROW + 0u);
+		cr_assert_eq(t->raws[i].addr, UINT64_C(0x7f0000000001) - i * 4099);
+		cr_assert_eq(t->raws[i].bytes, 1 + i);
+		cr_assert_eq(t->raws[i].owner, 0x555500000000 + i * 16);
+		cr_assert_eq(t->words[i].addr, UINT64_C(0x7fff00000000) + i * 8);
+		cr_assert_eq(t->words[i].object, 0x7f1100000000 - i * 8);
+	}
+	ma_snap_close(s);
+}
+
+/* A count that does not fit what is there shows. */
+Test(roundtrip, buffers_missing)
+{
+	struct snap_builder *b = sb_create(path);
+	sb_buffer(b, MA_RAW_NUMPY, 0x1000, 100, 0x2000);
+	sb_stat(b, MA_STAT_RAW, 2);
+	sb_finish(b);
+	struct ma_error *err = ma_snap_check(path, NULL, NULL);
+	cr_assert_not_null(err);
+	cr_assert_not_null(strstr(err->message, "2 buffers were written and 1 are there"), "%s", err->message);
+	ma_error_free(err);
+}
+
 /* Random objects, the same again from the same seed while reading. */
 static uint64_t rnd(uint64_t *x)
 {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Records of RAW blocks: buffers of native code, and native words that hold objects. */
+#include "cleanup.h"
+#include "snap.h"
+#include "varint.h"
+
+struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c)
+{
+	uint64_t kind = ma_cursor_varint(c);
+	uint64_t addr = prev->addr + (uint64_t)ma_unzigzag(ma_cursor_varint(c));
+	uint64_t bytes = kind == MA_RAW_WORD ? 8 : ma_cursor_varint(c);
+	uint64_t object = prev->object + 8 * (uint64_t)ma_unzigzag(ma_cursor_varint(c));
+	if (c->bad || !kind || kind > MA_RAW_WORD || !bytes || bytes > UINT64_MAX - addr) {
+		c->bad = true;
+		return NULL;
+	}
+	*prev = (struct ma_raw_prev){ addr, object };
+	if (kind == MA_RAW_WORD) {
+		struct ma_snap_word *row;
+		MA_TRY(ma_vec_add(&s->words, sizeof(*row), MA_ROWS_MAX, (void **)&row));
+		*row = (struct ma_snap_word){ addr, object };
+		return NULL;
+	}
+	struct ma_snap_raw *row;
+	MA_TRY(ma_vec_add(&s->raws, sizeof(*row), MA_ROWS_MAX, (void **)&row));
+	*row = (struct ma_snap_raw){ .addr = addr, .bytes = bytes, .owner = object, .kind = (uint32_t)kind };
+	return NULL;
+}
