@@ -121,7 +121,34 @@ int maa_arenas_find(struct maa *m)
 	}
 	m->arena_list_count = kept;
 	m->stat[MA_STAT_ARENAS] = kept;
+	m->args->arena_ranges = (uint64_t)(uintptr_t)m->arenas;
+	m->args->arena_ranges_count = m->arenas_count;
 	return 0;
+}
+
+/* MA_MAL_FILL for each arena: how much of it is in use. */
+static void fills_write(struct maa *m)
+{
+	struct maa_buf *b = &m->ar;
+	maa_flush(m, b);
+	b->kind = MA_BLOCK_MALLOC;
+	for (uint64_t i = 0; i < m->arena_list_count; i++) {
+		const struct maa_arena *a = &m->arena_list[i];
+		if (b->p > b->data + MA_BLOCK_PAYLOAD - MAA_ROOM)
+			maa_flush(m, b);
+		uint8_t field[64], *p = put(field, a->start);
+		p = put(p, a->next_pool - a->start);
+		p = put(p, a->used_bytes);
+		p = put(p, a->free_bytes);
+		p = put(p, a->used_pools);
+		b->p = put(b->p, MA_MAL_FILL);
+		b->p = put(b->p, (uint64_t)(p - field));
+		memcpy(b->p, field, (uint64_t)(p - field));
+		b->p += p - field;
+		b->records++;
+	}
+	maa_flush(m, b);
+	b->kind = MA_BLOCK_ARENAS;
 }
 
 void maa_arenas_write(struct maa *m)
@@ -138,6 +165,7 @@ void maa_arenas_write(struct maa *m)
 		b->p = put(p, a->free_pools);
 		b->records++;
 	}
+	fills_write(m);
 	for (unsigned i = 1; i <= 32; i++) {
 		if (!m->classes[i].pools)
 			continue;

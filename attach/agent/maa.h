@@ -159,6 +159,7 @@ struct maa_range {
 struct maa_arena {
 	addr_t start, next_pool; /* next_pool: the first that was never used */
 	uint32_t free_pools, pools;
+	uint32_t used_bytes, free_bytes, used_pools; /* blocks in use, free blocks beside them; by the sweep */
 };
 
 struct maa_name_slot {

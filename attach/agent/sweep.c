@@ -95,6 +95,12 @@ static uint64_t pool_open(struct maa *m, addr_t pool, uint64_t *bs_ret)
 	m->classes[szidx + 1].used += used <= all ? used : all;
 	m->classes[szidx + 1].free += used <= all ? all - used : 0;
 	m->classes[szidx + 1].waste += bytes - all * bs;
+	if (used <= all) {
+		struct maa_arena *a = &m->arena_list[m->ph_i];
+		a->used_pools++;
+		a->used_bytes += (uint32_t)(used * bs);
+		a->free_bytes += (uint32_t)((all - used) * bs);
+	}
 	/* As many marks as used blocks: each holds something known. Most pools are like that. */
 	uint64_t c = *maa_chunk(m, pool);
 	if (maa_chunk_marks(c) && marks_in(maa_chunk_marks(c), pool, bytes, (c & CH_FINE) != 0) == used)

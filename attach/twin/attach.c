@@ -9,6 +9,7 @@
 #include "native.h"
 #include "tracee.h"
 #include "tracer.h"
+#include "twin_memory.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ struct attach {
 	struct ma_buf meta, notes; /* META's payload; notes that come after META was written */
 	bool meta_written, stopped;
 	struct ma_drain drain;
-	int smaps, native; /* descriptors of what the tracer sent, -1 = nothing yet */
+	int smaps, native, memory; /* descriptors of what the tracer sent, -1 = nothing yet */
 	struct ma_msg_done done;
 	bool tracer_done, tracer_lost;
 	const char *phase;
@@ -50,7 +51,8 @@ static void progress(struct attach *a, const char *phase)
 
 static const char *known_phase(const char *text)
 {
-	static const char *const phases[] = { "stopping", "unwinding", "running forward", "walking", "finishing" };
+	static const char *const phases[] = { "stopping", "unwinding", "running forward",
+					      "walking",  "surveying", "finishing" };
 	for (size_t i = 0; i < MA_ARRAY_SIZE(phases); i++)
 		if (!strcmp(phases[i], text))
 			return phases[i];
@@ -101,6 +103,11 @@ static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
 		if (a->native >= 0)
 			close(a->native);
 		a->native = ma_take_fd(m->fd);
+		return NULL;
+	case MA_MSG_MEMORY:
+		if (a->memory >= 0)
+			close(a->memory);
+		a->memory = ma_take_fd(m->fd);
 		return NULL;
 	case MA_MSG_DONE:
 		if (m->bytes == sizeof(m->u.done))
@@ -155,6 +162,8 @@ static struct ma_error *finish(struct attach *a)
 		MA_TRY(ma_meta_regions(a->sink, a->smaps));
 	if (a->native >= 0)
 		MA_TRY(ma_native_emit(a->sink, a->native));
+	if (a->memory >= 0)
+		MA_TRY(ma_twin_memory_emit(a->sink, a->memory));
 	ma_meta_done(&a->notes, &a->done);
 	return ma_meta_emit(a->sink, MA_BLOCK_RESULT, &a->notes);
 }
@@ -214,6 +223,7 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 			    .notes = MA_BUF_INIT(MA_BLOCK_PAYLOAD),
 			    .smaps = -1,
 			    .native = -1,
+			    .memory = -1,
 			    .began = ma_now_ns() };
 	struct ma_tracee t = { .dir = -1, .live_dir = -1, .pidfd = -1 };
 	struct ma_python py = { 0 };
@@ -262,6 +272,8 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 		close(a.smaps);
 	if (a.native >= 0)
 		close(a.native);
+	if (a.memory >= 0)
+		close(a.memory);
 	ma_buf_deinit(&a.meta);
 	ma_buf_deinit(&a.notes);
 	ma_preflight_deinit(&pre);

@@ -16,6 +16,7 @@ enum ma_msg_kind {
 	MA_MSG_SMAPS,     /* + memfd with the text of the twin's smaps */
 	MA_MSG_INTERPS,   /* MA_META_INTERP fields, ready for the RESULT block */
 	MA_MSG_NATIVE,    /* + memfd with NATIVE blocks */
+	MA_MSG_MEMORY,    /* + memfd with blocks of kind MALLOC */
 	MA_MSG_DONE,      /* struct ma_msg_done: all is undone */
 	MA_MSG_ERROR,     /* struct ma_msg_error and text: all is undone */
 };

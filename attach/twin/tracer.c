@@ -9,6 +9,7 @@
 #include "native.h"
 #include "runners.h"
 #include "twin.h"
+#include "twin_memory.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ struct tracer {
 	struct ma_thread *threads; /* of the target, as they were at the last stop */
 	size_t threads_count;
 	ma_raddr gadget;
+	struct ma_twin_pages pages;
 	struct ma_msg_done done;
 };
 
@@ -178,6 +180,7 @@ static void end_twin(struct tracer *t)
 		return;
 	t->done.twin_ns += ma_now_ns() - t->twin.born_ns;
 	ma_twin_end(&t->twin);
+	ma_twin_pages_deinit(&t->pages);
 }
 
 /* Why a runner did not come to its safe point, for a person. */
@@ -334,7 +337,38 @@ static struct ma_error *send_smaps(struct tracer *t)
 			done += w;
 		}
 	ma_channel_send(t->end, MA_MSG_SMAPS, NULL, 0, out);
+	struct ma_error *err = t->job->options->threads_only ? NULL : ma_twin_pages_read(&t->twin, &t->pages);
+	if (err)
+		note(t, "which pages of the copy are resident could not be read: memory that is mapped but was never "
+			"touched counts like the rest of its mapping");
+	ma_error_free(err);
 	return NULL;
+}
+
+/* What the memory is that no object accounts for. It may fail: the rows of the report are coarser then. */
+static struct ma_error *send_memory(struct tracer *t, const struct ma_loaded *loaded)
+{
+	int fd;
+	if (t->job->options->threads_only)
+		return NULL;
+	phase(t, "surveying");
+	/* Nobody stands still now: the work may not take the processor from the target (settle() below). */
+	int nice = getpriority(PRIO_PROCESS, 0);
+	if (nice < 0)
+		setpriority(PRIO_PROCESS, 0, 10);
+	struct ma_error *err = ma_twin_memory(&t->twin, loaded, &t->pages, t->threads, t->threads_count, watch, t, &fd);
+	if (nice < 0)
+		setpriority(PRIO_PROCESS, 0, nice);
+	if (err && (err->code == MA_ERR_OS || err->code == MA_ERR_NO_MEMORY)) {
+		note(t, err->message);
+		ma_error_free(err);
+		return NULL;
+	}
+	if (!err && fd >= 0) {
+		ma_channel_send(t->end, MA_MSG_MEMORY, NULL, 0, fd);
+		close(fd);
+	}
+	return err;
 }
 
 /* What part of a core the walk may take; 0 = all. Where the twin spends the target's CPU quota, because it could not be
@@ -365,7 +399,7 @@ static struct ma_error *walk(struct tracer *t)
 		ma_agent_run(&t->twin, &loaded, o->walk_timeout_ns ? o->walk_timeout_ns : DEFAULT_WALK_NS, pace_of(t),
 			     watch, t, &t->done.faults);
 	t->done.walk_ns = ma_now_ns() - began;
-	return err;
+	return err ? err : send_memory(t, &loaded);
 }
 
 /* Opens the target and clears away what an earlier run that was killed left behind. */

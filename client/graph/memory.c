@@ -2,8 +2,9 @@
 #include "memory.h"
 
 #include "cleanup.h"
+#include "saturate.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 /* No machine has more; sums of the rows of a hostile file then stay inside 64 bits. */
@@ -30,27 +31,13 @@ const char *ma_memory_text(enum ma_memory_row row)
 	return texts[row];
 }
 
-static uint64_t min(uint64_t a, uint64_t b)
+const char *ma_memory_label(const struct ma_memory *m, enum ma_memory_row row, char buf[64])
 {
-	return a < b ? a : b;
-}
-
-/* Sums of counters of a file: they stop at the top instead of wrapping. */
-static uint64_t add(uint64_t a, uint64_t b)
-{
-	uint64_t sum;
-	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t mul(uint64_t a, uint64_t b)
-{
-	uint64_t product;
-	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
-}
-
-static uint64_t sub(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
+	const char *text = texts[row];
+	if (!m->allocator[0] || strncmp(text, "malloc:", 7) != 0)
+		return text;
+	snprintf(buf, 64, "%s%s", m->allocator, text + 6);
+	return buf;
 }
 
 /* Moves at most `want` from *pool to *row. Returns what did not fit. */
@@ -62,88 +49,9 @@ static uint64_t take(uint64_t *pool, uint64_t want, uint64_t *row)
 	return want - n;
 }
 
-/* Resident bytes by what they belong to, from the regions: anonymous memory is the same in the twin. */
-struct resident {
-	uint64_t arenas, heap, anon, stacks, data; /* anonymous */
-	uint64_t code_seen, file_seen;             /* of files, as far as the twin had them */
-	uint64_t code_mapped, file_mapped;
-};
-
-static int by_addr(const void *a, const void *b)
-{
-	const struct ma_snap_arena *x = a, *y = b;
-	return x->addr < y->addr ? -1 : x->addr > y->addr;
-}
-
-/* Bytes of the region that lie in arenas. `arenas` are sorted, and of one size within a process. */
-static uint64_t arena_overlap(const struct ma_snap_arena *arenas, size_t count, const struct ma_snap_region *r)
-{
-	size_t lo = 0, hi = count;
-	while (lo < hi) { /* the first arena that ends behind the start of the region */
-		size_t mid = lo + (hi - lo) / 2;
-		if (add(arenas[mid].addr, arenas[mid].bytes) <= r->start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	uint64_t bytes = 0;
-	for (size_t i = lo; i < count && arenas[i].addr < r->end; i++) {
-		uint64_t start = arenas[i].addr, end = add(start, arenas[i].bytes);
-		if (start < r->start)
-			start = r->start;
-		if (end > r->end)
-			end = r->end;
-		bytes = add(bytes, sub(end, start));
-	}
-	return bytes;
-}
-
-static void add_region(struct resident *res, const struct ma_snap_arena *sorted, size_t count,
-		       const struct ma_snap_region *r)
-{
-	uint64_t mapped = sub(r->end, r->start), rss = min(r->rss, mapped), arenas;
-	uint64_t anon = min(r->anonymous, rss);
-	switch (r->kind) {
-	case MA_RGN_ARENA:
-	case MA_RGN_HEAP:
-	case MA_RGN_ANON:
-		/* an arena may stand in one mapping with its neighbours: what is there besides is not an arena's */
-		arenas = min(arena_overlap(sorted, count, r), rss);
-		res->arenas = add(res->arenas, arenas);
-		if (r->kind == MA_RGN_HEAP)
-			res->heap = add(res->heap, rss - arenas);
-		else
-			res->anon = add(res->anon, rss - arenas);
-		break;
-	case MA_RGN_STACK:
-		res->stacks = add(res->stacks, rss);
-		break;
-	case MA_RGN_CODE:
-	case MA_RGN_DATA:
-		res->data = add(res->data, anon);
-		res->code_seen = add(res->code_seen, rss - anon);
-		res->code_mapped = add(res->code_mapped, mapped - anon);
-		break;
-	case MA_RGN_FILE:
-		res->anon = add(res->anon, anon);
-		res->file_seen = add(res->file_seen, rss - anon);
-		res->file_mapped = add(res->file_mapped, mapped - anon);
-		break;
-	case MA_RGN_SHARED:
-		/* shared memory of a real file is in RssFile, all other in RssShmem, which is a row as it stands */
-		if (r->path && r->path[0] == '/' && strncmp(r->path, "/dev/", 5) && strncmp(r->path, "/memfd:", 7) &&
-		    strncmp(r->path, "/SYSV", 5))
-			res->file_mapped = add(res->file_mapped, mapped);
-		break;
-	default:
-		res->anon = add(res->anon, anon);
-		break;
-	}
-}
-
 /* RssFile over code and other files: first what the twin had, then the rest in the ratio of what is mapped. A
  * fork does not copy the page tables of unchanged file pages, so the twin has fewer than the target. */
-static void split_files(const struct resident *res, uint64_t rss_file, uint64_t *rows)
+static void split_files(const struct ma_resident *res, uint64_t rss_file, uint64_t *rows)
 {
 	uint64_t left = rss_file;
 	take(&left, res->code_seen, &rows[MA_MEM_CODE]);
@@ -193,64 +101,146 @@ static void split_arenas(const struct ma_snap_tables *tab, uint64_t resident, ui
 	uint64_t lists_here = min(lists, others);
 	others -= lists_here;
 	take(&pool, lists_here, &rows[MA_MEM_FREELISTS]);
-	take(&pool, others, &rows[MA_MEM_MALLOC_USED]);
+	take(&pool, others, &rows[MA_MEM_PYMALLOC_OTHER]);
 	take(&pool, slack, &rows[MA_MEM_ARENA_SLACK]);
 	take(&pool, unused, &rows[MA_MEM_FREE_BLOCKS]);
 	take(&pool, free_pools, &rows[MA_MEM_FREE_POOLS]);
+	/* arenas begin anywhere, pools at a multiple of their size: the ends belong to no pool */
+	rows[MA_MEM_ARENA_SLACK] += pool;
+}
+
+/* What malloc adds to `count` blocks of `bytes` together: a header, and up to a multiple of 16. */
+static uint64_t malloc_rounding(uint64_t count, uint64_t bytes)
+{
+	uint64_t chunks = add(bytes, mul(count, 16)) & ~UINT64_C(15);
+	return sub(chunks, bytes);
+}
+
+/* Memory of malloc: what is in use, by Python or by others; what is free. */
+static void split_malloc(const struct ma_snap_tables *tab, const struct ma_totals *t, const struct ma_resident *res,
+			 uint64_t objects, uint64_t buffers, struct ma_memory *ret)
+{
+	uint64_t *rows = ret->rows, heaps = res->heaps, unread = res->heap, used = 0, mapped = res->mmapped;
+	uint64_t unknown = res->unknown;
+	struct ma_heap_totals *h = &ret->heaps;
+	for (size_t i = 0; i < tab->heaps_count; i++) {
+		const struct ma_snap_heap *p = &tab->heaps[i];
+		h->used = add(h->used, p->used.resident);
+		h->cached = add(h->cached, p->cached.resident);
+		h->free = add(h->free, p->free.resident);
+		h->top = add(h->top, p->top.resident);
+		h->trimmable = add(h->trimmable, p->trimmable);
+		h->used_chunks = add(h->used_chunks, p->used.chunks);
+		h->arenas += !i || p->arena != tab->heaps[i - 1].arena;
+	}
+	take(&heaps, add(add(h->free, h->top), h->cached), &rows[MA_MEM_MALLOC_FREE]);
+	take(&heaps, h->used, &used);
+	unread += heaps;
+	if (ret->foreign) { /* no heap of glibc has its blocks: all that nothing else explains is the other allocator's
+			     */
+		unread = add(unread, unknown);
+		unknown = 0;
+	}
+	/* Large blocks are mapped (M_MMAP_THRESHOLD) until the first of them is freed, then they may be in a heap, too
+	 */
+	uint64_t large = min(t->large_own, objects), large_buffers = min(t->buffers_large, buffers);
+	large = take(&mapped, large, &rows[MA_MEM_OBJECTS]);
+	large_buffers = take(&mapped, large_buffers, &rows[MA_MEM_BUFFERS]);
+	uint64_t *const pools[] = { &used, &mapped, &unread, &unknown };
+	objects = add(sub(objects, t->large_own), large);
+	buffers = add(sub(buffers, t->buffers_large), large_buffers);
+	for (size_t i = 0; i < MA_ARRAY_SIZE(pools); i++) {
+		objects = take(pools[i], objects, &rows[MA_MEM_OBJECTS]);
+		buffers = take(pools[i], buffers, &rows[MA_MEM_BUFFERS]);
+	}
+	take(&used, malloc_rounding(t->malloc_blocks, t->malloc_bytes), &rows[MA_MEM_MALLOC_SLACK]);
+	rows[MA_MEM_MALLOC_USED] = add(used, mapped);
+	rows[MA_MEM_MALLOC_UNREAD] = unread;
+	ret->heaps.native = used;
+	ret->heaps.mmapped = res->mmapped;
+	ret->heaps.mmapped_native = mapped;
+	ret->heaps.mmapped_chunks = res->mmapped_chunks;
+}
+
+/* Zeros in huge pages stand in the rows of where they lie. */
+static void split_zeros(const struct ma_resident *res, uint64_t *rows)
+{
+	take(&rows[MA_MEM_MALLOC_FREE], res->zeros_heaps, &rows[MA_MEM_HUGE_WASTE]);
+	take(&rows[MA_MEM_STACKS], res->zeros_stacks, &rows[MA_MEM_HUGE_WASTE]);
+}
+
+/* Other allocators, which bring their functions in the place of glibc's (LD_PRELOAD, or linked). They are known by
+ * their library; one that only serves its own users, beside heaps of glibc, does not count. */
+static const char *allocator_of(const struct ma_snap_tables *tab, bool *foreign)
+{
+	static const struct {
+		const char *file, *name;
+	} known[] = { { "/libjemalloc", "jemalloc" }, { "/libtcmalloc", "tcmalloc" }, { "/libmimalloc", "mimalloc" } };
+	const char *libc = "";
+	*foreign = false;
+	for (size_t i = 0; i < tab->regions_count; i++) {
+		const char *path = tab->regions[i].path, *file = path ? strrchr(path, '/') : NULL;
+		for (size_t k = 0; file && !tab->heaps_count && k < MA_ARRAY_SIZE(known); k++)
+			if (!strncmp(file, known[k].file, strlen(known[k].file))) {
+				*foreign = true;
+				return known[k].name;
+			}
+		if (file && (!strncmp(file, "/libc.so.6", 10) || !strncmp(file, "/libc-2.", 8)))
+			libc = "glibc";
+		else if (file && !strncmp(file, "/ld-musl-", 9))
+			libc = "musl";
+	}
+	return tab->heaps_count ? "glibc" : libc;
 }
 
 struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, struct ma_memory *ret)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
 	const struct ma_snap_meta *meta = &tab->meta;
-	struct resident res = { 0 };
+	struct ma_resident res;
 	uint64_t *rows = ret->rows;
 	memset(ret, 0, sizeof(*ret));
-	_cleanup_free_ struct ma_snap_arena *arenas = calloc(tab->arenas_count + 1, sizeof(*arenas));
-	if (!arenas)
-		return &ma_enomem;
-	if (tab->arenas_count)
-		memcpy(arenas, tab->arenas, tab->arenas_count * sizeof(*arenas));
-	qsort(arenas, tab->arenas_count, sizeof(*arenas), by_addr);
-	for (size_t i = 0; i < tab->regions_count; i++)
-		add_region(&res, arenas, tab->arenas_count, &tab->regions[i]);
+	MA_TRY(ma_resident_compute(tab, &res));
+	ret->allocator = allocator_of(tab, &ret->foreign);
 
 	uint64_t rss_file = min(meta->rss_file, RSS_MAX), rss_shmem = min(meta->rss_shmem, RSS_MAX);
 	ret->rss = min(meta->rss_anon, RSS_MAX) + rss_file + rss_shmem;
 	split_files(&res, rss_file, rows);
+	rows[MA_MEM_FILE] = add(rows[MA_MEM_FILE], res.file_private);
 	rows[MA_MEM_SHARED] = rss_shmem;
 	rows[MA_MEM_STACKS] = res.stacks;
-	rows[MA_MEM_CODE] = add(rows[MA_MEM_CODE], res.data);
+	rows[MA_MEM_DATA] = res.data;
 
 	uint64_t objects = t->own_bytes[MA_PLACE_ARENA], buffers = t->buffers_small;
 	split_arenas(tab, res.arenas, &objects, &buffers, rows);
-	/* from glibc: small blocks in its heaps, large ones in mappings of their own; either takes over what the other
-	 * has no room for */
-	uint64_t small = add(objects, sub(t->own_bytes[MA_PLACE_MALLOC], t->large_own));
-	uint64_t left = take(&res.heap, small, &rows[MA_MEM_OBJECTS]);
-	take(&res.anon, add(left, t->large_own), &rows[MA_MEM_OBJECTS]);
-	left = take(&res.heap, add(buffers, t->buffers), &rows[MA_MEM_BUFFERS]);
-	left = take(&res.anon, add(left, t->buffers_large), &rows[MA_MEM_BUFFERS]);
-	take(&res.heap, left, &rows[MA_MEM_BUFFERS]);
-	take(&res.heap, res.heap, &rows[MA_MEM_MALLOC_USED]);
+	objects = add(objects, t->own_bytes[MA_PLACE_MALLOC]);
+	buffers = add(buffers, add(t->buffers, t->buffers_large));
+	split_malloc(tab, t, &res, objects, buffers, ret);
+	split_zeros(&res, rows);
 
-	/* The kernel's counters are not exact to the page: the rows may not pass their sum. The order of docs/json.md
-	 */
+	/* Counters of the kernel, the twin and the agent are not exact to the page: the rows may not pass their sum.
+	 * The order of docs/json.md */
 	static const enum ma_memory_row order[] = {
-		MA_MEM_MALLOC_USED, MA_MEM_MALLOC_FREE, MA_MEM_FREE_POOLS, MA_MEM_FREE_BLOCKS, MA_MEM_ARENA_SLACK,
-		MA_MEM_FREELISTS,   MA_MEM_CODE,        MA_MEM_FILE,       MA_MEM_SHARED,      MA_MEM_STACKS,
-		MA_MEM_HUGE_WASTE,  MA_MEM_BUFFERS,     MA_MEM_OBJECTS,
+		MA_MEM_MALLOC_UNREAD, MA_MEM_MALLOC_USED, MA_MEM_MALLOC_FREE, MA_MEM_MALLOC_SLACK,   MA_MEM_FREE_POOLS,
+		MA_MEM_FREE_BLOCKS,   MA_MEM_ARENA_SLACK, MA_MEM_FREELISTS,   MA_MEM_PYMALLOC_OTHER, MA_MEM_CODE,
+		MA_MEM_DATA,          MA_MEM_FILE,        MA_MEM_SHARED,      MA_MEM_STACKS,         MA_MEM_HUGE_WASTE,
+		MA_MEM_BUFFERS,       MA_MEM_OBJECTS,
 	};
 	uint64_t sum = 0;
 	for (size_t i = 0; i < MA_MEM_UNKNOWN; i++) {
 		rows[i] = min(rows[i], ret->rss);
 		sum += rows[i];
 	}
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && sum > ret->rss; i++) {
+	for (size_t i = 0; i < MA_ARRAY_SIZE(order) && sum > ret->rss; i++) {
 		uint64_t n = min(rows[order[i]], sum - ret->rss);
 		rows[order[i]] -= n;
 		sum -= n;
 	}
 	rows[MA_MEM_UNKNOWN] = ret->rss - sum;
+	for (size_t i = 0; i < res.largest_count && !ret->foreign; i++) {
+		ret->unknown[i] = res.largest[i];
+		ret->unknown[i].bytes = min(ret->unknown[i].bytes, rows[MA_MEM_UNKNOWN]);
+		ret->unknown_count += ret->unknown[i].bytes != 0;
+	}
 	return NULL;
 }

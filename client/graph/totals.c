@@ -53,6 +53,14 @@ void ma_totals_add(struct ma_totals *t, const struct ma_snap_object *o)
 	t->own_bytes[o->place & 3] += own;
 	if (o->place == MA_PLACE_MALLOC && own >= MMAP_MIN)
 		t->large_own += own;
+	if (o->place == MA_PLACE_MALLOC) {
+		t->malloc_blocks++;
+		t->malloc_bytes += own;
+	}
+	if (buffer > PYMALLOC_MAX) {
+		t->malloc_blocks++;
+		t->malloc_bytes += buffer;
+	}
 	if (buffer <= PYMALLOC_MAX)
 		t->buffers_small += buffer;
 	else if (buffer < MMAP_MIN)

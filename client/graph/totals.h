@@ -17,8 +17,9 @@ struct ma_totals {
 	uint64_t unreached, unreached_bytes;
 	uint64_t own_bytes[4];                          /* by enum ma_place: size without buffers */
 	uint64_t buffers_small, buffers, buffers_large; /* at most 512 bytes, at most 128 KiB, larger */
-	uint64_t large_own;                             /* of own_bytes[MA_PLACE_MALLOC]: objects above 128 KiB */
-	struct ma_type_total *by_id;                    /* index = type id; [0] = definition lost */
+	uint64_t malloc_blocks, malloc_bytes; /* blocks and bytes that came from malloc, as far as they are known */
+	uint64_t large_own;                   /* of own_bytes[MA_PLACE_MALLOC]: objects above 128 KiB */
+	struct ma_type_total *by_id;          /* index = type id; [0] = definition lost */
 	size_t by_id_count;
 	struct ma_type_total *types; /* types of the same name together, most bytes first */
 	size_t types_count;

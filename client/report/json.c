@@ -3,46 +3,13 @@
 
 #include "cleanup.h"
 #include "edge_name.h"
-#include "escape.h"
 #include "human.h"
+#include "json_util.h"
 #include "native.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <string.h>
-
-/* jansson's _new functions take over their value and do nothing with NULL; every failure is lack of memory and
- * shows at the end as a missing object. */
-
-static void set(json_t *object, const char *name, json_t *value, int *failed)
-{
-	if (json_object_set_new(object, name, value))
-		*failed = 1;
-}
-
-static void append(json_t *list, json_t *value, int *failed)
-{
-	if (json_array_append_new(list, value))
-		*failed = 1;
-}
-
-static json_t *text_bytes(const char *p, size_t bytes)
-{
-	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(64 << 20);
-	ma_escape_utf8(&b, p, bytes);
-	return b.failed ? NULL : json_stringn(ma_buf_text(&b), b.len);
-}
-
-static json_t *text(const char *s)
-{
-	return text_bytes(s, strlen(s));
-}
-
-static json_t *number(uint64_t v)
-{
-	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
-}
 
 static json_t *native_frame(const struct ma_snap_native_frame *f, int *failed)
 {
@@ -155,18 +122,6 @@ static json_t *types(const struct ma_totals *totals, const char *glob, int *fail
 	return list;
 }
 
-static json_t *memory(const struct ma_memory *m, int *failed)
-{
-	json_t *list = json_array();
-	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
-		json_t *row = json_object();
-		set(row, "name", json_string(ma_memory_name(i)), failed);
-		set(row, "bytes", number(m->rows[i]), failed);
-		append(list, row, failed);
-	}
-	return list;
-}
-
 static json_t *buffers(const struct ma_buffers *b, int *failed)
 {
 	json_t *list = json_array();
@@ -250,6 +205,7 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set_process(root, &tab->meta, &failed);
 	set(root, "complete", json_boolean(tab->complete), &failed);
 	set(root, "rss_bytes", number(a->memory.rss), &failed);
+	set(root, "explained_bytes", number(a->memory.rss - a->memory.rows[MA_MEM_UNKNOWN]), &failed);
 	set(root, "objects", number(t->objects), &failed);
 	set(root, "edges", number(t->edges), &failed);
 	set(root, "bytes", number(t->bytes), &failed);
@@ -258,7 +214,7 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "types", types(t, opt->type_glob, &failed), &failed);
 	set(root, "threads", threads(a->snap, &failed), &failed);
 	set(root, "interpreters", interpreters(tab, &failed), &failed);
-	set(root, "memory", memory(&a->memory, &failed), &failed);
+	ma_json_memory(root, a, &failed);
 	set(root, "buffers", buffers(&a->buffers, &failed), &failed);
 	set(root, "native_held", native_held(&a->native, &failed), &failed);
 	set(root, "notes", notes(tab, &failed), &failed);

@@ -124,14 +124,14 @@ static void memory_row(const struct ma_page *p, const char *name, uint64_t bytes
 static void memory(const struct ma_page *p, const struct ma_analysis *a)
 {
 	const struct ma_memory *m = &a->memory;
-	char b[MA_HUMAN_MAX], beside[96];
+	char b[MA_HUMAN_MAX], beside[96], label[64];
 	uint64_t small = 0;
 	snprintf(beside, sizeof(beside), "%*s resident", p->opt->bytes ? 48 : 40,
 		 ma_human_bytes(b, m->rss, p->opt->bytes));
 	ma_page_title(p, "MEMORY", beside);
 	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
 		if (m->rows[i] && (p->opt->bytes || m->rows[i] >= m->rss / 100))
-			memory_row(p, ma_memory_text(i), m->rows[i], m->rss);
+			memory_row(p, ma_memory_label(m, i, label), m->rows[i], m->rss);
 		else
 			small += m->rows[i];
 	}

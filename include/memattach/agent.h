@@ -53,6 +53,7 @@ struct maa_args {
 	/* written by the agent */
 	uint64_t recover_pc, recover_sp, exit_pc;
 	uint64_t current; /* the object being walked, for the message about a fault */
+	uint64_t arena_ranges, arena_ranges_count; /* where pymalloc's arenas are: pairs of start and end, sorted */
 };
 
 /* The linked blob, embedded in ma_agent_blob. */

@@ -144,6 +144,35 @@ struct ma_snap_word { /* a word of a library's data */
 	uint64_t addr, object;
 };
 
+/* ---- what the rest of the memory is: MA_BLOCK_MALLOC. Ranges lie below 2^47 and are not empty. */
+struct ma_snap_run { /* resident pages; sorted, apart from each other */
+	uint64_t start, end;
+};
+
+struct ma_snap_chunks {
+	uint64_t chunks, bytes, resident;
+};
+
+struct ma_snap_heap { /* of glibc */
+	uint64_t arena, start, end;
+	bool main;
+	struct ma_snap_chunks used, cached, free, top;
+	uint64_t trimmable, unread;
+};
+
+struct ma_snap_span {
+	uint64_t start, end, tid;
+	uint32_t kind; /* enum ma_malloc_span, or one of a later version */
+};
+
+struct ma_snap_fill { /* of an arena of pymalloc */
+	uint64_t addr, carved, used, free, used_pools;
+};
+
+struct ma_snap_zero {
+	uint64_t start, end, zeros;
+};
+
 /* Everything but the objects, loaded by open. All pointers belong to the snapshot. */
 struct ma_snap_tables {
 	struct ma_snap_meta meta;
@@ -175,6 +204,18 @@ struct ma_snap_tables {
 	size_t raws_count;
 	const struct ma_snap_word *words;
 	size_t words_count;
+	const struct ma_snap_run *pages; /* none: it is not known which pages were resident */
+	size_t pages_count;
+	const struct ma_snap_run *huge;
+	size_t huge_count;
+	const struct ma_snap_heap *heaps;
+	size_t heaps_count;
+	const struct ma_snap_span *spans;
+	size_t spans_count;
+	const struct ma_snap_fill *fills;
+	size_t fills_count;
+	const struct ma_snap_zero *zeros;
+	size_t zeros_count;
 	uint64_t stats[64]; /* by enum ma_stat_id */
 	uint64_t file_bytes, chunks, damaged_chunks;
 	bool complete; /* trailer and index were there and every chunk is whole */

@@ -37,6 +37,7 @@ enum ma_block_kind {
 	MA_BLOCK_REGIONS = 7, /* by the tool: the twin's smaps */
 	MA_BLOCK_STATS = 8,   /* by the agent, last: enum ma_stat_id counters */
 	MA_BLOCK_RESULT = 9,  /* by the tool, after the agent ended: meta fields known only then */
+	MA_BLOCK_MALLOC = 10, /* by the tool and the agent: what the rest of the memory is, enum ma_malloc_tag fields */
 	MA_BLOCK_NATIVE = 11, /* by the tool, on request: native stacks */
 	MA_BLOCK_RAW = 12,    /* by the agent: buffers of native code, and native words that hold objects */
 };
@@ -154,6 +155,33 @@ enum ma_region_kind {
 	MA_RGN_SHARED = 7,
 	MA_RGN_ANON = 8 /* anonymous mapping */,
 	MA_RGN_KERNEL = 9 /* vdso, vvar */,
+};
+
+/* ---- MALLOC: fields of v tag, v bytes, the bytes, in which varints stand. An unknown tag is skipped, and what stands
+ * behind the varints that a reader knows.
+ * PAGES, by the tool: which pages of the mappings without a file were resident: v address, then pairs of v absent and v
+ *   present, in units of 4096 bytes. Fields come in the order of addresses. Without any, it is not known.
+ * HUGE, by the tool: the same for the pages that were huge.
+ * HEAP, by the tool: a heap of glibc: v address of its arena, v 1 if that is main_arena, v start, v bytes, then in
+ *   chunks, bytes and resident bytes: in use, kept in a thread's cache or fastbin, free, top; then resident bytes that
+ *   malloc_trim(0) would return, and resident bytes in which no chunks could be made out.
+ * SPAN, by the tool: v start, v bytes, v enum ma_malloc_span, v thread id (0 = none).
+ * FILL, by the agent: an arena of pymalloc: v address, v bytes of it that were ever handed out in pools, v bytes in used
+ *   blocks, v bytes in free blocks of used pools, v used pools.
+ * ZERO, by the tool: v start, v bytes, v bytes of huge pages in it that hold nothing but zeros and lie in free memory. */
+enum ma_malloc_tag {
+	MA_MAL_PAGES = 1,
+	MA_MAL_HUGE = 2,
+	MA_MAL_HEAP = 3,
+	MA_MAL_SPAN = 4,
+	MA_MAL_FILL = 5,
+	MA_MAL_ZERO = 6,
+};
+
+enum ma_malloc_span {
+	MA_SPAN_MMAPPED = 1, /* a chunk of malloc with a mapping of its own */
+	MA_SPAN_STACK = 2,   /* of a thread; thread id 0: it ended and its stack is kept for the next */
+	MA_SPAN_FRAMES = 3,  /* Python frames (3.11+, pycore_frame.h _PyStackChunk) */
 };
 
 /* ---- NATIVE. Thread: v 1, v tid (as the machine that took the snapshot sees it), v thread pointer, v MA_NT_* flags.

@@ -45,6 +45,7 @@ struct ma_snap {
 	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
 	struct ma_vec natives, native_frames, interp_states;
 	struct ma_vec raws, words;
+	struct ma_vec pages, huge, heaps, spans, fills, zeros;
 	size_t lost_types, lost_names; /* entries whose definition is lost */
 	struct ma_text_block *text;
 };
@@ -58,6 +59,8 @@ struct ma_raw_prev {
 	uint64_t addr, object;
 };
 MA_CHECK struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c);
+/* One field of a MALLOC block (mallocs.c). */
+MA_CHECK struct ma_error *ma_snap_malloc_field(struct ma_snap *s, struct ma_cursor *c);
 /* Adds a sentence to `missing`: the snapshot is then not complete. */
 void ma_snap_lacks(struct ma_snap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Reads a chunk again and unpacks it: `stored` has MA_CHUNK_STORED_MAX bytes, `raw` MA_CHUNK_RAW_MAX. The error

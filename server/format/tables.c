@@ -393,6 +393,8 @@ static struct ma_error *record(struct load *l, unsigned kind, bool first, struct
 		return arena_record(l->s, c);
 	case MA_BLOCK_REGIONS:
 		return region_record(l->s, c);
+	case MA_BLOCK_MALLOC:
+		return ma_snap_malloc_field(l->s, c);
 	case MA_BLOCK_STATS:
 		return stat_field(l->s, c);
 	case MA_BLOCK_NATIVE:
@@ -540,6 +542,18 @@ static struct ma_error *publish(struct ma_snap *s)
 	t->raws_count = s->raws.count;
 	t->words = s->words.data;
 	t->words_count = s->words.count;
+	t->pages = s->pages.data;
+	t->pages_count = s->pages.count;
+	t->huge = s->huge.data;
+	t->huge_count = s->huge.count;
+	t->heaps = s->heaps.data;
+	t->heaps_count = s->heaps.count;
+	t->spans = s->spans.data;
+	t->spans_count = s->spans.count;
+	t->fills = s->fills.data;
+	t->fills_count = s->fills.count;
+	t->zeros = s->zeros.data;
+	t->zeros_count = s->zeros.count;
 	m->tids = s->tids.data;
 	m->tids_count = s->tids.count;
 	m->interps = s->interp_states.data;

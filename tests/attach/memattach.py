@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 MEMORY_ROWS = {"objects", "buffers", "pymalloc_free_blocks", "pymalloc_free_pools", "arena_slack", "freelists",
-               "malloc_used", "malloc_free", "stacks", "code", "file", "shared", "huge_waste", "unknown"}
+               "pymalloc_other", "malloc_used", "malloc_slack", "malloc_free", "malloc_unread", "stacks",
+               "code", "data", "file", "shared", "huge_waste", "unknown"}
 CONSISTENCIES = {"gil-free", "safe-point", "arbitrary"}
 EXIT = {"done": 0, "failed": 1, "usage": 2, "gone": 3, "not permitted": 4, "not supported": 5, "bad data": 6}
 
@@ -210,6 +211,7 @@ def check_report(snap, pid=None, whole=True):
     assert set(rows) == MEMORY_ROWS, set(rows) ^ MEMORY_ROWS
     assert all(v >= 0 for v in rows.values()), rows
     assert sum(rows.values()) == r["rss_bytes"], f"{sum(rows.values())} != {r['rss_bytes']}: {rows}"
+    assert r["explained_bytes"] == r["rss_bytes"] - rows["unknown"]
     for t in r["threads"]:
         assert {"tid", "name", "holds_gil", "frames"} <= set(t), t
         for f in t["frames"]:
