@@ -155,4 +155,7 @@ void maa_visit_gen(struct maa *m, struct maa_w *w, addr_t a)
 		maa_edge_named(m, w, rd64(a + (uint64_t)L->gen_origin), N_CR_ORIGIN);
 	if (RD(int8_t, a + (uint64_t)L->gen_frame_state) < m->frame_cleared)
 		maa_visit_iframe(m, w, a + (uint64_t)L->gen_iframe);
+	else if (m->minor >= 12) /* genobject.c, gen_dealloc: the code is kept until then */
+		edge_ref(m, w, rd64(a + (uint64_t)L->gen_iframe + (uint64_t)EITHER(m, iframe_code, iframe_code_312)),
+			 N_F_CODE);
 }

@@ -101,7 +101,8 @@ MAA_INLINE void visit_entries(struct maa *m, struct maa_w *w, addr_t a, const st
 		if (!value || !key)
 			continue;
 		if (UNLIKELY(key == value) && (m->unreached || a == m->interned)) {
-			/* the dict of interned strings, which does not own them (3.8 to 3.11) */
+			/* the dict of interned strings, which does not own them: reached where a program
+			 * asks for gc.get_objects() (3.12+, where it is known), else found unreached */
 			m->interned = a;
 			edge_borrowed(m, w, key, 0, 0);
 			continue;
