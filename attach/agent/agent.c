@@ -64,6 +64,7 @@ static void init_reads(struct maa *m)
 		m->collecting |= rdu32(in + (uint64_t)L->interp_gc_collecting) != 0;
 		/* the main interpreter's is the last; others have one of their own or this one */
 		m->interned = FIELD(m, in, interp_interned);
+		maa_hooks_find(m, in);
 		in = rd64(in + (uint64_t)L->interp_next);
 	}
 	m->stat[MA_STAT_COLLECTING] = m->collecting;
@@ -142,6 +143,7 @@ __attribute__((used)) void maa_main(struct maa_args *args)
 	m->L = &args->layout;
 	m->minor = args->layout.minor;
 	m->ref_tags = m->minor >= 14 ? 3 : 0;
+	m->block_round = 15;
 	m->refcnt_high = m->minor >= 14 ? 0xfff0ffffu : ~0u;
 	m->frame_cleared = m->minor >= 15 ? 5 : 4;
 	m->bump = (uint8_t *)args->scratch + ((sizeof(*m) + 4095) & ~4095ull);

@@ -27,6 +27,7 @@ typedef uint64_t addr_t; /* an address in the target's memory: here the same as 
 #define OB_TYPE 8
 #define OB_SIZE 16
 #define GC_HEAD 16
+#define MAA_HOOK_HEAD 16
 
 /* tp_flags (Include/object.h, 3.8 to 3.15) */
 #define TPF_INLINE_VALUES (1ull << 2)   /* 3.13+ */
@@ -183,6 +184,8 @@ struct maa {
 	unsigned minor;
 	uint32_t phase;
 	uint64_t ref_tags;     /* the low bits of a _PyStackRef that are no address, 3.14+ (pycore_stackref.h) */
+	uint32_t hook_head;    /* what the debug hooks put before an object's first byte: 0 or MAA_HOOK_HEAD */
+	uint64_t block_round;  /* (bytes + block_round) / 16 is the size class of the block of an object of so many bytes */
 	uint32_t refcnt_high;  /* bits of the upper half of the count that are 0 in a mortal object: 3.14+ has flags
 				  there */
 	int32_t frame_cleared; /* FRAME_CLEARED of enum _framestate: 4, 5 in 3.15 */
@@ -434,6 +437,10 @@ MAA_INLINE uint64_t maa_inline_bytes(struct maa *m, addr_t a, const struct maa_t
 	uint64_t n = rd8(a + (uint64_t)t->basicsize + (uint64_t)m->L->values_capacity);
 	return (n + 7) / 8 * 8 + (n + 1) * 8;
 }
+
+/* ------------------------------------------------------------------ hooks.c */
+uint64_t maa_hooks_block(addr_t block);
+void maa_hooks_find(struct maa *m, addr_t interp);
 
 /* ------------------------------------------------------------------ the rest */
 void maa_walk(struct maa *m, uint64_t item); /* walk.c: one place of the work list */

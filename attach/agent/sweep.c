@@ -12,6 +12,10 @@
 
 static int candidate(struct maa *m, addr_t b, uint64_t bs)
 {
+	if (UNLIKELY(m->hook_head)) {
+		bs = maa_hooks_block(b);
+		b += MAA_HOOK_HEAD;
+	}
 	for (unsigned off = 0; off <= 32 && off + 16 <= bs; off += 16) {
 		addr_t a = b + off;
 		struct maa_type *t = maa_type_find(m, rd64(a + OB_TYPE));
@@ -141,9 +145,13 @@ static void pool_sweep(struct maa *m, addr_t pool)
 		bits = maa_chunk_unit(m, ch);
 	if (!bits)
 		return; /* scratch memory is used up */
-	uint32_t mask = bs < 32 ? 1 : bs < 48 ? 3 : 7;
+	/* the places in a block where an object may begin: behind what is before it */
+	uint64_t places = 3 + m->hook_head / 16;
+	if (places > bs / 16)
+		places = bs / 16;
+	uint32_t mask = (1u << places) - 1;
 	if (fine)
-		mask = bs < 32 ? 1 : bs < 48 ? 5 : 0x15;
+		mask = 0x55u & ((1u << 2 * places) - 1);
 	addr_t b = pool + POOL_HEADER + (m->ph_k - 1) * bs;
 	for (; m->ph_k - 1 < n; b += bs) {
 		uint64_t i = m->ph_k++ - 1;

@@ -346,8 +346,9 @@ MAA_INLINE int leaf(struct maa *m, addr_t a, const struct maa_type *t)
 	m->in_record = 0;
 	m->stat[MA_STAT_OBJECTS]++;
 	m->stat[MA_STAT_BYTES] += size;
-	if (LIKELY(place == MA_PLACE_ARENA && size <= 512))
-		m->class_objects[(size + 15) >> 4]++;
+	uint64_t class = (size + m->block_round) >> 4;
+	if (LIKELY(place == MA_PLACE_ARENA && class <= 32))
+		m->class_objects[class]++;
 	return 1;
 }
 
@@ -409,8 +410,9 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 	m->stat[MA_STAT_BYTES] += size;
 	m->stat[MA_STAT_GC_OBJECTS] += (t->flags & MT_GC) != 0;
 	uint64_t own = size - buffer + maa_inline_bytes(m, a, t);
-	if (m->cur_place == MA_PLACE_ARENA && own <= 512)
-		m->class_objects[(own + 15) >> 4]++;
+	uint64_t class = (own + m->block_round) >> 4;
+	if (m->cur_place == MA_PLACE_ARENA && class <= 32)
+		m->class_objects[class]++;
 	if (UNLIKELY(m->unreached)) {
 		m->stat[MA_STAT_UNREACHED]++;
 		m->stat[MA_STAT_UNREACHED_BYTES] += size;
