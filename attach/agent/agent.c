@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* agent.c - the agent from its first to its last step: memory, phases, recovery from faults. */
 #include "emit.h"
+#include "value.h"
 
 #define FAULTS_MAX 200000u /* in one phase; then it goes on with the next */
 
@@ -56,6 +57,8 @@ static void init_reads(struct maa *m)
 	if (!m->error)
 		m->error = maa_names_init(m);
 	if (!m->error)
+		m->error = maa_values_init(m);
+	if (!m->error)
 		m->error = maa_types_init(m);
 	if (L->runtime_gc_collecting >= 0)
 		m->collecting = rdu32(m->args->runtime + (uint64_t)L->runtime_gc_collecting) != 0;
@@ -80,7 +83,7 @@ static void stats_write(struct maa *m)
 		(m->wpeak + m->wcap) * 8;
 	m->stat[MA_STAT_SCRATCH_PEAK] = used;
 	uint8_t *p = b->p;
-	for (unsigned i = MA_STAT_OBJECTS; i <= MA_STAT_RAW_UNSEEN; i++) {
+	for (unsigned i = MA_STAT_OBJECTS; i < sizeof(m->stat) / sizeof(m->stat[0]); i++) {
 		if (i > MA_STAT_SKIPPED && !m->stat[i])
 			continue;
 		p = put(p, i);

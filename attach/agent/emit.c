@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* emit.c - the parts of writing records that are not on the fast path. */
 #include "emit.h"
+#include "value.h"
 
 /* The work list is at its limit: what the collector tracks is left unmarked, the scan of its lists comes to it.
  * While a collection is under way the lists may not hold it, so then the list grows. */
@@ -65,6 +66,8 @@ void maa_record_fault(struct maa *m)
 	maa_header_write(m, &w, 0);
 	m->ob.p = w.p;
 	m->in_record = 0;
+	if (m->cur_type->value && !m->values.added && !(m->cur_extra & MA_OX_CONT))
+		maa_value_lost(m, m->cur_type);
 	if (!(m->cur_extra & MA_OX_CONT)) {
 		m->stat[MA_STAT_OBJECTS]++;
 		m->stat[MA_STAT_BYTES] += m->cur_size;

@@ -113,6 +113,7 @@ struct maa_type {
 	uint8_t base_managed; /* the traverse function of its base visits the managed dict (asyncio's futures) */
 	uint8_t plain;        /* a leaf: no references, no GC header, nothing that a class adds */
 	uint8_t size_kind;    /* enum maa_kind: whose __sizeof__ it has */
+	uint8_t value;        /* enum ma_value_kind + 1; 0 = nothing of its contents is written */
 	int64_t basicsize;
 	int32_t itemsize;
 	int32_t dictoffset; /* of the __dict__ that MT_CLASS adds, or that a static type has; 0 = none */
@@ -175,6 +176,23 @@ struct maa_keys {
 	uint32_t stride, key, value; /* offsets in an entry */
 };
 
+/* What is written of the contents of objects: value.c. */
+struct maa_values {
+	uint32_t mode;                /* enum ma_values */
+	uint32_t limit;               /* characters of each */
+	struct ma_siphash_key key[4]; /* bytes, then str of 1, 2 and 4 bytes for each character */
+	/* the column of the open block of objects; lengths and hashes have room for all records that fit in one */
+	uint8_t *lengths, *lengths_p, *hashes, *hashes_p;
+	uint8_t *texts, *texts_p; /* NULL where no text was asked for */
+	uint64_t numbers, pieces; /* entries without a hash; pieces of texts that began before */
+	uint64_t part;
+	struct maa_buf block;
+	/* of the object being walked */
+	uint64_t hash, length, text_bytes;
+	uint8_t *text; /* MA_VALUE_TEXT_MAX bytes; NULL where none was asked for */
+	uint32_t added;
+};
+
 enum maa_phase { PH_THREADS, PH_ROOTS, PH_GC, PH_SWEEP, PH_ARENAS, PH_STATS, PH_END };
 
 struct maa {
@@ -223,6 +241,8 @@ struct maa {
 	/* what is written */
 	struct maa_buf ob, tb, nb, th, ar, rw;
 	addr_t ob_prev;
+
+	struct maa_values values;
 
 	/* the record being written, for the recovery from a fault */
 	addr_t cur;

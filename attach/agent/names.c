@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* names.c - names of attributes, globals, functions and files: each string object is written once. */
 #include "emit.h"
+#include "utf8.h"
 
 #define NAMES_MAX (1u << 19) /* more than code has; beyond it an edge has no name */
 
@@ -54,12 +55,6 @@ int maa_is_str(struct maa *m, addr_t str)
 	return ti && ti->kind == K_STR;
 }
 
-/* One character of width `kind` bytes. */
-static uint32_t char_at(addr_t data, unsigned kind, uint64_t i)
-{
-	return kind == 1 ? rd8(data + i) : kind == 2 ? RD(uint16_t, data + 2 * i) : rdu32(data + 4 * i);
-}
-
 int maa_str_text(struct maa *m, addr_t str, uint8_t *out, unsigned max)
 {
 	const struct ma_layout *L = m->L;
@@ -74,30 +69,13 @@ int maa_str_text(struct maa *m, addr_t str, uint8_t *out, unsigned max)
 			      : rd64(str + (uint64_t)L->str_data);
 	if (len > (1 << 30) || !maa_readable(m, data))
 		return -1;
-	unsigned n = 0;
-	for (uint64_t i = 0; i < (uint64_t)len && n + 4 <= max; i++) {
-		uint32_t c = char_at(data, kind, i);
-		if (c < 0x80) {
-			out[n++] = (uint8_t)c;
-		} else if (c < 0x800) {
-			out[n++] = (uint8_t)(0xc0 | c >> 6);
-			out[n++] = (uint8_t)(0x80 | (c & 63));
-		} else if (c < 0x10000) {
-			if (c >= 0xd800 && c < 0xe000)
-				c = 0xfffd; /* a lone surrogate has no UTF-8 */
-			out[n++] = (uint8_t)(0xe0 | c >> 12);
-			out[n++] = (uint8_t)(0x80 | (c >> 6 & 63));
-			out[n++] = (uint8_t)(0x80 | (c & 63));
-		} else {
-			if (c > 0x10ffff)
-				return -1;
-			out[n++] = (uint8_t)(0xf0 | c >> 18);
-			out[n++] = (uint8_t)(0x80 | (c >> 12 & 63));
-			out[n++] = (uint8_t)(0x80 | (c >> 6 & 63));
-			out[n++] = (uint8_t)(0x80 | (c & 63));
-		}
+	uint8_t *p = out;
+	for (uint64_t i = 0; i < (uint64_t)len && p + 4 <= out + max; i++) {
+		p = maa_put_utf8(p, maa_char_at(data, kind, i));
+		if (!p)
+			return -1;
 	}
-	return (int)n;
+	return (int)(p - out);
 }
 
 static int names_grow(struct maa *m)

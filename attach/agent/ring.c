@@ -3,6 +3,7 @@
  * checked is copied first, and nothing read from it is used as an address or a length. */
 #include "maa.h"
 #include "sys.h"
+#include "value.h"
 
 void *memcpy(void *dst, const void *src, size_t n)
 {
@@ -96,6 +97,8 @@ void maa_flush(struct maa *m, struct maa_buf *b)
 		publish(m, &m->tb);
 	if (b != &m->nb && b != &m->tb)
 		publish(m, &m->nb);
+	if (b == &m->ob && b->records)
+		maa_values_flush(m);
 	publish(m, b);
 	if (b == &m->ob)
 		m->ob_prev = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* types.c - what the agent knows of each type: looked at once, when the first object of it is met. */
 #include "emit.h"
+#include "value.h"
 
 #define TYPES_MAX (1u << 19)
 #define SLOTS_MAX (1u << 20)
@@ -360,6 +361,8 @@ static void type_write(struct maa *m, struct maa_type *ti)
 	ti->id = (uint32_t)++m->stat[MA_STAT_TYPES];
 	uint64_t flags = (ti->flags & MT_HEAP ? MA_TF_HEAP : 0) | (ti->flags & MT_SIZER ? MA_TF_SIZER : 0) |
 			 (ti->kind != K_TRAVERSE ? MA_TF_VISITOR : 0);
+	if (ti->value)
+		flags |= MA_TF_VALUES | (uint64_t)(ti->value - 1) << MA_TF_VALUE_KIND_SHIFT;
 	uint8_t *p = put(b->p, ti->id);
 	p = put(p, ti->addr);
 	p = put(p, flags);
@@ -407,11 +410,14 @@ static void type_fill(struct maa *m, struct maa_type *ti)
 		ti->size_kind = K_TYPE;
 	if (ti->size_kind == K_NPSCALAR)
 		ti->scalar_bytes = maa_numpy_scalar_bytes(m, t);
+	ti->value = (uint8_t)maa_value_kind(m, t, flags);
 	type_write(m, ti);
 	if (ti->flags & MT_MANAGED)
 		ti->dictoffset = 0;
 	ti->plain =
 		!(ti->flags & (MT_GC | MT_CLASS | MT_TYPEOBJ | MT_ASK_GC)) && kind <= K_BYTEARRAY && kind != K_TRAVERSE;
+	if (ti->value && (m->values.text || (kind != K_STR && kind != K_BYTES)))
+		ti->plain = 0; /* not for the fast path: a text, or a relative whose data lie elsewhere (numpy.str_) */
 	ti->kind = (uint8_t)kind;
 }
 

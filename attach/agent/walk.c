@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* walk.c - one object at a time: its record, and an edge for each reference that it holds. */
+#include "value.h"
 #include "visit.h"
 
 /* Long containers are written in parts, each drained before the next, so that the work list stays short. */
@@ -295,12 +296,13 @@ MAA_INLINE uint64_t size_of(struct maa *m, addr_t a, const struct maa_type *t, u
 MAA_INLINE int leaf(struct maa *m, addr_t a, const struct maa_type *t)
 {
 	const struct ma_layout *L = m->L;
-	uint64_t size, rc;
+	uint64_t size, rc, length = 0;
 	uint32_t state;
 	switch (t->size_kind) {
 	case K_STR:
 		state = rdu32(a + (uint64_t)L->str_state);
-		size = (uint64_t)L->sizeof_str_ascii + rd64(a + (uint64_t)L->str_length) + 1;
+		length = rd64(a + (uint64_t)L->str_length);
+		size = (uint64_t)L->sizeof_str_ascii + length + 1;
 		if ((state & 0x60) != 0x60 || (L->str_wstr >= 0 && rd64(a + (uint64_t)L->str_wstr)))
 			return 0;
 		break;
@@ -340,6 +342,16 @@ MAA_INLINE int leaf(struct maa *m, addr_t a, const struct maa_type *t)
 	p = put(p, ((uint64_t)id << MA_OF_BITS) | place << MA_OF_PLACE_SHIFT);
 	p = put(p, size);
 	p = put(p, rc);
+	if (t->value) { /* a str or bytes; what follows can not fail */
+		addr_t data = a + (uint64_t)L->sizeof_str_ascii;
+		if (UNLIKELY(t->value == MA_VALUE_BYTES + 1)) {
+			length = rd64(a + OB_SIZE);
+			data = a + (uint64_t)L->bytes_sval;
+		}
+		if (UNLIKELY(length > MA_VALUE_HASH_MAX))
+			return 0;
+		maa_value_leaf(m, data, length, t->value == MA_VALUE_STR + 1);
+	}
 	m->ob.p = p;
 	m->ob_prev = a;
 	m->ob.records++;
@@ -368,6 +380,7 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 	if (UNLIKELY(!t))
 		return; /* no object: the edge to it stays, to an address that has no record */
 	m->cur_type = t;
+	m->values.added = 0;
 	if (LIKELY(t->plain) && LIKELY(!m->unreached)) {
 		m->in_record = 3; /* begun, and nothing is known of it */
 		if (LIKELY(leaf(m, a, t)))
@@ -386,6 +399,8 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 		size = size_of(m, a, t, &buffer);
 		m->cur_size = size;
 		m->cur_buffer = buffer;
+		if (UNLIKELY(t->value))
+			maa_value_read(m, a, t);
 	} else {
 		m->cur_extra = MA_OX_CONT;
 		m->frozen = 0;
@@ -395,6 +410,8 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 	if (t->kind == K_TRAVERSE && !m->cur_gc)
 		edges = 0; /* its traverse function must not be called: design.md section 5 */
 	maa_header_write(m, &w, edges ? MA_OF_EDGES : 0);
+	if (UNLIKELY(t->value) && !(item & TAG_CONT))
+		maa_value_add(m, t);
 	if (edges) {
 		visit(m, &w, a, t, item & TAG_ALL, from);
 		if ((t->flags & MT_CLASS) && !(item & TAG_CONT))

@@ -203,7 +203,7 @@ static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee
 	if (err)
 		return err;
 	MA_TRY(refuse(o, pre));
-	MA_TRY(ma_meta_target(meta, t->dir, o->pid, &status, py, pre));
+	MA_TRY(ma_meta_target(meta, t->dir, o, &status, py, pre));
 	if (py->layout.runtime_interp_head < 0)
 		return ma_errorf(MA_ERR_UNSUPPORTED, "the layout of this Python has no interpreter list");
 	MA_TRY(ma_mem_read_u64(t->live, py->runtime + (uint64_t)py->layout.runtime_interp_head, &job->runtime_head));

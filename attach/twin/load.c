@@ -77,7 +77,7 @@ static uint32_t map_flags(const struct ma_maps *maps, size_t i)
 }
 
 static struct ma_error *write_args(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
-				   uint32_t flags, struct ma_loaded *l)
+				   uint32_t flags, const struct ma_values_wish *values, struct ma_loaded *l)
 {
 	size_t n = 0;
 	_cleanup_free_ struct maa_map *maps = calloc(w->maps.count + 1, sizeof(*maps));
@@ -105,6 +105,7 @@ static struct ma_error *write_args(struct ma_twin *w, const struct ma_python *py
 		.maps_count = n,
 		.gil_holder = gil->holder,
 		.layout = py->layout,
+		.values = *values,
 	};
 	for (size_t i = 0; i < MA_KNOWN_COUNT; i++)
 		args.known[i] = py->known[i];
@@ -133,7 +134,7 @@ static struct ma_error *map_scratch(struct ma_twin *w, struct ma_loaded *l)
 }
 
 struct ma_error *ma_agent_load(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil, uint32_t flags,
-			       struct ma_loaded *ret)
+			       const struct ma_values_wish *values, struct ma_loaded *ret)
 {
 	const struct ma_agent_blob *blob = ma_agent_blob_get();
 	struct ma_loaded l = { .ring_fd = -1 };
@@ -153,7 +154,7 @@ struct ma_error *ma_agent_load(struct ma_twin *w, const struct ma_python *py, co
 	if (!err)
 		err = map_ring(w, &l);
 	if (!err)
-		err = write_args(w, py, gil, flags, &l);
+		err = write_args(w, py, gil, flags, values, &l);
 	if (err) {
 		if (l.ring_fd >= 0)
 			close(l.ring_fd);

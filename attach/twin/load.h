@@ -22,7 +22,7 @@ struct ma_loaded {
 
 /* Maps blob, stack, arguments, scratch and ring. Precondition: the twin has descriptors and memory of its own. */
 MA_CHECK struct ma_error *ma_agent_load(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
-					uint32_t flags, struct ma_loaded *ret);
+					uint32_t flags, const struct ma_values_wish *values, struct ma_loaded *ret);
 
 /* Runs the agent to its end. `pace`: the part of one core that it may use, for a twin that spends the target's CPU
  * quota; 0 = all. *faults_ret: how often it was set back after a fault or a standstill. */

@@ -44,8 +44,20 @@ static uint64_t uptime_ns(int dir)
 	return now > began ? now - began : 0;
 }
 
-struct ma_error *ma_meta_target(struct ma_buf *b, int dir, pid_t pid, const struct ma_status *status,
-				const struct ma_python *py, const struct ma_preflight *pre)
+static void put_values(struct ma_buf *b, const struct ma_values_wish *v, bool threads_only, const struct ma_python *py)
+{
+	ma_meta_u64(b, MA_META_VALUES, threads_only ? MA_VALUES_NONE : v->mode);
+	if (threads_only || v->mode == MA_VALUES_NONE)
+		return;
+	if (v->mode >= MA_VALUES_PREFIX)
+		ma_meta_u64(b, MA_META_VALUES_LIMIT, v->mode == MA_VALUES_PREFIX ? v->limit : MA_VALUE_TEXT_MAX);
+	ma_meta_u64(b, MA_META_VALUES_STR_BASE, (uint64_t)py->layout.sizeof_str_ascii + 1);
+	ma_meta_u64(b, MA_META_VALUES_KEY_ID, ma_siphash_key_id(v->key));
+}
+
+struct ma_error *ma_meta_target(struct ma_buf *b, int dir, const struct ma_attach_options *options,
+				const struct ma_status *status, const struct ma_python *py,
+				const struct ma_preflight *pre)
 {
 	_cleanup_free_ char *command = NULL;
 	char host[HOST_NAME_MAX + 1] = "";
@@ -53,11 +65,14 @@ struct ma_error *ma_meta_target(struct ma_buf *b, int dir, pid_t pid, const stru
 	struct utsname un;
 
 	MA_TRY(ma_cmdline_read(dir, &command));
+	/* arguments may be secrets; the stacks alone have no values, but are not kept */
+	if (options->values.mode == MA_VALUES_NONE && !options->threads_only)
+		command[strcspn(command, " ")] = '\0';
 	MA_TRY(ma_stat_read(dir, &st));
 	gethostname(host, sizeof(host) - 1);
 	ma_meta_text(b, MA_META_TOOL, "memattach " MA_VERSION);
 	ma_meta_text(b, MA_META_HOST, host);
-	ma_meta_u64(b, MA_META_PID, (uint64_t)pid);
+	ma_meta_u64(b, MA_META_PID, (uint64_t)options->pid);
 	ma_meta_u64(b, MA_META_UID, status->uid[1]);
 	ma_meta_text(b, MA_META_COMMAND, command);
 	ma_meta_text(b, MA_META_PYTHON, py->version);
@@ -67,7 +82,9 @@ struct ma_error *ma_meta_target(struct ma_buf *b, int dir, pid_t pid, const stru
 	ma_meta_text(b, MA_META_LIBPYTHON, py->libpython ? py->libpython : "");
 	ma_meta_text(b, MA_META_BUILD_ID, py->build_id);
 	ma_meta_text(b, MA_META_LAYOUT_SOURCE, py->source_name ? py->source_name : "");
-	ma_meta_u64(b, MA_META_VALUES, 0);
+	put_values(b, &options->values, options->threads_only, py);
+	if (options->note)
+		ma_meta_text(b, MA_META_NOTE, options->note);
 	ma_meta_u64(b, MA_META_CGROUP_LIMIT, pre->cgroup_limit);
 	ma_meta_u64(b, MA_META_CGROUP_USAGE, pre->cgroup_usage);
 	if (!uname(&un))

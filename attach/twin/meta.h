@@ -14,8 +14,9 @@ void ma_meta_u64(struct ma_buf *b, enum ma_meta_tag tag, uint64_t value);
 void ma_meta_text(struct ma_buf *b, enum ma_meta_tag tag, const char *text);
 
 /* What is known of the target before it is stopped. `dir` is /proc/PID. */
-MA_CHECK struct ma_error *ma_meta_target(struct ma_buf *b, int dir, pid_t pid, const struct ma_status *status,
-					 const struct ma_python *py, const struct ma_preflight *pre);
+MA_CHECK struct ma_error *ma_meta_target(struct ma_buf *b, int dir, const struct ma_attach_options *options,
+					 const struct ma_status *status, const struct ma_python *py,
+					 const struct ma_preflight *pre);
 void ma_meta_stopped(struct ma_buf *b, const struct ma_msg_stopped *s);
 void ma_meta_done(struct ma_buf *b, const struct ma_msg_done *d);
 

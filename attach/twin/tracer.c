@@ -390,7 +390,7 @@ static struct ma_error *walk(struct tracer *t)
 	struct ma_loaded loaded = { .ring_fd = -1 };
 	MA_TRY(ma_twin_unshare_memory(&t->twin));
 	uint32_t flags = (o->threads_only ? MAA_FLAG_THREADS_ONLY : 0u) | (o->native ? MAA_FLAG_ENTRIES : 0u);
-	MA_TRY(ma_agent_load(&t->twin, t->job->python, &t->gil, flags, &loaded));
+	MA_TRY(ma_agent_load(&t->twin, t->job->python, &t->gil, flags, &o->values, &loaded));
 	ma_channel_send(t->end, MA_MSG_RING, NULL, 0, loaded.ring_fd);
 	close(loaded.ring_fd);
 	phase(t, "walking");

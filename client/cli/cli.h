@@ -9,6 +9,7 @@
 
 #include <memattach/error.h>
 #include <memattach/types.h>
+#include <memattach/wire.h>
 #include <stdio.h>
 
 /* Options that a command may allow. */
@@ -20,6 +21,7 @@ enum ma_cli_option {
 	MA_OPT_TYPE = 16,      /* --type GLOB */
 	MA_OPT_MAX_PAUSE = 32, /* --max-pause MS */
 	MA_OPT_NATIVE = 1024,  /* --native */
+	MA_OPT_VALUES = 2048,  /* --values none|hash|prefix:N|all */
 };
 
 struct ma_cli {
@@ -32,6 +34,8 @@ struct ma_cli {
 	bool colour;           /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
 	unsigned columns;      /* width of the terminal, else 80 */
 	uint64_t max_pause_ns; /* 0 = no limit */
+	enum ma_values values;
+	uint32_t values_limit; /* N of prefix:N */
 };
 
 struct ma_command {

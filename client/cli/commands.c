@@ -15,16 +15,22 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 #define ATTACHING(fn) not_built
 #endif
 
+#define VALUES_HELP                                                                                                   \
+	"--values says what the file has of the contents of str and bytes: their length and a keyed hash, by which\n" \
+	"equal ones can be counted and matched but not read (hash); the first N characters or all of them, of int\n"  \
+	"and float the value, too (prefix:N, all); nothing, and of the command line its first word (none).\n"         \
+	"Names of attributes, variables, functions and types are always there.\n"
+
 const struct ma_command ma_commands[] = {
-	{ NULL, "PID", 1, 1, MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE,
+	{ NULL, "PID", 1, 1, MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
 	  "take a snapshot and print the report",
 	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
-	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach).\n",
+	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach).\n" VALUES_HELP,
 	  ATTACHING(ma_cmd_target) },
-	{ "snap", "PID", 1, 1, MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE, "take a snapshot, no report",
+	{ "snap", "PID", 1, 1, MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES, "take a snapshot, no report",
 	  "Writes the snapshot file and prints one line: its path, size, objects, and how long the process was\n"
-	  "stopped.\n",
+	  "stopped.\n" VALUES_HELP,
 	  ATTACHING(ma_cmd_snap) },
 	{ "report", "FILE", 1, 1, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE, "print the report of a snapshot file",
 	  "Needs neither the process nor the machine where the snapshot was taken. --type prints only the types\n"
@@ -32,7 +38,8 @@ const struct ma_command ma_commands[] = {
 	  ma_cmd_report },
 	{ "query", "FILE SQL", 2, 2, MA_OPT_CSV | MA_OPT_JSON, "ask a snapshot file with SQL",
 	  "One SELECT of SQLite over these tables:\n"
-	  "  objects(addr, type, size, refcnt, gc, place)   place: arena, malloc, static, other\n"
+	  "  objects(addr, type, size, refcnt, gc, place,   place: arena, malloc, static, other\n"
+	  "          length, hash, value)                   of contents, as far as --values asked for them\n"
 	  "  edges(src, dst, name)                          who refers to whom, and how\n"
 	  "  types(type, count, bytes)\n"
 	  "  frames(tid, depth, file, function, line)       depth 0 is the innermost\n"

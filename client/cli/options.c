@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_JSON = 256, OPT_CSV, OPT_BYTES, OPT_TYPE, OPT_MAX_PAUSE, OPT_NATIVE, OPT_NO_COLOR };
+enum { OPT_JSON = 256, OPT_CSV, OPT_BYTES, OPT_TYPE, OPT_MAX_PAUSE, OPT_NATIVE, OPT_VALUES, OPT_NO_COLOR };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -19,6 +19,7 @@ static const struct option long_options[] = {
 	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "max-pause", required_argument, NULL, OPT_MAX_PAUSE },
 	{ "native", no_argument, NULL, OPT_NATIVE },
+	{ "values", required_argument, NULL, OPT_VALUES },
 	{ "no-color", no_argument, NULL, OPT_NO_COLOR },
 	{ "no-colour", no_argument, NULL, OPT_NO_COLOR },
 	{ "help", no_argument, NULL, 'h' },
@@ -37,6 +38,7 @@ static const struct {
 	{ MA_OPT_TYPE, "    --type", " GLOB", "only types whose name matches" },
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
 	{ MA_OPT_NATIVE, "    --native", "", "the native frames of every thread too" },
+	{ MA_OPT_VALUES, "    --values", " WHAT", "of contents: none, hash (default), prefix:N, all" },
 };
 
 static const char *const later[] = { "ls", "rm", "diff", "paths", "export", "watch" };
@@ -49,6 +51,31 @@ static struct ma_error *parse_ms(const char *text, uint64_t *ret)
 	if (errno || end == text || *end || !(ms > 0) || ms > 86400000.0)
 		return ma_errorf(MA_ERR_USAGE, "--max-pause wants milliseconds above 0, not '%s'", text);
 	*ret = (uint64_t)(ms * 1e6) ?: 1;
+	return NULL;
+}
+
+static struct ma_error *parse_values(const char *text, struct ma_cli *cli)
+{
+	static const char *const names[] = {
+		[MA_VALUES_NONE] = "none", [MA_VALUES_HASH] = "hash", [MA_VALUES_ALL] = "all"
+	};
+	for (size_t i = 0; i < MA_ARRAY_SIZE(names); i++) {
+		if (names[i] && !strcmp(text, names[i])) {
+			cli->values = (enum ma_values)i;
+			return NULL;
+		}
+	}
+	const char *n = text + strlen("prefix:");
+	char *end;
+	unsigned long v = 0;
+	if (!strncmp(text, "prefix:", strlen("prefix:")) && n[0] >= '0' && n[0] <= '9')
+		v = strtoul(n, &end, 10);
+	if (v < 1 || v > MA_VALUES_PREFIX_MAX || *end)
+		return ma_errorf(MA_ERR_USAGE,
+				 "--values wants none, hash, all, or prefix:N with N from 1 to %u, not '%s'",
+				 MA_VALUES_PREFIX_MAX, text);
+	cli->values = MA_VALUES_PREFIX;
+	cli->values_limit = (uint32_t)v;
 	return NULL;
 }
 
@@ -117,6 +144,10 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 			cli->native = true;
 			*given |= MA_OPT_NATIVE;
 			break;
+		case OPT_VALUES:
+			MA_TRY(parse_values(optarg, cli));
+			*given |= MA_OPT_VALUES;
+			break;
 		case OPT_NO_COLOR:
 			cli->colour = false;
 			break;
@@ -142,6 +173,7 @@ struct ma_error *ma_options_parse(int argc, char **argv, struct ma_cli *cli, str
 	unsigned given = 0;
 	*ret = (struct ma_request){ MA_WISH_RUN, NULL };
 	cli->colour = true;
+	cli->values = MA_VALUES_HASH;
 	MA_TRY(read_options(argc, argv, cli, ret, &given));
 	if (ret->wish == MA_WISH_VERSION)
 		return NULL;

@@ -47,13 +47,19 @@ static struct ma_error *data_folder(char **ret)
 	return NULL;
 }
 
-struct ma_error *ma_snapshot_path_default(pid_t pid, char **ret)
+struct ma_error *ma_snapshot_folder(char **ret)
 {
 	_cleanup_free_ char *folder = NULL;
 	MA_TRY(data_folder(&folder));
-	struct ma_error *err = make_folders(folder);
-	if (err)
-		return err;
+	MA_TRY(make_folders(folder));
+	*ret = ma_take_ptr(folder);
+	return NULL;
+}
+
+struct ma_error *ma_snapshot_path_default(pid_t pid, char **ret)
+{
+	_cleanup_free_ char *folder = NULL;
+	MA_TRY(ma_snapshot_folder(&folder));
 	time_t now = time(NULL);
 	struct tm tm;
 	char stamp[32] = "";

@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "escape.h"
 #include "human.h"
+#include "series_key.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -77,11 +78,13 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, pid_t pid, const cha
 				  struct ma_session_result *ret)
 {
 	struct progress progress = { false, QUIET_NS };
+	_cleanup_free_ char *note = NULL;
 	struct ma_session_options options = {
 		.attach = {
 			.pid = pid,
 			.threads_only = threads_only,
 			.native = cli->native,
+			.values = { .mode = cli->values, .limit = cli->values_limit },
 			.max_pause_ns = cli->max_pause_ns,
 			.progress = isatty(STDERR_FILENO) ? show_progress : NULL,
 			.progress_arg = &progress,
@@ -92,6 +95,9 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, pid_t pid, const cha
 	struct sigaction old[MA_ARRAY_SIZE(caught)];
 	if (pid == getpid())
 		return ma_errorf(MA_ERR_USAGE, "pid %d is memattach itself", (int)pid);
+	if (!threads_only && cli->values != MA_VALUES_NONE)
+		MA_TRY(ma_series_key_get(options.attach.values.key, &note));
+	options.attach.note = note;
 	catch_signals(old);
 	struct ma_error *err = ma_session_snapshot(&options, ret);
 	release_signals(old);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edge_name.h"
 
+#include "value_text.h"
+
 #include <inttypes.h>
 
 struct ma_str ma_snap_name(const struct ma_snap *s, uint32_t id)
@@ -11,7 +13,8 @@ struct ma_str ma_snap_name(const struct ma_snap *s, uint32_t id)
 	return tab->names[id - 1];
 }
 
-void ma_edge_name(struct ma_buf *b, const struct ma_snap *s, const struct ma_snap_edge *e, const char *key_type)
+void ma_edge_name(struct ma_buf *b, const struct ma_snap *s, const struct ma_snap_edge *e, const char *key_type,
+		  const struct ma_snap_value *key)
 {
 	struct ma_str name;
 	switch (e->kind) {
@@ -32,7 +35,9 @@ void ma_edge_name(struct ma_buf *b, const struct ma_snap *s, const struct ma_sna
 		ma_buf_str(b, "<key>");
 		break;
 	case MA_EDGE_VALUE:
-		ma_buf_printf(b, "[<%s>]", key_type ? key_type : "key");
+		ma_buf_u8(b, '[');
+		ma_value_key(b, key_type ? key_type : "key", key);
+		ma_buf_u8(b, ']');
 		break;
 	case MA_EDGE_GUESSED:
 		ma_buf_str(b, "<guessed>");

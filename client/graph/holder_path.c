@@ -14,6 +14,7 @@
 struct step { /* one edge whose name is wanted */
 	uint64_t src, dst;
 	struct ma_buf name; /* "" when it has none */
+	uint64_t key;       /* of a dict's entry; the name comes when the key is known */
 	bool best;          /* no better name can come */
 };
 
@@ -43,7 +44,7 @@ static int by_source(const void *a, const void *b)
 
 static void want(struct paths *p, uint64_t src, uint64_t dst)
 {
-	p->steps[p->count++] = (struct step){ src, dst, MA_BUF_INIT(MA_NAME_MAX + 64), false };
+	p->steps[p->count++] = (struct step){ src, dst, MA_BUF_INIT(MA_NAME_MAX + 64), 0, false };
 }
 
 static uint64_t addr_of(const struct paths *p, uint32_t node)
@@ -114,15 +115,64 @@ static struct ma_error *name_steps(struct paths *p)
 		while (ma_snap_next_edge(c, &e)) {
 			count_element(p, &e, keys);
 			struct step *s = e.kind == MA_EDGE_BORROWED ? NULL : find_step(p, o.addr, e.dst);
-			if (!s || s->name.len)
+			if (!s || s->name.len || s->key)
 				continue;
-			ma_edge_name(&s->name, p->g->snap, &e, e.kind == MA_EDGE_VALUE ? type_at(p, e.key) : NULL);
+			if (e.kind == MA_EDGE_VALUE)
+				s->key = e.key;
+			else
+				ma_edge_name(&s->name, p->g->snap, &e, NULL, NULL);
 		}
 	}
 	for (size_t h = 0; h < p->holders_count; h++)
 		if (!p->holders[h].elements)
 			p->holders[h].elements = keys[h];
 	struct ma_error *err = ma_snap_cursor_error(c);
+	ma_snap_cursor_destroy(c);
+	return err;
+}
+
+static void name_key(struct paths *p, struct step *s, const struct ma_snap_value *value)
+{
+	struct ma_snap_edge e = { .kind = MA_EDGE_VALUE };
+	ma_edge_name(&s->name, p->g->snap, &e, type_at(p, s->key), value);
+}
+
+/* The keys of entries, by their values where the snapshot has them: a pass of its own, since a key may stand before the
+ * dict. */
+static struct ma_error *name_keys(struct paths *p)
+{
+	uint64_t filter[(1 << TABLE_BITS) / 64] = { 0 };
+	size_t left = 0;
+	for (size_t i = 0; i < p->count; i++) {
+		if (!p->steps[i].key)
+			continue;
+		filter[slot_of(p->steps[i].key) / 64] |= UINT64_C(1) << slot_of(p->steps[i].key) % 64;
+		left++;
+	}
+	struct ma_snap_cursor *c;
+	if (!left)
+		return NULL;
+	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
+	bool values = ma_snap_tables(p->g->snap)->meta.values != MA_VALUES_NONE;
+	struct ma_error *err = values ? ma_snap_cursor_values(c) : NULL;
+	struct ma_snap_object o;
+	struct ma_snap_value v;
+	while (values && !err && left && ma_snap_next_object(c, &o)) {
+		if (!(filter[slot_of(o.addr) / 64] >> slot_of(o.addr) % 64 & 1) || !ma_snap_value(c, &v))
+			continue;
+		for (size_t i = 0; i < p->count; i++) {
+			struct step *s = &p->steps[i];
+			if (s->key != o.addr || s->name.len)
+				continue;
+			name_key(p, s, &v);
+			left--;
+		}
+	}
+	for (size_t i = 0; i < p->count; i++)
+		if (p->steps[i].key && !p->steps[i].name.len)
+			name_key(p, &p->steps[i], NULL);
+	if (!err)
+		err = ma_snap_cursor_error(c);
 	ma_snap_cursor_destroy(c);
 	return err;
 }
@@ -333,6 +383,7 @@ static struct ma_error *build(struct paths *p, const uint32_t *nodes)
 	file_steps(p);
 	MA_TRY(name_modules(p));
 	MA_TRY(name_steps(p));
+	MA_TRY(name_keys(p));
 	for (size_t h = 0; h < p->holders_count; h++)
 		MA_TRY(write_path(p, nodes[h], &p->holders[h].path));
 	return NULL;

@@ -200,9 +200,11 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
 	const struct ma_totals *t = &a->graph->totals;
 	json_t *root = json_object();
+	char values[MA_HUMAN_MAX];
 	int failed = 0;
 	set(root, "snapshot", text(opt->path), &failed);
 	set_process(root, &tab->meta, &failed);
+	set(root, "values", json_string(ma_values_name(values, &tab->meta)), &failed);
 	set(root, "complete", json_boolean(tab->complete), &failed);
 	set(root, "rss_bytes", number(a->memory.rss), &failed);
 	set(root, "explained_bytes", number(a->memory.rss - a->memory.rows[MA_MEM_UNKNOWN]), &failed);

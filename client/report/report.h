@@ -4,6 +4,7 @@
 #define MA_REPORT_H
 
 #include "analysis.h"
+#include "human.h"
 
 #include <stdio.h>
 
@@ -26,5 +27,7 @@ MA_CHECK struct ma_error *ma_stacks_json(FILE *out, const struct ma_snap *s);
 
 /* "gil-free", "safe-point" or "arbitrary" */
 const char *ma_consistency_name(uint64_t consistency);
+/* "none", "hash", "prefix:20" or "all", in `text` where it has to be made. */
+const char *ma_values_name(char text[MA_HUMAN_MAX], const struct ma_snap_meta *m);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sql.h - a snapshot as tables of SQLite, read-only: nothing is copied into a database, the tables read the file.
  *
- *	objects(addr, type, size, refcnt, gc, place)   edges(src, dst, name)   types(type, count, bytes)
+ *	objects(addr, type, size, refcnt, gc, place, length, hash, value)
+ *	edges(src, dst, name)   types(type, count, bytes)
  *	frames(tid, depth, file, function, line)       memory(name, bytes)
  *	buffers(addr, bytes, counted, kind, owner)     native_words(addr, object, library)
  *

@@ -9,28 +9,57 @@
 #define FLAG_GC 4
 
 static struct ma_error *each_object(const struct ma_snap *s,
-				    struct ma_error *(*fn)(void *, const struct ma_snap_object *), void *arg)
+				    struct ma_error *(*fn)(void *, const struct ma_snap_object *,
+							   const struct ma_snap_value *),
+				    bool values, void *arg)
 {
 	struct ma_snap_cursor *c;
 	struct ma_snap_object o;
+	struct ma_snap_value v;
 	MA_TRY(ma_snap_cursor_create(s, &c));
-	struct ma_error *err = NULL;
+	struct ma_error *err = values ? ma_snap_cursor_values(c) : NULL;
 	while (!err && ma_snap_next_object(c, &o))
 		if (!(o.extra & MA_OX_CONT))
-			err = fn(arg, &o);
+			err = fn(arg, &o, ma_snap_value(c, &v) ? &v : NULL);
 	if (!err)
 		err = ma_snap_cursor_error(c);
 	ma_snap_cursor_destroy(c);
 	return err;
 }
 
-static struct ma_error *add_address(void *arg, const struct ma_snap_object *o)
+static struct ma_error *add_address(void *arg, const struct ma_snap_object *o, const struct ma_snap_value *v)
 {
+	(void)v;
 	struct ma_sql_objects *x = arg;
 	return ma_addr_index_add(&x->index, o->addr);
 }
 
-static struct ma_error *add_object(void *arg, const struct ma_snap_object *o)
+static struct ma_error *add_value(struct ma_sql_objects *x, uint32_t i, const struct ma_snap_value *v)
+{
+	if (x->values_count == x->values_cap) {
+		size_t cap = x->values_cap ? x->values_cap + x->values_cap / 2 : 4096;
+		struct ma_sql_value *values = reallocarray(x->values, cap, sizeof(*values));
+		if (!values)
+			return &ma_enomem;
+		x->values = values;
+		x->values_cap = cap;
+	}
+	x->values[x->values_count++] = (struct ma_sql_value){
+		.length = v->length,
+		.hash = v->hash,
+		.text = x->texts.len,
+		.text_bytes = v->text_bytes,
+		.kind = (uint8_t)v->kind,
+		.known = v->known,
+		.has_text = v->has_text,
+	};
+	if (v->text_bytes)
+		ma_buf_add(&x->texts, v->text, v->text_bytes);
+	x->value[i] = (uint32_t)x->values_count;
+	return ma_buf_error(&x->texts);
+}
+
+static struct ma_error *add_object(void *arg, const struct ma_snap_object *o, const struct ma_snap_value *v)
 {
 	struct ma_sql_objects *x = arg;
 	uint32_t i = ma_addr_index_find(&x->index, o->addr);
@@ -40,14 +69,14 @@ static struct ma_error *add_object(void *arg, const struct ma_snap_object *o)
 	x->type[i] = o->type_id;
 	x->refcnt[i] = o->refcnt < UINT32_MAX ? (uint32_t)o->refcnt : UINT32_MAX;
 	x->flags[i] = (uint8_t)((unsigned)o->place | (o->gc ? FLAG_GC : 0));
-	return NULL;
+	return v ? add_value(x, i, v) : NULL;
 }
 
 struct ma_error *ma_sql_objects_make(struct ma_sql_objects *x, const struct ma_snap *s)
 {
 	if (x->made)
 		return NULL;
-	MA_TRY(each_object(s, add_address, x));
+	MA_TRY(each_object(s, add_address, false, x));
 	MA_TRY(ma_addr_index_freeze(&x->index));
 	size_t n = x->index.count ? x->index.count : 1;
 	x->size = calloc(n, sizeof(*x->size));
@@ -56,7 +85,12 @@ struct ma_error *ma_sql_objects_make(struct ma_sql_objects *x, const struct ma_s
 	x->flags = calloc(n, sizeof(*x->flags));
 	if (!x->size || !x->type || !x->refcnt || !x->flags)
 		return &ma_enomem;
-	MA_TRY(each_object(s, add_object, x));
+	bool values = ma_snap_tables(s)->meta.values != MA_VALUES_NONE;
+	x->texts.limit = SIZE_MAX;
+	x->value = values ? calloc(n, sizeof(*x->value)) : NULL;
+	if (values && !x->value)
+		return &ma_enomem;
+	MA_TRY(each_object(s, add_object, values, x));
 	x->made = true;
 	return NULL;
 }
@@ -68,6 +102,9 @@ void ma_sql_objects_deinit(struct ma_sql_objects *x)
 	free(x->type);
 	free(x->refcnt);
 	free(x->flags);
+	free(x->value);
+	free(x->values);
+	ma_buf_deinit(&x->texts);
 	memset(x, 0, sizeof(*x));
 }
 
@@ -83,6 +120,24 @@ bool ma_sql_objects_find(struct ma_sql_objects *x, uint64_t addr, struct ma_snap
 		.type_id = x->type[i],
 		.gc = x->flags[i] & FLAG_GC,
 		.place = (enum ma_place)(x->flags[i] & 3),
+	};
+	return true;
+}
+
+bool ma_sql_objects_value(struct ma_sql_objects *x, uint64_t addr, struct ma_snap_value *ret)
+{
+	uint32_t i = x->value ? ma_addr_index_find(&x->index, addr) : MA_NO_INDEX;
+	if (i == MA_NO_INDEX || !x->value[i])
+		return false;
+	const struct ma_sql_value *v = &x->values[x->value[i] - 1];
+	*ret = (struct ma_snap_value){
+		.kind = (enum ma_value_kind)v->kind,
+		.known = v->known,
+		.length = v->length,
+		.hash = v->hash,
+		.has_text = v->has_text,
+		.text = (const uint8_t *)ma_buf_text(&x->texts) + v->text,
+		.text_bytes = v->text_bytes,
 	};
 	return true;
 }

@@ -5,20 +5,36 @@
 #define MA_SQL_INDEX_H
 
 #include "addr_index.h"
+#include "buffer.h"
 
 #include <memattach/snapshot.h>
 
-struct ma_sql_objects { /* 17 bytes an object and the index */
+struct ma_sql_value {
+	uint64_t length, hash;
+	size_t text; /* in ma_sql_objects.texts */
+	uint32_t text_bytes;
+	uint8_t kind;
+	bool known, has_text;
+};
+
+struct ma_sql_objects { /* 17 bytes an object and the index; 4 more, and 32 for each value, where there are values */
 	bool made;
 	struct ma_addr_index index;
 	uint64_t *size;
 	uint32_t *type, *refcnt; /* refcnt saturates */
 	uint8_t *flags;          /* enum ma_place, 4 = gc */
+	uint32_t *value;         /* position in values + 1, 0 = none; NULL in a snapshot without values */
+	struct ma_sql_value *values;
+	size_t values_count, values_cap;
+	struct ma_buf texts;
 };
 MA_CHECK struct ma_error *ma_sql_objects_make(struct ma_sql_objects *x, const struct ma_snap *s);
 void ma_sql_objects_deinit(struct ma_sql_objects *x);
 /* The object at `addr`; false when there is none. */
 bool ma_sql_objects_find(struct ma_sql_objects *x, uint64_t addr, struct ma_snap_object *ret);
+
+/* The value of the object at `addr`; false when there is none. *ret points into the index. */
+bool ma_sql_objects_value(struct ma_sql_objects *x, uint64_t addr, struct ma_snap_value *ret);
 
 struct ma_sql_edge {
 	uint64_t src, dst;

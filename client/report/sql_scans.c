@@ -4,10 +4,14 @@
 #include "sql.h"
 
 #include "edge_name.h"
+#include "value_text.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define VALUE_COLUMNS (UINT64_C(7) << 6)
 #define SCANS_FIRST 2 /* look-ups by address that are passes before the index is made */
 
 /* idxNum */
@@ -16,7 +20,8 @@ enum {
 	BY_ADDR = 1, /* objects.addr, edges.src */
 	BY_DST = 2,
 	BY_MASK = 3,
-	WANT_NAME = 4, /* edges: the column `name` is used */
+	WANT_NAME = 4,   /* edges: the column `name` is used */
+	WANT_VALUES = 8, /* objects: `length`, `hash` or `value` is */
 };
 
 struct scan_vtab {
@@ -36,6 +41,8 @@ struct scan_cursor {
 	sqlite3_int64 row;
 	struct ma_snap_object object;
 	struct ma_snap_edge edge;
+	bool has_value;
+	struct ma_snap_value value;
 };
 
 static int scan_connect(sqlite3 *db, void *arg, int argc, const char *const *argv, sqlite3_vtab **ret, char **err)
@@ -45,7 +52,7 @@ static int scan_connect(sqlite3 *db, void *arg, int argc, const char *const *arg
 	int rc = sqlite3_declare_vtab(db,
 				      edges ? "CREATE TABLE x(src INTEGER, dst INTEGER, name TEXT)"
 					    : "CREATE TABLE x(addr INTEGER, type TEXT, size INTEGER, refcnt INTEGER, "
-					      "gc INTEGER, place TEXT)");
+					      "gc INTEGER, place TEXT, length INTEGER, hash TEXT, value)");
 	if (rc != SQLITE_OK)
 		return rc;
 	struct scan_vtab *v = calloc(1, sizeof(*v));
@@ -79,7 +86,8 @@ static int scan_best(sqlite3_vtab *vtab, sqlite3_index_info *info)
 			used = i;
 		}
 	}
-	info->idxNum = by | (v->edges && info->colUsed & 4 ? WANT_NAME : 0);
+	info->idxNum = by | (v->edges && info->colUsed & 4 ? WANT_NAME : 0) |
+		       (!v->edges && info->colUsed & VALUE_COLUMNS ? WANT_VALUES : 0);
 	info->estimatedCost = by ? 30 : (double)all * 2;
 	info->estimatedRows = by ? (v->edges ? 4 : 1) : (sqlite3_int64)all;
 	if (by)
@@ -118,8 +126,10 @@ static int advance_pass(struct scan_vtab *v, struct scan_cursor *c)
 		if (!ma_snap_next_object(c->pass, &c->object))
 			break;
 		if (!v->edges && !(c->object.extra & MA_OX_CONT) &&
-		    (c->by == BY_NOTHING || c->wanted == c->object.addr))
+		    (c->by == BY_NOTHING || c->wanted == c->object.addr)) {
+			c->has_value = ma_snap_value(c->pass, &c->value);
 			return SQLITE_OK;
+		}
 	}
 	c->end = true;
 	struct ma_error *err = ma_snap_cursor_error(c->pass);
@@ -143,6 +153,7 @@ static struct ma_error *begin_index(struct scan_vtab *v, struct scan_cursor *c)
 		struct ma_error *err = ma_sql_objects_make(&v->sql->objects, v->sql->snap);
 		if (!err)
 			c->end = !ma_sql_objects_find(&v->sql->objects, c->wanted, &c->object);
+		c->has_value = !err && ma_sql_objects_value(&v->sql->objects, c->wanted, &c->value);
 		return err;
 	}
 	struct ma_error *err = ma_sql_edges_make(&v->sql->edges, v->sql->snap);
@@ -177,6 +188,8 @@ static int scan_filter(sqlite3_vtab_cursor *cur, int num, const char *str, int a
 	}
 	if (!err)
 		err = ma_snap_cursor_create(v->sql->snap, &c->pass);
+	if (!err && num & WANT_VALUES)
+		err = ma_snap_cursor_values(c->pass);
 	return err ? ma_sql_fail(v->sql, err) : advance_pass(v, c);
 }
 
@@ -226,6 +239,31 @@ static void object_column(const struct ma_sql *sql, const struct ma_snap_object 
 	}
 }
 
+/* NULL where it is not known, or was not asked for when the snapshot was taken. */
+static void value_column(const struct ma_snap_value *v, sqlite3_context *ctx, int column)
+{
+	bool hashed = v->kind == MA_VALUE_STR || v->kind == MA_VALUE_BYTES;
+	char hash[16];
+	int64_t n;
+	double x;
+	if (!v->known)
+		return;
+	if (column == 6 && hashed) {
+		sqlite3_result_int64(ctx, (sqlite3_int64)v->length);
+	} else if (column == 7 && hashed) {
+		int len = snprintf(hash, sizeof(hash), "%010" PRIx64, v->hash);
+		sqlite3_result_text(ctx, hash, len, SQLITE_TRANSIENT);
+	} else if (column == 8 && ma_value_int64(v, &n)) {
+		sqlite3_result_int64(ctx, n);
+	} else if (column == 8 && ma_value_float(v, &x)) {
+		sqlite3_result_double(ctx, x);
+	} else if (column == 8 && v->has_text && (hashed || v->text_bytes)) {
+		_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(4 * MA_VALUE_TEXT_MAX + 16);
+		ma_value_content(&b, v);
+		sqlite3_result_text(ctx, ma_buf_text(&b), (int)b.len, SQLITE_TRANSIENT);
+	}
+}
+
 static void edge_name(struct ma_sql *sql, const struct ma_snap_edge *e, sqlite3_context *ctx)
 {
 	struct ma_snap_object key;
@@ -233,7 +271,9 @@ static void edge_name(struct ma_sql *sql, const struct ma_snap_edge *e, sqlite3_
 	if (e->kind == MA_EDGE_VALUE && ma_sql_objects_find(&sql->objects, e->key, &key))
 		key_type = ma_type_name(sql->snap, key.type_id);
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
-	ma_edge_name(&b, sql->snap, e, key_type);
+	struct ma_snap_value value;
+	bool has_value = key_type && ma_sql_objects_value(&sql->objects, e->key, &value);
+	ma_edge_name(&b, sql->snap, e, key_type, has_value ? &value : NULL);
 	sqlite3_result_text(ctx, ma_buf_text(&b), (int)b.len, SQLITE_TRANSIENT);
 }
 
@@ -241,7 +281,10 @@ static int scan_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int colum
 {
 	struct scan_cursor *c = (struct scan_cursor *)cur;
 	struct scan_vtab *v = (struct scan_vtab *)cur->pVtab;
-	if (!v->edges)
+	if (!v->edges && column >= 6) {
+		if (c->has_value)
+			value_column(&c->value, ctx, column);
+	} else if (!v->edges)
 		object_column(v->sql, &c->object, ctx, column);
 	else if (column == 2)
 		edge_name(v->sql, &c->edge, ctx);

@@ -23,6 +23,23 @@ const char *ma_consistency_name(uint64_t consistency)
 						 : "arbitrary";
 }
 
+const char *ma_values_name(char text[MA_HUMAN_MAX], const struct ma_snap_meta *m)
+{
+	switch (m->values) {
+	case MA_VALUES_NONE:
+		return "none";
+	case MA_VALUES_HASH:
+		return "hash";
+	case MA_VALUES_PREFIX:
+		snprintf(text, MA_HUMAN_MAX, "prefix:%" PRIu64, m->values_limit);
+		return text;
+	case MA_VALUES_ALL:
+		return "all";
+	default:
+		return "unknown";
+	}
+}
+
 /* Columns of a name when `fixed` columns of numbers stand behind it. */
 static size_t name_columns(const struct ma_page *p, size_t fixed)
 {
@@ -86,7 +103,7 @@ static void head(const struct ma_page *p, const struct ma_analysis *a)
 		fprintf(p->out, "   %s", ma_human_duration(b1, p->opt->taken_ns));
 	else
 		fprintf(p->out, "   %s", ma_human_time(b2, m->taken_realtime_ns));
-	fputc('\n', p->out);
+	fprintf(p->out, "   values %s\n", ma_values_name(b1, m));
 	if (!tab->complete) {
 		ma_page_sentence(p, "INCOMPLETE", tab->missing ? tab->missing : "the file is damaged");
 	}

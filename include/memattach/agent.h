@@ -17,6 +17,7 @@
 #define MEMATTACH_AGENT_H
 
 #include <memattach/layout.h>
+#include <memattach/values.h>
 #include <memattach/wire.h>
 #include <stdint.h>
 
@@ -50,6 +51,7 @@ struct maa_args {
 	uint64_t gil_holder;            /* tstate that held the GIL at the stop, 0 if none */
 	uint64_t known[MA_KNOWN_COUNT]; /* address of each built-in type (layout.h), 0 where absent */
 	struct ma_layout layout;
+	struct ma_values_wish values;
 	/* written by the agent */
 	uint64_t recover_pc, recover_sp, exit_pc;
 	uint64_t current; /* the object being walked, for the message about a fault */

@@ -5,6 +5,7 @@
 
 #include <memattach/error.h>
 #include <memattach/types.h>
+#include <memattach/values.h>
 #include <memattach/wire.h>
 
 #ifdef __cplusplus
@@ -28,6 +29,8 @@ struct ma_attach_options {
 	pid_t pid;
 	bool threads_only;        /* `stacks`: no heap walk */
 	bool native;              /* native stacks too; the frames are then as they were at the stop */
+	struct ma_values_wish values;
+	const char *note;         /* becomes a note of the snapshot; may be NULL */
 	uint64_t stop_timeout_ns; /* longest time to wait for all threads to stop; 0 = 1 s */
 	uint64_t safe_timeout_ns; /* longest run forward of the twin; 0 = 2 s */
 	uint64_t walk_timeout_ns; /* the twin's life; 0 = 120 s */

@@ -64,7 +64,7 @@ struct ma_snap_meta { /* absent numbers are 0, absent strings are "" */
 	uint64_t taken_realtime_ns, taken_monotonic_ns, pid, uid, start_time, uptime_ns;
 	uint64_t pause_ns, safe_ns, twin_ns, walk_ns, call_ns, attempts, faults;
 	uint64_t rss_anon, rss_file, rss_shmem, vm_pte, cgroup_limit, cgroup_usage;
-	uint64_t consistency, values;
+	uint64_t consistency, values, values_limit, values_str_base, values_key_id;
 	char *host, *command, *python, *exe, *libpython, *build_id, *layout_source, *tool, *arch;
 	struct ma_snap_tid *tids;
 	size_t tids_count;
@@ -246,12 +246,27 @@ struct ma_snap_edge {
 	uint64_t key;     /* MA_EDGE_VALUE: address of its key */
 };
 
+/* What the snapshot has of the contents of an object. */
+struct ma_snap_value {
+	enum ma_value_kind kind;
+	bool known;      /* false: it could not be read, or is lost */
+	uint64_t length; /* str: characters, bytes: bytes */
+	uint64_t hash;   /* str and bytes: 40 bits */
+	bool has_text;   /* the next two, with --values=prefix:N and all */
+	const uint8_t *text; /* as wire.h says; untrusted; valid until the next object */
+	uint32_t text_bytes;
+};
+
 /* A pass over all objects in file order, one chunk in memory at a time. A record with MA_OX_CONT is handed out
  * like an object; most callers skip it but read its edges. Edges not read are skipped by the next
  * ma_snap_next_object(). */
 struct ma_snap_cursor;
 MA_CHECK struct ma_error *ma_snap_cursor_create(const struct ma_snap *s, struct ma_snap_cursor **ret);
 void ma_snap_cursor_destroy(struct ma_snap_cursor *c);
+/* Makes the pass read values, too: before its first object. */
+MA_CHECK struct ma_error *ma_snap_cursor_values(struct ma_snap_cursor *c);
+/* The value of the object that came last; false when there is none. */
+bool ma_snap_value(const struct ma_snap_cursor *c, struct ma_snap_value *ret);
 /* true and *ret, or false at the end (or when an error was met: see ma_snap_cursor_error). */
 bool ma_snap_next_object(struct ma_snap_cursor *c, struct ma_snap_object *ret);
 bool ma_snap_next_edge(struct ma_snap_cursor *c, struct ma_snap_edge *ret);

@@ -40,6 +40,7 @@ enum ma_block_kind {
 	MA_BLOCK_MALLOC = 10, /* by the tool and the agent: what the rest of the memory is, enum ma_malloc_tag fields */
 	MA_BLOCK_NATIVE = 11, /* by the tool, on request: native stacks */
 	MA_BLOCK_RAW = 12,    /* by the agent: buffers of native code, and native words that hold objects */
+	MA_BLOCK_VALUES = 13, /* by the agent, before the OBJECTS block they belong to: a column of its own */
 };
 
 struct ma_block_hdr {
@@ -56,6 +57,10 @@ MA_WIRE_ASSERT(sizeof(struct ma_block_hdr) == 16, "block header");
 #define MA_TF_HEAP 1u    /* heap type: each instance holds a counted reference to it */
 #define MA_TF_SIZER 2u   /* sizes of its instances are exact, not a lower bound */
 #define MA_TF_VISITOR 4u /* its edges come from a visitor of ours, not from tp_traverse */
+#define MA_TF_VALUES 8u  /* each record of it has an entry in VALUES, of this kind: */
+#define MA_TF_VALUE_KIND(flags) ((flags) >> 8 & 3)
+#define MA_TF_VALUE_KIND_SHIFT 8
+enum ma_value_kind { MA_VALUE_STR = 0, MA_VALUE_BYTES = 1, MA_VALUE_INT = 2, MA_VALUE_FLOAT = 3 };
 #define MA_TF_GUESSED 16u /* of an extension: beside tp_traverse its instances are searched word by word */
 
 /* ---- NAMES: v id (1, 2, 3, ... in order), s text. Names of attributes, globals, functions and files:
@@ -106,6 +111,34 @@ enum ma_edge_kind {
 	MA_EDGE_BORROWED = 6, /* not counted in the refcount; v name id follows, 0 = none */
 	MA_EDGE_GUESSED = 7,  /* a word that looks like a reference; not counted in the books */
 };
+
+/* ---- VALUES: what is known of the contents of str and bytes, and of int and float where it was asked for
+ * (MA_META_VALUES). It stands apart from the records, since hashes do not compress and would keep the records from it, and
+ * so that whoever does not want values need not read them. The entries of one OBJECTS block stand in its order in one or
+ * more VALUES blocks ("parts") between it and the OBJECTS block before, one entry for each record of a type with
+ * MA_TF_VALUES but those with MA_OX_CONT. A part:
+ *   v  address / 8 of the first record of the OBJECTS block
+ *   v  part: 0, 1, 2, ...
+ *   v  n: entries of str and bytes that begin in it
+ *   v  bytes of the lengths
+ *   n times z  length - (size - base): 0 for most. length is in characters (bytes: in bytes), size is that of the object's
+ *              record, base is MA_META_VALUES_STR_BASE, for bytes the basicsize of its type
+ *   n times 5 bytes  the low 40 bits of the hash; with MA_OX_FAULT length and hash say nothing
+ *   with MA_VALUES_PREFIX and MA_VALUES_ALL, to the end, for each entry that begins in it:
+ *     v (bytes << 1 | 1 if more of it follows at the start of the next part's texts), then the bytes. str: UTF-8, cut
+ *     after MA_META_VALUES_LIMIT characters; bytes: as they are, cut the same; int: two's complement, little-endian,
+ *     none when it takes more than MA_VALUE_INT_MAX bytes; float: 8 bytes, IEEE 754
+ * The hash is SipHash-1-3 of the characters as CPython stores them (1, 2 or 4 bytes each, the narrowest that holds all of
+ * them, so that equal strings have equal bytes; Latin-1 is 1), little-endian, with a key for each width: see
+ * memattach/siphash.h. A content of more than MA_VALUE_HASH_MAX bytes is hashed as its first half of that, its last
+ * half, and its length in bytes as 8 bytes. */
+#define MA_VALUE_HASH_BYTES 5u
+#define MA_VALUE_HASH_MAX (1u << 20)
+#define MA_VALUE_TEXT_MAX (1u << 20) /* bytes of one text, all its pieces together */
+#define MA_VALUE_INT_MAX 1024u
+#define MA_VALUES_PREFIX_MAX 65536u /* largest N of --values=prefix:N */
+
+enum ma_values { MA_VALUES_NONE = 0, MA_VALUES_HASH = 1, MA_VALUES_PREFIX = 2, MA_VALUES_ALL = 3 };
 
 /* ---- THREADS. Thread: v 1, v pthread id (tstate->thread_id), v native id (0 = not known),
  * v tstate address, v interpreter id, v 1 if it holds the GIL.
@@ -213,7 +246,7 @@ enum ma_meta_tag {
 	MA_META_RSS_FILE = 15,
 	MA_META_RSS_SHMEM = 16,
 	MA_META_VM_PTE = 17,
-	MA_META_VALUES = 18 /* 0 none */,
+	MA_META_VALUES = 18 /* enum ma_values */,
 	MA_META_UID = 19,
 	MA_META_TOOL = 20 /* "memattach 0.1.0" */,
 	MA_META_WALK_NS = 21,
@@ -228,6 +261,9 @@ enum ma_meta_tag {
 	MA_META_SAFE_NS = 30 /* time to the safe point */,
 	MA_META_ARCH = 31,
 	MA_META_CALL_NS = 33 /* the injected clone calls alone: the time in which the tracer may not be killed */,
+	MA_META_VALUES_LIMIT = 55 /* N of prefix:N; of `all` MA_VALUE_TEXT_MAX */,
+	MA_META_VALUES_STR_BASE = 56 /* size of a str in ASCII less its length */,
+	MA_META_VALUES_KEY_ID = 57 /* hashes of two snapshots can be compared when it is the same */,
 	MA_META_INTERP = 60 /* repeated: 8 bytes each: id, 1 if it has a GIL that the main one does not share, enum
 			     * ma_consistency */,
 };
@@ -252,6 +288,7 @@ enum ma_stat_id {
 	MA_STAT_WAIT_NS = 14 /* ring full */,
 	MA_STAT_COLLECTING = 15,
 	MA_STAT_SKIPPED = 16 /* candidates in arenas that were no objects */,
+	MA_STAT_VALUES = 25 /* entries in VALUES */,
 	MA_STAT_RAW = 28 /* buffers in RAW blocks */,
 	MA_STAT_RAW_WORDS = 29 /* words in RAW blocks */,
 	MA_STAT_RAW_UNSEEN = 30 /* bytes of library data that were not looked through */,

@@ -8,18 +8,22 @@ static void destroy_cursor(struct ma_snap_cursor **c)
 	ma_snap_cursor_destroy(*c);
 }
 
-static struct ma_error *check_objects(const struct ma_snap *s, uint64_t *objects, uint64_t *edges)
+static struct ma_error *check_objects(const struct ma_snap *s, uint64_t *objects, uint64_t *edges, uint64_t *values)
 {
 	__attribute__((__cleanup__(destroy_cursor))) struct ma_snap_cursor *c = NULL;
 	struct ma_snap_object o;
 	struct ma_snap_edge e;
+	struct ma_snap_value v;
 	MA_TRY(ma_snap_cursor_create(s, &c));
+	MA_TRY(ma_snap_cursor_values(c));
 	while (ma_snap_next_object(c, &o)) {
 		if (!o.type_id)
 			return ma_errorf(MA_ERR_BAD_DATA, "%s: the object at %#llx has a type that is not defined",
 					 s->path, (unsigned long long)o.addr);
 		if (!(o.extra & MA_OX_CONT))
 			++*objects;
+		if (ma_snap_value(c, &v) && (v.known || (o.extra & MA_OX_FAULT)))
+			++*values;
 		while (ma_snap_next_edge(c, &e))
 			++*edges;
 	}
@@ -38,12 +42,13 @@ static struct ma_error *check_count(const struct ma_snap *s, const char *what, u
 struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t *edges_ret)
 {
 	_cleanup_snap_ struct ma_snap *s = NULL;
-	uint64_t objects = 0, edges = 0;
+	uint64_t objects = 0, edges = 0, values = 0;
 	MA_TRY(ma_snap_open(path, &s));
 	if (!s->tables.complete)
 		return ma_errorf(MA_ERR_BAD_DATA, "%s: %s", path, s->tables.missing);
-	MA_TRY(check_objects(s, &objects, &edges));
+	MA_TRY(check_objects(s, &objects, &edges, &values));
 	MA_TRY(check_count(s, "objects", s->tables.stats[MA_STAT_OBJECTS], objects));
+	MA_TRY(check_count(s, "values", s->tables.stats[MA_STAT_VALUES], values));
 	/* the agent counts the locals of frames and what interpreters hold, too */
 	MA_TRY(check_count(s, "edges", s->tables.stats[MA_STAT_EDGES], edges + s->tables.locals_count));
 	MA_TRY(check_count(s, "buffers", s->tables.stats[MA_STAT_RAW], s->tables.raws_count));

@@ -3,6 +3,7 @@
  * buffer with room behind its end, and the end is checked once for each record and edge. */
 #include "cleanup.h"
 #include "snap.h"
+#include "values.h"
 #include "varint.h"
 
 #include <string.h>
@@ -29,6 +30,9 @@ struct ma_snap_cursor {
 	bool bad; /* a varint was malformed */
 	void *dctx;
 	uint8_t *stored, *raw;
+	struct ma_value_reader *values; /* NULL: not wanted */
+	struct ma_snap_value value;
+	bool has_value;
 };
 
 struct ma_error *ma_snap_cursor_create(const struct ma_snap *s, struct ma_snap_cursor **ret)
@@ -53,6 +57,7 @@ void ma_snap_cursor_destroy(struct ma_snap_cursor *c)
 	if (!c)
 		return;
 	ZSTD_freeDCtx(c->dctx);
+	ma_value_reader_destroy(c->values);
 	ma_error_free(c->err);
 	free(c->stored);
 	free(c->raw);
@@ -155,6 +160,39 @@ static bool next_block(struct ma_snap_cursor *c)
 	}
 }
 
+/* The values of the block, whose first record tells which they are. */
+static bool begin_values(struct ma_snap_cursor *c)
+{
+	const uint8_t *p = c->p;
+	uint64_t first = (uint64_t)ma_unzigzag(varint(c, &p));
+	struct ma_error *err = ma_value_reader_block(c->values, (size_t)(c->chunk - c->s->chunks), first);
+	return err ? stop(c, err) : true;
+}
+
+struct ma_error *ma_snap_cursor_values(struct ma_snap_cursor *c)
+{
+	return c->values ? NULL : ma_value_reader_create(c->s, &c->values);
+}
+
+bool ma_snap_value(const struct ma_snap_cursor *c, struct ma_snap_value *ret)
+{
+	if (c->has_value)
+		*ret = c->value;
+	return c->has_value;
+}
+
+/* After the record: its type says whether it has a value. */
+static bool read_value(struct ma_snap_cursor *c, const struct ma_snap_object *o)
+{
+	const struct ma_snap_type *t = o->type_id ? &c->s->tables.types[o->type_id - 1] : NULL;
+	c->has_value = false;
+	if (!t || !(t->flags & MA_TF_VALUES) || (o->extra & MA_OX_CONT))
+		return true;
+	c->has_value = true;
+	struct ma_error *err = ma_value_reader_next(c->values, t, o, &c->value);
+	return err ? stop(c, err) : true;
+}
+
 static bool skip_edges(struct ma_snap_cursor *c)
 {
 	const uint8_t *p = c->p, *end = c->end;
@@ -184,6 +222,8 @@ bool ma_snap_next_object(struct ma_snap_cursor *c, struct ma_snap_object *ret)
 		if (c->left)
 			return malformed(c);
 		if (!next_block(c))
+			return false;
+		if (c->values && !begin_values(c))
 			return false;
 	}
 	if (!c->left)
@@ -216,7 +256,7 @@ bool ma_snap_next_object(struct ma_snap_cursor *c, struct ma_snap_object *ret)
 	c->src = c->last_dst = c->addr;
 	c->index = 0;
 	c->key = 0;
-	return true;
+	return !c->values || read_value(c, ret);
 }
 
 bool ma_snap_next_edge(struct ma_snap_cursor *c, struct ma_snap_edge *ret)

@@ -130,6 +130,9 @@ static struct ma_error *meta_field(struct ma_snap *s, struct ma_cursor *c)
 		[MA_META_RSS_SHMEM] = &m->rss_shmem,
 		[MA_META_VM_PTE] = &m->vm_pte,
 		[MA_META_VALUES] = &m->values,
+		[MA_META_VALUES_LIMIT] = &m->values_limit,
+		[MA_META_VALUES_STR_BASE] = &m->values_str_base,
+		[MA_META_VALUES_KEY_ID] = &m->values_key_id,
 		[MA_META_UID] = &m->uid,
 		[MA_META_WALK_NS] = &m->walk_ns,
 		[MA_META_CALL_NS] = &m->call_ns,
@@ -445,7 +448,7 @@ static struct ma_error *load_chunks(struct load *l, void *dctx, void *stored, vo
 			l->have_thread = false;
 			l->gap = true;
 		}
-		if (chunk->hdr.kind == MA_BLOCK_OBJECTS)
+		if (chunk->hdr.kind == MA_BLOCK_OBJECTS || chunk->hdr.kind == MA_BLOCK_VALUES)
 			continue;
 		total += chunk->hdr.raw_bytes;
 		if (total > MA_TABLE_RAW_MAX)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* args_dump PID - writes a struct maa_args with what attach/python knows of that process to stdout. */
+/* args_dump PID [VALUES] - writes a struct maa_args with what attach/python knows of that process to stdout. VALUES is an
+ * enum ma_values, 0 by default, with a key of zeros. */
 #include "cleanup.h"
 #include "python.h"
 
@@ -11,7 +12,7 @@
 
 int main(int argc, char **argv)
 {
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 2;
 	pid_t pid = (pid_t)atoi(argv[1]);
 	char path[64];
@@ -31,6 +32,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < MA_KNOWN_COUNT; i++)
 		args.known[i] = py.known[i];
 	args.layout = py.layout;
+	args.values.mode = argc == 3 ? (uint32_t)atoi(argv[2]) : MA_VALUES_NONE;
+	args.values.limit = 16;
 	ma_python_deinit(&py);
 	return fwrite(&args, sizeof(args), 1, stdout) == 1 ? 0 : 1;
 }

@@ -16,25 +16,26 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause | --values) continue ;; esac
 		command=$word
 		break
 	done
 	case $prev in
 	-o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--type | --max-pause) return ;;
+	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		local options='--no-color --help'
 		case $command in
-		'') options+=' --version --output --json --bytes --max-pause' ;;
-		snap) options+=' --output --max-pause' ;;
+		'') options+=' --version --output --json --bytes --max-pause --values' ;;
+		snap) options+=' --output --max-pause --values' ;;
 		report) options+=' --json --bytes --type' ;;
 		query) options+=' --csv --json' ;;
 		check) ;;
 		stacks) options+=' --json --max-pause --native' ;;
 		doctor) options+=' --json' ;;
-		[0-9]*) options+=' --output --json --bytes --max-pause' ;;
+		[0-9]*) options+=' --output --json --bytes --max-pause --values' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return

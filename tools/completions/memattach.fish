@@ -20,6 +20,7 @@ complete -c memattach -n "__fish_seen_subcommand_from report query check" -F
 complete -c memattach -n "__fish_seen_subcommand_from help" -a 'snap report query check stacks doctor'
 complete -c memattach -n "not __fish_seen_subcommand_from report query check stacks doctor help" -s o -l output -r -F -d 'where the snapshot goes'
 complete -c memattach -n "not __fish_seen_subcommand_from report query check doctor help" -l max-pause -x -d 'refuse a longer stop (ms)'
+complete -c memattach -n "not __fish_seen_subcommand_from report query check stacks doctor help" -l values -x -a 'none hash prefix: all' -d 'of contents of objects'
 complete -c memattach -n "not __fish_seen_subcommand_from snap check help" -l json -d 'machine-readable'
 complete -c memattach -n "not __fish_seen_subcommand_from snap query check stacks doctor help" -l bytes -d 'exact numbers'
 complete -c memattach -n "__fish_seen_subcommand_from report" -l type -x -d 'types whose name matches'
