@@ -9,9 +9,11 @@ struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, str
 	struct ma_error *err = ma_graph_create(s, with_held, &a.graph);
 	if (!err) {
 		ma_books_balance(a.graph, &a.books);
-		err = ma_memory_compute(s, &a.graph->totals, &a.memory);
+		err = ma_buffers_compute(s, &a.buffers);
 		if (!err)
-			err = ma_buffers_compute(s, &a.buffers);
+			err = ma_memory_compute(s, &a.graph->totals, &a.buffers, &a.memory);
+		if (!err)
+			err = ma_fragments_compute(a.graph, &a.fragments);
 		if (!err)
 			err = ma_native_held_compute(a.graph, &a.native);
 		if (!err && with_held)

@@ -5,6 +5,7 @@
 
 #include "books.h"
 #include "buffers.h"
+#include "fragments.h"
 #include "graph.h"
 #include "holders.h"
 #include "memory.h"
@@ -15,6 +16,7 @@ struct ma_analysis {
 	struct ma_graph *graph; /* its books are closed */
 	struct ma_books books;
 	struct ma_memory memory;
+	struct ma_fragments fragments;
 	struct ma_buffers buffers;
 	struct ma_native_held native;
 	struct ma_held held; /* empty unless asked for */

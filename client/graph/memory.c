@@ -143,11 +143,12 @@ static void split_malloc(const struct ma_snap_tables *tab, const struct ma_total
 	}
 	/* Large blocks are mapped (M_MMAP_THRESHOLD) until the first of them is freed, then they may be in a heap, too
 	 */
-	uint64_t large = min(t->large_own, objects), large_buffers = min(t->buffers_large, buffers);
+	uint64_t own = sub(t->large_own, t->large_absent), large = min(own, objects),
+		 large_buffers = min(t->buffers_large, buffers);
 	large = take(&mapped, large, &rows[MA_MEM_OBJECTS]);
 	large_buffers = take(&mapped, large_buffers, &rows[MA_MEM_BUFFERS]);
 	uint64_t *const pools[] = { &used, &mapped, &unread, &unknown };
-	objects = add(sub(objects, t->large_own), large);
+	objects = add(sub(objects, own), large);
 	buffers = add(sub(buffers, t->buffers_large), large_buffers);
 	for (size_t i = 0; i < MA_ARRAY_SIZE(pools); i++) {
 		objects = take(pools[i], objects, &rows[MA_MEM_OBJECTS]);
@@ -193,7 +194,27 @@ static const char *allocator_of(const struct ma_snap_tables *tab, bool *foreign)
 	return tab->heaps_count ? "glibc" : libc;
 }
 
-struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, struct ma_memory *ret)
+#define MMAP_MIN (128 * 1024) /* as in totals.c */
+
+/* Buffers of extensions: their place is known, so that only what is resident counts (np.zeros() touches nothing). Those
+ * of numpy are in the sizes of its arrays, the others come on top. */
+static void extensions(const struct ma_snap_tables *tab, const struct ma_buffers *b, struct ma_totals *t)
+{
+	for (size_t i = 0; b && i < b->count; i++) {
+		const struct ma_buffer *r = &b->list[i];
+		if (r->row == MA_BUFFER_FOREIGN || !r->counted || r->bytes > RSS_MAX)
+			continue;
+		uint64_t resident = min(ma_resident_bytes(tab, r->addr, r->addr + r->bytes), r->counted);
+		uint64_t *to = r->bytes >= MMAP_MIN ? &t->buffers_large : &t->buffers;
+		if (ma_buffer_in_sizes(r->row))
+			*to = sub(*to, r->counted - resident);
+		else
+			*to = add(*to, resident);
+	}
+}
+
+struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, const struct ma_buffers *b,
+				   struct ma_memory *ret)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
 	const struct ma_snap_meta *meta = &tab->meta;
@@ -213,9 +234,11 @@ struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_tota
 
 	uint64_t objects = t->own_bytes[MA_PLACE_ARENA], buffers = t->buffers_small;
 	split_arenas(tab, res.arenas, &objects, &buffers, rows);
-	objects = add(objects, t->own_bytes[MA_PLACE_MALLOC]);
-	buffers = add(buffers, add(t->buffers, t->buffers_large));
-	split_malloc(tab, t, &res, objects, buffers, ret);
+	struct ma_totals known = *t;
+	extensions(tab, b, &known);
+	objects = add(objects, sub(t->own_bytes[MA_PLACE_MALLOC], t->absent));
+	buffers = add(buffers, add(known.buffers, known.buffers_large));
+	split_malloc(tab, &known, &res, objects, buffers, ret);
 	split_zeros(&res, rows);
 
 	/* Counters of the kernel, the twin and the agent are not exact to the page: the rows may not pass their sum.

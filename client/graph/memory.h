@@ -3,6 +3,7 @@
 #ifndef MA_MEMORY_H
 #define MA_MEMORY_H
 
+#include "buffers.h"
 #include "resident.h"
 #include "totals.h"
 
@@ -52,7 +53,9 @@ struct ma_memory {
 	size_t unknown_count;
 };
 
-MA_CHECK struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t, struct ma_memory *ret);
+/* `b`: where the buffers of extensions are. */
+MA_CHECK struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_totals *t,
+					    const struct ma_buffers *b, struct ma_memory *ret);
 const char *ma_memory_name(enum ma_memory_row row);
 const char *ma_memory_text(enum ma_memory_row row);
 /* The same, with the name of the allocator where it is known: "jemalloc: used or free, not read". At most 64 bytes. */

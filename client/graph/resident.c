@@ -103,6 +103,11 @@ static uint64_t pages_in(const struct ma_snap_tables *tab, uint64_t start, uint6
 	return bytes;
 }
 
+uint64_t ma_resident_bytes(const struct ma_snap_tables *tab, uint64_t start, uint64_t end)
+{
+	return !tab->pages_count ? sub(end, start) : start < end ? pages_in(tab, start, end) : 0;
+}
+
 /* Resident bytes of parts of one region. The kernel's sum for the region is the truth; the pages say where it lies. */
 struct parts {
 	const struct ma_snap_tables *tab;

@@ -29,6 +29,9 @@ struct ma_resident {
 	size_t largest_count;
 };
 
+/* Bytes of [start, end) that were resident: in mappings without a file, as far as the file tells; else all. */
+uint64_t ma_resident_bytes(const struct ma_snap_tables *tab, uint64_t start, uint64_t end);
+
 /* From the tables alone. Where the file does not tell which pages were resident, they count as spread evenly. */
 MA_CHECK struct ma_error *ma_resident_compute(const struct ma_snap_tables *tab, struct ma_resident *ret);
 

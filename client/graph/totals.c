@@ -2,6 +2,7 @@
 #include "totals.h"
 
 #include "cleanup.h"
+#include "resident.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #define PYMALLOC_MAX 512
 /* From here on glibc maps a block of its own (M_MMAP_THRESHOLD at its start). */
 #define MMAP_MIN (128 * 1024)
+/* Larger objects may have pages that nobody touched. */
+#define PAGES_MIN (64 * 1024)
 
 const char *ma_type_name(const struct ma_snap *s, uint32_t id)
 {
@@ -23,6 +26,7 @@ struct ma_error *ma_totals_begin(struct ma_totals *t, const struct ma_snap *s)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
 	memset(t, 0, sizeof(*t));
+	t->tab = tab;
 	t->by_id_count = tab->types_count + 1;
 	t->by_id = calloc(t->by_id_count, sizeof(*t->by_id));
 	if (!t->by_id)
@@ -51,8 +55,12 @@ void ma_totals_add(struct ma_totals *t, const struct ma_snap_object *o)
 		type->unreached_bytes += o->size;
 	}
 	t->own_bytes[o->place & 3] += own;
-	if (o->place == MA_PLACE_MALLOC && own >= MMAP_MIN)
-		t->large_own += own;
+	if (o->place == MA_PLACE_MALLOC && own >= PAGES_MIN) { /* bytes(n) of zeros, for instance */
+		uint64_t absent = own - ma_resident_bytes(t->tab, o->addr, o->addr + own);
+		t->absent += absent;
+		t->large_own += own >= MMAP_MIN ? own : 0;
+		t->large_absent += own >= MMAP_MIN ? absent : 0;
+	}
 	if (o->place == MA_PLACE_MALLOC) {
 		t->malloc_blocks++;
 		t->malloc_bytes += own;

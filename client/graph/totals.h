@@ -13,13 +13,15 @@ struct ma_type_total {
 };
 
 struct ma_totals {
+	const struct ma_snap_tables *tab;
 	uint64_t objects, edges, bytes; /* edges as written: implied type edges not counted */
 	uint64_t unreached, unreached_bytes;
 	uint64_t own_bytes[4];                          /* by enum ma_place: size without buffers */
 	uint64_t buffers_small, buffers, buffers_large; /* at most 512 bytes, at most 128 KiB, larger */
 	uint64_t malloc_blocks, malloc_bytes; /* blocks and bytes that came from malloc, as far as they are known */
-	uint64_t large_own;                   /* of own_bytes[MA_PLACE_MALLOC]: objects above 128 KiB */
-	struct ma_type_total *by_id;          /* index = type id; [0] = definition lost */
+	uint64_t absent, large_absent; /* of own_bytes[MA_PLACE_MALLOC] and large_own: pages that were not resident */
+	uint64_t large_own;            /* of own_bytes[MA_PLACE_MALLOC]: objects above 128 KiB */
+	struct ma_type_total *by_id;   /* index = type id; [0] = definition lost */
 	size_t by_id_count;
 	struct ma_type_total *types; /* types of the same name together, most bytes first */
 	size_t types_count;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "causes.h"
 #include "json_util.h"
 
 static json_t *rows(const struct ma_memory *m, int *failed)
@@ -106,10 +107,48 @@ static json_t *freelists(const struct ma_snap_tables *tab, int *failed)
 	return list;
 }
 
+static json_t *causes(const struct ma_analysis *a, int *failed)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
+		_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
+		ma_cause(&b, a, i);
+		if (!b.len)
+			continue;
+		json_t *o = json_object();
+		set(o, "name", json_string(ma_memory_name(i)), failed);
+		set(o, "text", text(ma_buf_text(&b)), failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
+static json_t *fragmentation(const struct ma_analysis *a, int *failed)
+{
+	const struct ma_fragments *f = &a->fragments;
+	json_t *o = json_object(), *list = json_array();
+	for (size_t i = 0; i < f->pins_count; i++) {
+		json_t *pin = json_object();
+		set(pin, "type", text(ma_type_name(a->snap, f->pins[i].type_id)), failed);
+		set(pin, "objects", number(f->pins[i].objects), failed);
+		set(pin, "bytes", number(f->pins[i].bytes), failed);
+		set(pin, "arenas", number(f->pins[i].arenas), failed);
+		append(list, pin, failed);
+	}
+	set(o, "arenas", number(f->arenas), failed);
+	set(o, "sparse_arenas", number(f->sparse), failed);
+	set(o, "sparse_free_bytes", number(f->sparse_free), failed);
+	set(o, "objects", number(f->objects), failed);
+	set(o, "types", list, failed);
+	return o;
+}
+
 void ma_json_memory(json_t *root, const struct ma_analysis *a, int *failed)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
 	set(root, "memory", rows(&a->memory, failed), failed);
+	set(root, "causes", causes(a, failed), failed);
+	set(root, "fragmentation", fragmentation(a, failed), failed);
 	set(root, "unknown_mappings", unknown(&a->memory, failed), failed);
 	set(root, "allocator", allocator(a, failed), failed);
 	set(root, "size_classes", size_classes(tab, failed), failed);

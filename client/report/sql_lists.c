@@ -68,7 +68,11 @@ static int memory_begin(struct ma_sql *sql, struct list_cursor *c)
 	c->rows = 0;
 	if (rc != SQLITE_OK)
 		return rc;
-	struct ma_error *err = ma_memory_compute(sql->snap, &sql->totals, &c->memory);
+	struct ma_buffers buffers = { 0 };
+	struct ma_error *err = ma_buffers_compute(sql->snap, &buffers);
+	if (!err)
+		err = ma_memory_compute(sql->snap, &sql->totals, &buffers, &c->memory);
+	ma_buffers_deinit(&buffers);
 	if (err)
 		return ma_sql_fail(sql, err);
 	c->rows = MA_MEM_COUNT;

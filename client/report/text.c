@@ -5,6 +5,7 @@
 #include "escape.h"
 #include "human.h"
 #include "page.h"
+#include "text_memory.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -125,35 +126,6 @@ static void most(const struct ma_page *p, const struct ma_analysis *a)
 	const char *type = ma_type_name(a->snap, h->mostly ? h->mostly : h->type_id);
 	ma_page_cell(p, type, strlen(type), 60, false);
 	fputc('\n', p->out);
-}
-
-static void memory_row(const struct ma_page *p, const char *name, uint64_t bytes, uint64_t rss)
-{
-	char b[MA_HUMAN_MAX];
-	fputs("  ", p->out);
-	ma_page_cell(p, name, strlen(name), 34, true);
-	fprintf(p->out, "%*s %3u %%", p->opt->bytes ? 18 : 10, ma_human_bytes(b, bytes, p->opt->bytes),
-		ma_percent(bytes, rss));
-	ma_page_bar(p, bytes, rss, 20);
-	fputc('\n', p->out);
-}
-
-static void memory(const struct ma_page *p, const struct ma_analysis *a)
-{
-	const struct ma_memory *m = &a->memory;
-	char b[MA_HUMAN_MAX], beside[96], label[64];
-	uint64_t small = 0;
-	snprintf(beside, sizeof(beside), "%*s resident", p->opt->bytes ? 48 : 40,
-		 ma_human_bytes(b, m->rss, p->opt->bytes));
-	ma_page_title(p, "MEMORY", beside);
-	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
-		if (m->rows[i] && (p->opt->bytes || m->rows[i] >= m->rss / 100))
-			memory_row(p, ma_memory_label(m, i, label), m->rows[i], m->rss);
-		else
-			small += m->rows[i];
-	}
-	if (small)
-		memory_row(p, "all other", small, m->rss);
 }
 
 /* "dict, 120,000 entries, mostly app.Session" */
@@ -434,7 +406,7 @@ struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const st
 		return NULL;
 	}
 	most(&page, a);
-	memory(&page, a);
+	ma_text_memory(&page, a);
 	held_by(&page, a);
 	classes(&page, a);
 	types(&page, a);
