@@ -59,6 +59,8 @@ static void init_reads(struct maa *m)
 	if (!m->error)
 		m->error = maa_values_init(m);
 	if (!m->error)
+		m->error = maa_native_init(m);
+	if (!m->error)
 		m->error = maa_types_init(m);
 	if (L->runtime_gc_collecting >= 0)
 		m->collecting = rdu32(m->args->runtime + (uint64_t)L->runtime_gc_collecting) != 0;
@@ -108,6 +110,9 @@ static void phase_run(struct maa *m)
 		break;
 	case PH_SWEEP:
 		maa_sweep(m);
+		break;
+	case PH_LIBDATA:
+		maa_libdata(m);
 		break;
 	default:
 		break;

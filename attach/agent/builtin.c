@@ -167,6 +167,8 @@ void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct ma
 		break;
 	case K_TYPE:
 		visit_type(m, w, a);
+		if (rd64(a + OB_TYPE) != m->args->known[MA_KT_TYPE])
+			maa_visit_metatype(m, w, a);
 		break;
 	case K_MODULE:
 		visit_module(m, w, a);
@@ -197,6 +199,9 @@ void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct ma
 		SLOT(slice_start, START);
 		SLOT(slice_stop, STOP);
 		SLOT(slice_step, STEP);
+		break;
+	case K_MODULEDEF: /* m_copy (Include/moduleobject.h): what a module of one phase had when it was first made */
+		maa_edge_tagged(m, w, rd64(a + 32), 0, TAG_ATTR);
 		break;
 	case K_RANGE: /* Objects/rangeobject.c: four objects, the same in 3.8 to 3.13 */
 		maa_edge_named(m, w, rd64(a + 16), N_START);

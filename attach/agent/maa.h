@@ -77,6 +77,8 @@ enum maa_kind {
 	K_LRU,
 	K_STRUCTSEQ,
 	K_STGDICT,
+	K_MODULEDEF,
+	K_NATIVE, /* of an extension: tp_traverse, and its words */
 	K_NDARRAY,
 	K_DTYPE,
 	K_NPVOID,
@@ -121,6 +123,8 @@ struct maa_type {
 	addr_t keys;                 /* ht_cached_keys */
 	uint32_t slots, slots_count; /* in maa.slots */
 	uint32_t scalar_bytes;       /* numpy's scalars: their dtype's itemsize, which their __sizeof__ adds */
+	uint32_t body;               /* K_NATIVE: bytes of the part that the extension defines */
+	uint8_t native;              /* K_NATIVE: enum maa_native */
 	uint64_t dead, dead_bytes;   /* objects on a free list: their blocks are used, their count is 0 */
 };
 
@@ -193,7 +197,10 @@ struct maa_values {
 	uint32_t added;
 };
 
-enum maa_phase { PH_THREADS, PH_ROOTS, PH_GC, PH_SWEEP, PH_ARENAS, PH_STATS, PH_END };
+enum maa_phase { PH_THREADS, PH_ROOTS, PH_GC, PH_SWEEP, PH_LIBDATA, PH_ARENAS, PH_STATS, PH_END };
+
+#define MAA_SEEN_MAX 64u
+#define MAA_ONCE_BITS 14
 
 struct maa {
 	struct maa_args *args;
@@ -271,6 +278,11 @@ struct maa {
 	uint64_t sw_pool_bits[16];
 	addr_t rw_addr, rw_owner;                 /* of the record before in m->rw */
 	uint32_t np_array_bytes, np_dtype_bytes;  /* tp_basicsize of numpy.ndarray and numpy.dtype: they tell the version */
+	addr_t python_start, python_end;          /* the image that has the interpreter */
+	uint64_t arrow_nodes;
+	addr_t *native_once; /* blocks that were written, as far as remembered */
+	uint32_t seen_count;
+	addr_t seen[MAA_SEEN_MAX]; /* what tp_traverse told of the object at hand */
 	uint32_t np_offsets_count;
 	uint32_t np_offsets[512];                 /* of the references in an item of the structured dtype at hand */
 
@@ -479,6 +491,10 @@ unsigned maa_numpy_kind(struct maa *m, addr_t t); /* numpy.c: enum maa_kind of n
 uint64_t maa_numpy_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer);
 uint32_t maa_numpy_scalar_bytes(struct maa *m, addr_t t);
 int maa_numpy_forever(struct maa *m, addr_t type); /* a DType class: never freed, and not all of it is counted */
+int maa_native_init(struct maa *m); /* native.c */
+uint32_t maa_native_body(struct maa *m, addr_t t);
+unsigned maa_native_kind(struct maa *m, addr_t t, uint32_t *detail); /* arrow.c: enum maa_native */
+void maa_libdata(struct maa *m);				       /* libdata.c */
 /* raw.c: memory that belongs to `owner`, or a word of native memory at `word` that is the address of `object` */
 void maa_raw(struct maa *m, unsigned kind, addr_t a, uint64_t bytes, addr_t owner);
 void maa_raw_word(struct maa *m, addr_t word, addr_t object);

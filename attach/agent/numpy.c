@@ -44,6 +44,8 @@ unsigned maa_numpy_kind(struct maa *m, addr_t t)
 	}
 	if (text_is(name, "numpy.void") && basic >= 56)
 		return K_NPVOID;
+	if (text_is(name, "numpy._DTypeMeta")) /* its tp_traverse must not be called (dtypemeta_traverse) */
+		return K_TYPE;
 	if (text_is(name, "numpy.generic"))
 		return K_NPSCALAR;
 	for (unsigned i = 0; i < 6 && name; i++) {

@@ -169,6 +169,8 @@ static unsigned named_kind(struct maa *m, addr_t t)
 		return name_is(name, "collections.deque")         ? K_DEQUE
 		       : name_is(name, "collections.defaultdict") ? K_DEFAULTDICT
 								  : K_BAD;
+	case 'm':
+		return name_is(name, "moduledef") ? K_MODULEDEF : K_BAD;
 	case 'n':
 		return maa_numpy_kind(m, t);
 	default:
@@ -360,7 +362,7 @@ static void type_write(struct maa *m, struct maa_type *ti)
 		maa_flush(m, b);
 	ti->id = (uint32_t)++m->stat[MA_STAT_TYPES];
 	uint64_t flags = (ti->flags & MT_HEAP ? MA_TF_HEAP : 0) | (ti->flags & MT_SIZER ? MA_TF_SIZER : 0) |
-			 (ti->kind != K_TRAVERSE ? MA_TF_VISITOR : 0);
+			 (ti->kind != K_TRAVERSE ? MA_TF_VISITOR : 0) | (ti->body ? MA_TF_GUESSED : 0);
 	if (ti->value)
 		flags |= MA_TF_VALUES | (uint64_t)(ti->value - 1) << MA_TF_VALUE_KIND_SHIFT;
 	uint8_t *p = put(b->p, ti->id);
@@ -411,6 +413,13 @@ static void type_fill(struct maa *m, struct maa_type *ti)
 	if (ti->size_kind == K_NPSCALAR)
 		ti->scalar_bytes = maa_numpy_scalar_bytes(m, t);
 	ti->value = (uint8_t)maa_value_kind(m, t, flags);
+	if ((kind == K_TRAVERSE || kind == K_LEAF) && ti->size_kind <= K_TRAVERSE && !(ti->flags & MT_TYPEOBJ) &&
+	    (ti->body = maa_native_body(m, t))) {
+		if (kind == K_LEAF)
+			ti->traverse = 0; /* a type without the GC flag may have inherited one: it has no say */
+		ti->native = (uint8_t)maa_native_kind(m, t, &ti->scalar_bytes);
+		kind = K_NATIVE;
+	}
 	type_write(m, ti);
 	if (ti->flags & MT_MANAGED)
 		ti->dictoffset = 0;

@@ -16,6 +16,9 @@ void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct ma
 /* size_more.c */
 void maa_visit_bytesio(struct maa *m, struct maa_w *w, addr_t a);
 void maa_visit_stgdict(struct maa *m, struct maa_w *w, addr_t a);
+/* native.c */
+void maa_visit_native(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t);
+void maa_visit_metatype(struct maa *m, struct maa_w *w, addr_t a);
 /* numpy.c */
 void maa_visit_numpy(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t, uint64_t tags, uint64_t from);
 /* frames.c */

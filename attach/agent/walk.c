@@ -225,6 +225,9 @@ MAA_INLINE void visit(struct maa *m, struct maa_w *w, addr_t a, const struct maa
 		if (!(tags & TAG_CONT))
 			maa_visit_builtin(m, w, a, t);
 		break;
+	case K_NATIVE:
+		maa_visit_native(m, w, a, t);
+		break;
 	case K_NDARRAY:
 	case K_DTYPE:
 	case K_NPVOID:

@@ -99,7 +99,6 @@ enum ma_place {
 #define MA_OX_UNREACHED 4u /* found in an arena or GC list only; nothing that was walked points to it */
 #define MA_OX_ZEROREF 8u   /* its reference count was 0 */
 #define MA_OX_TRACKED 16u  /* reserved: a GC object that the collector tracks */
-#define MA_OX_ESTIMATE 32u /* it has MA_RAW_CHUNK records: memory beyond its size, by estimate */
 
 enum ma_edge_kind {
 	MA_EDGE_PLAIN = 0,    /* a counted reference without a name */

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* native.h - objects of extensions, and the data of libraries. */
+#ifndef MAA_NATIVE_H
+#define MAA_NATIVE_H
+
+#include "visit.h"
+
+/* In struct maa_type.native: libraries whose C++ or C structures are known. */
+enum maa_native {
+	MAA_NATIVE_NONE,
+	MAA_ARROW_TABLE,
+	MAA_ARROW_BATCH,
+	MAA_ARROW_CHUNKED,
+	MAA_ARROW_ARRAY,
+	MAA_ARROW_BUFFER,
+	MAA_PANDAS_TABLE
+};
+
+int maa_native_once(struct maa *m, addr_t a);
+/* arrow.c: true when all memory of the object is told. */
+int maa_visit_arrow(struct maa *m, addr_t a, const struct maa_type *t);
+
+#endif
