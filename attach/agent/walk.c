@@ -171,6 +171,9 @@ static int traverse_visit(addr_t dst, struct maa *m)
 		    m->lru_edge_kept++)
 			return 0;
 	}
+	/* 3.12's _asyncio reports the dead futures' iterators on its free list (Modules/_asynciomodule.c) */
+	if (m->cur_type->kind == K_MODULE && dst && !(dst & 7) && maa_readable(m, dst) && !rdu32(dst))
+		return 0;
 	if (dst && dst == m->cur_dict)
 		maa_edge_tagged(m, w, dst, N_DICT, TAG_ATTR);
 	else
