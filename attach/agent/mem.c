@@ -178,7 +178,10 @@ static int chunk_add(struct maa *m, addr_t a, const struct maa_map *map)
 static void image_add(struct maa *m, const struct maa_map *map)
 {
 	addr_t e = map->start;
-	if (!(map->flags & MAA_MAP_FILE) || !(map->flags & MAA_MAP_READ) || rdu32(e) != 0x464c457f)
+	/* What is writable begins with no header, and may begin with the guard page of a stack that the kernel shows as
+	 * one with the .bss before it (MADV_GUARD_INSTALL, glibc 2.42). */
+	if ((map->flags & (MAA_MAP_FILE | MAA_MAP_READ | MAA_MAP_WRITE)) != (MAA_MAP_FILE | MAA_MAP_READ) ||
+	    rdu32(e) != 0x464c457f)
 		return;
 	uint64_t phoff = rd64(e + 32), phnum = RD(uint16_t, e + 56), phsize = RD(uint16_t, e + 54);
 	if (phsize != 56 || phnum > 64 || phoff + phnum * 56 > 4096)
