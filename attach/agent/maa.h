@@ -88,6 +88,7 @@ enum maa_kind {
 	K_S_PICKLER,
 	K_S_UNPICKLER,
 	K_S_ELEMENT,
+	K_S_QUEUE,
 	K_S_DECIMAL,
 	K_S_PRODUCT,
 	K_S_COMBINATIONS,
@@ -238,6 +239,7 @@ struct maa {
 	uint32_t slots_count, slots_max;
 	addr_t subtype_traverse, str_sizeof, str_module;
 
+	uint32_t pickler_bytes, unpickler_bytes; /* tp_basicsize of their types: size_more.c */
 	struct maa_keys shared; /* the shared keys seen last */
 
 	/* names */

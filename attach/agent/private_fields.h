@@ -5,8 +5,9 @@
  *   PRIVATE(id, image, C type, member, first version, last version, value)      an offset
  *   PRIVATE_SIZE(id, image, C type, first version, last version, value)         a size
  *   PRIVATE_ALT(...), PRIVATE_ALT_SIZE(...)                                     the same id in other versions
+ *   PRIVATE_OF(id, image, C type, member, size, value)                          an offset where the struct has this size
  * image: the extension module, "" for the interpreter itself. Versions are 300 + minor, both ends included.
- * A type whose tp_basicsize is not the _SIZE given here is not trusted: its instances keep a lower bound. */
+ * A type whose tp_basicsize is none of the sizes given here is not trusted: its instances keep a lower bound. */
 #ifndef PRIVATE
 #define PRIVATE(id, image, type, member, lo, hi, value)
 #endif
@@ -16,12 +17,16 @@
 #ifndef PRIVATE_ALT
 #define PRIVATE_ALT(id, image, type, member, lo, hi, value)
 #endif
+#ifndef PRIVATE_OF
+#define PRIVATE_OF(id, image, type, member, size, value)
+#endif
 #ifndef PRIVATE_ALT_SIZE
 #define PRIVATE_ALT_SIZE(id, image, type, lo, hi, value)
 #endif
 
 /* Modules/_struct.c */
-PRIVATE_SIZE(STRUCT_SIZE, "_struct", PyStructObject, 308, 315, 56)
+PRIVATE_SIZE(STRUCT_SIZE, "_struct", PyStructObject, 308, 314, 56)
+PRIVATE_ALT_SIZE(STRUCT_SIZE, "_struct", PyStructObject, 315, 315, 64)
 PRIVATE(STRUCT_CODES, "_struct", PyStructObject, s_codes, 308, 315, 32)
 PRIVATE_SIZE(FORMATCODE_SIZE, "_struct", formatcode, 308, 315, 32)
 
@@ -34,30 +39,41 @@ PRIVATE(BUFFERED_BUFFER_SIZE, "", buffered, buffer_size, 308, 315, 120)
 PRIVATE_SIZE(BYTESIO_SIZE, "", bytesio, 308, 315, 64)
 PRIVATE(BYTESIO_BUF, "", bytesio, buf, 308, 315, 16)
 
-/* Modules/_pickle.c */
-PRIVATE_SIZE(PICKLER_SIZE, "_pickle", PicklerObject, 308, 312, 152)
-PRIVATE_ALT_SIZE(PICKLER_SIZE, "_pickle", PicklerObject, 313, 315, 144)
+/* Modules/_pickle.c. Patch releases of 3.13 differ: these go by the size of the struct. */
 PRIVATE(PICKLER_MEMO, "_pickle", PicklerObject, memo, 308, 315, 16)
-PRIVATE(PICKLER_OUTPUT, "_pickle", PicklerObject, output_buffer, 308, 312, 64)
-PRIVATE_ALT(PICKLER_OUTPUT, "_pickle", PicklerObject, output_buffer, 313, 315, 56)
+PRIVATE_OF(PICKLER_OUTPUT, "_pickle", PicklerObject, output_buffer, 144, 56)
+PRIVATE_OF(PICKLER_OUTPUT, "_pickle", PicklerObject, output_buffer, 152, 64)
 PRIVATE_SIZE(MEMO_TABLE_SIZE, "_pickle", PyMemoTable, 308, 315, 32)
 PRIVATE(MEMO_TABLE_ALLOCATED, "_pickle", PyMemoTable, mt_allocated, 308, 315, 16)
 PRIVATE(MEMO_TABLE_TABLE, "_pickle", PyMemoTable, mt_table, 308, 315, 24)
 PRIVATE_SIZE(MEMO_ENTRY_SIZE, "_pickle", PyMemoEntry, 308, 315, 16)
-PRIVATE_SIZE(UNPICKLER_SIZE, "_pickle", UnpicklerObject, 308, 312, 272)
-PRIVATE_ALT_SIZE(UNPICKLER_SIZE, "_pickle", UnpicklerObject, 313, 315, 264)
 PRIVATE(UNPICKLER_MEMO, "_pickle", UnpicklerObject, memo, 308, 315, 24)
 PRIVATE(UNPICKLER_MEMO_SIZE, "_pickle", UnpicklerObject, memo_size, 308, 315, 32)
-PRIVATE(UNPICKLER_INPUT_LINE, "_pickle", UnpicklerObject, input_line, 308, 312, 152)
-PRIVATE_ALT(UNPICKLER_INPUT_LINE, "_pickle", UnpicklerObject, input_line, 313, 315, 144)
-PRIVATE(UNPICKLER_ENCODING, "_pickle", UnpicklerObject, encoding, 308, 312, 224)
-PRIVATE_ALT(UNPICKLER_ENCODING, "_pickle", UnpicklerObject, encoding, 313, 315, 216)
-PRIVATE(UNPICKLER_ERRORS, "_pickle", UnpicklerObject, errors, 308, 312, 232)
-PRIVATE_ALT(UNPICKLER_ERRORS, "_pickle", UnpicklerObject, errors, 313, 315, 224)
-PRIVATE(UNPICKLER_MARKS, "_pickle", UnpicklerObject, marks, 308, 312, 240)
-PRIVATE_ALT(UNPICKLER_MARKS, "_pickle", UnpicklerObject, marks, 313, 315, 232)
-PRIVATE(UNPICKLER_MARKS_SIZE, "_pickle", UnpicklerObject, marks_size, 308, 312, 256)
-PRIVATE_ALT(UNPICKLER_MARKS_SIZE, "_pickle", UnpicklerObject, marks_size, 313, 315, 248)
+PRIVATE_OF(UNPICKLER_INPUT_LINE, "_pickle", UnpicklerObject, input_line, 264, 144)
+PRIVATE_OF(UNPICKLER_INPUT_LINE, "_pickle", UnpicklerObject, input_line, 272, 152)
+PRIVATE_OF(UNPICKLER_INPUT_LINE, "_pickle", UnpicklerObject, input_line, 296, 152)
+PRIVATE_OF(UNPICKLER_INPUT_LINE, "_pickle", UnpicklerObject, input_line, 304, 160)
+PRIVATE_OF(UNPICKLER_ENCODING, "_pickle", UnpicklerObject, encoding, 264, 216)
+PRIVATE_OF(UNPICKLER_ENCODING, "_pickle", UnpicklerObject, encoding, 272, 224)
+PRIVATE_OF(UNPICKLER_ENCODING, "_pickle", UnpicklerObject, encoding, 296, 240)
+PRIVATE_OF(UNPICKLER_ENCODING, "_pickle", UnpicklerObject, encoding, 304, 248)
+PRIVATE_OF(UNPICKLER_ERRORS, "_pickle", UnpicklerObject, errors, 264, 224)
+PRIVATE_OF(UNPICKLER_ERRORS, "_pickle", UnpicklerObject, errors, 272, 232)
+PRIVATE_OF(UNPICKLER_ERRORS, "_pickle", UnpicklerObject, errors, 296, 248)
+PRIVATE_OF(UNPICKLER_ERRORS, "_pickle", UnpicklerObject, errors, 304, 256)
+PRIVATE_OF(UNPICKLER_MARKS, "_pickle", UnpicklerObject, marks, 264, 232)
+PRIVATE_OF(UNPICKLER_MARKS, "_pickle", UnpicklerObject, marks, 272, 240)
+PRIVATE_OF(UNPICKLER_MARKS, "_pickle", UnpicklerObject, marks, 296, 256)
+PRIVATE_OF(UNPICKLER_MARKS, "_pickle", UnpicklerObject, marks, 304, 264)
+PRIVATE_OF(UNPICKLER_MARKS_SIZE, "_pickle", UnpicklerObject, marks_size, 264, 248)
+PRIVATE_OF(UNPICKLER_MARKS_SIZE, "_pickle", UnpicklerObject, marks_size, 272, 256)
+PRIVATE_OF(UNPICKLER_MARKS_SIZE, "_pickle", UnpicklerObject, marks_size, 296, 272)
+PRIVATE_OF(UNPICKLER_MARKS_SIZE, "_pickle", UnpicklerObject, marks_size, 304, 280)
+
+/* Modules/_queuemodule.c: the ring buffer of a SimpleQueue, which its __sizeof__ counts from 3.15 on */
+PRIVATE_SIZE(QUEUE_SIZE, "_queue", simplequeueobject, 315, 315, 72)
+PRIVATE(QUEUE_ITEMS, "_queue", simplequeueobject, buf.items, 315, 315, 40)
+PRIVATE(QUEUE_CAPACITY, "_queue", simplequeueobject, buf.items_cap, 315, 315, 48)
 
 /* Modules/_elementtree.c */
 PRIVATE_SIZE(ELEMENT_SIZE, "_elementtree", ElementObject, 308, 315, 56)
@@ -89,6 +105,7 @@ PRIVATE(PERMUTATIONS_R, "", permutationsobject, r, 308, 315, 48)
 /* Modules/_ctypes: StgDictObject (a dict) up to 3.12, StgInfo behind the type from 3.13 */
 PRIVATE_SIZE(STGDICT_SIZE, "_ctypes", StgDictObject, 308, 312, 192)
 PRIVATE_SIZE(STGINFO_SIZE, "_ctypes", StgInfo, 313, 313, 160)
+PRIVATE_ALT_SIZE(STGINFO_SIZE, "_ctypes", StgInfo, 314, 315, 176)
 PRIVATE(STG_LENGTH, "_ctypes", StgDictObject, length, 308, 312, 64)
 PRIVATE_ALT(STG_LENGTH, "_ctypes", StgInfo, length, 313, 315, 24)
 PRIVATE(STG_ELEMENTS, "_ctypes", StgDictObject, ffi_type_pointer.elements, 308, 312, 88)
@@ -99,10 +116,13 @@ PRIVATE(STG_RESTYPE, "_ctypes", StgDictObject, restype, 308, 312, 144)
 PRIVATE(STG_CHECKER, "_ctypes", StgDictObject, checker, 308, 312, 152)
 PRIVATE(STG_FORMAT, "_ctypes", StgDictObject, format, 308, 312, 168)
 PRIVATE_ALT(STG_FORMAT, "_ctypes", StgInfo, format, 313, 313, 136)
+PRIVATE_ALT(STG_FORMAT, "_ctypes", StgInfo, format, 314, 315, 144)
 PRIVATE(STG_NDIM, "_ctypes", StgDictObject, ndim, 308, 312, 176)
 PRIVATE_ALT(STG_NDIM, "_ctypes", StgInfo, ndim, 313, 313, 144)
+PRIVATE_ALT(STG_NDIM, "_ctypes", StgInfo, ndim, 314, 315, 152)
 PRIVATE(STG_SHAPE, "_ctypes", StgDictObject, shape, 308, 312, 184)
 PRIVATE_ALT(STG_SHAPE, "_ctypes", StgInfo, shape, 313, 313, 152)
+PRIVATE_ALT(STG_SHAPE, "_ctypes", StgInfo, shape, 314, 315, 160)
 
 /* Modules/parsermodule.c, Include/node.h */
 PRIVATE_SIZE(ST_SIZE, "parser", PyST_Object, 308, 309, 40)
@@ -117,3 +137,4 @@ PRIVATE(NODE_CHILD, "parser", node, n_child, 308, 309, 32)
 #undef PRIVATE_SIZE
 #undef PRIVATE_ALT
 #undef PRIVATE_ALT_SIZE
+#undef PRIVATE_OF

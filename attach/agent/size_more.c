@@ -10,6 +10,12 @@ enum private_id {
 #define PRIVATE(id, image, type, member, lo, hi, value) P_##id,
 #define PRIVATE_SIZE(id, image, type, lo, hi, value) P_##id,
 #include "private_fields.h"
+	P_PICKLER_OUTPUT, /* these go by the size of the struct */
+	P_UNPICKLER_INPUT_LINE,
+	P_UNPICKLER_ENCODING,
+	P_UNPICKLER_ERRORS,
+	P_UNPICKLER_MARKS,
+	P_UNPICKLER_MARKS_SIZE,
 };
 
 static const struct {
@@ -23,6 +29,23 @@ static const struct {
 #include "private_fields.h"
 };
 
+static const struct {
+	uint8_t id;
+	uint16_t size, value;
+} privates_of[] = {
+#define PRIVATE_OF(id, image, type, member, size, value) { P_##id, size, value },
+#include "private_fields.h"
+};
+
+/* The value where the struct has this size; 0, which no row has, where that size is not known. */
+static uint64_t value_of_size(enum private_id id, uint64_t size)
+{
+	for (unsigned i = 0; i < sizeof(privates_of) / sizeof(privates_of[0]); i++)
+		if (privates_of[i].id == id && privates_of[i].size == size)
+			return privates_of[i].value;
+	return 0;
+}
+
 /* The value for this version; 0, which no row has, where it has none. */
 static uint64_t value_of(struct maa *m, enum private_id id)
 {
@@ -34,15 +57,16 @@ static uint64_t value_of(struct maa *m, enum private_id id)
 
 static const struct {
 	char name[40];
-	uint8_t kind, size;
+	uint8_t kind, size; /* size: an enum private_id */
 } sized[] = {
 	{ "_struct.Struct", K_S_STRUCT, P_STRUCT_SIZE },
 	{ "Struct", K_S_STRUCT, P_STRUCT_SIZE }, /* 3.8 */
 	{ "_io.BufferedReader", K_S_BUFFERED, P_BUFFERED_SIZE },
 	{ "_io.BufferedWriter", K_S_BUFFERED, P_BUFFERED_SIZE },
 	{ "_io.BufferedRandom", K_S_BUFFERED, P_BUFFERED_SIZE },
-	{ "_pickle.Pickler", K_S_PICKLER, P_PICKLER_SIZE },
-	{ "_pickle.Unpickler", K_S_UNPICKLER, P_UNPICKLER_SIZE },
+	{ "_pickle.Pickler", K_S_PICKLER, P_PICKLER_OUTPUT },
+	{ "_pickle.Unpickler", K_S_UNPICKLER, P_UNPICKLER_MARKS },
+	{ "_queue.SimpleQueue", K_S_QUEUE, P_QUEUE_SIZE },
 	{ "xml.etree.ElementTree.Element", K_S_ELEMENT, P_ELEMENT_SIZE },
 	{ "decimal.Decimal", K_S_DECIMAL, P_DECIMAL_SIZE },
 	{ "itertools.product", K_S_PRODUCT, P_PRODUCT_SIZE },
@@ -53,6 +77,12 @@ static const struct {
 	{ "_ctypes.CType_Type", K_S_CTYPE, P_STGINFO_SIZE },
 	{ "parser.st", K_S_PARSER, P_ST_SIZE },
 };
+
+/* Behind PyHeapTypeObject, at a multiple of 16: PyObject_GetTypeData(). */
+static uint64_t stginfo_offset(struct maa *m)
+{
+	return (rd64(m->args->known[MA_KT_TYPE] + (uint64_t)m->L->type_basicsize) + 15) & ~15ull;
+}
 
 unsigned maa_sized_kind(struct maa *m, addr_t t)
 {
@@ -65,9 +95,19 @@ unsigned maa_sized_kind(struct maa *m, addr_t t)
 			k++;
 		if (k < sizeof(sized[i].name) && (sized[i].name[k] || rd8(name + k)))
 			continue;
-		uint64_t size = value_of(m, sized[i].size), basic = rd64(t + (uint64_t)m->L->type_basicsize);
-		if (sized[i].kind == K_S_CTYPE) /* behind PyHeapTypeObject: PyObject_GetTypeData() */
-			basic -= rd64(m->args->known[MA_KT_TYPE] + (uint64_t)m->L->type_basicsize);
+		uint64_t basic = rd64(t + (uint64_t)m->L->type_basicsize);
+		if (sized[i].size >= P_PICKLER_OUTPUT) {
+			if (!value_of_size(sized[i].size, basic))
+				return K_BAD;
+			if (sized[i].kind == K_S_PICKLER)
+				m->pickler_bytes = (uint32_t)basic;
+			else
+				m->unpickler_bytes = (uint32_t)basic;
+			return sized[i].kind;
+		}
+		uint64_t size = value_of(m, sized[i].size);
+		if (sized[i].kind == K_S_CTYPE)
+			basic -= stginfo_offset(m);
 		return size && size == basic ? sized[i].kind : K_BAD;
 	}
 	return K_BAD;
@@ -111,7 +151,7 @@ static uint64_t struct_bytes(struct maa *m, addr_t a)
 
 static uint64_t pickler_bytes(struct maa *m, addr_t a)
 {
-	addr_t memo = at(m, a, P_PICKLER_MEMO), out = at(m, a, P_PICKLER_OUTPUT);
+	addr_t memo = at(m, a, P_PICKLER_MEMO), out = rd64(a + value_of_size(P_PICKLER_OUTPUT, m->pickler_bytes));
 	uint64_t bytes = 0;
 	if (usable(m, memo)) {
 		bytes = own_small(m, memo, value_of(m, P_MEMO_TABLE_SIZE));
@@ -123,16 +163,22 @@ static uint64_t pickler_bytes(struct maa *m, addr_t a)
 	return bytes;
 }
 
+static addr_t unpickler_at(struct maa *m, addr_t a, enum private_id id)
+{
+	return rd64(a + value_of_size(id, m->unpickler_bytes));
+}
+
 static uint64_t unpickler_bytes(struct maa *m, addr_t a)
 {
-	addr_t memo = at(m, a, P_UNPICKLER_MEMO), marks = at(m, a, P_UNPICKLER_MARKS);
+	addr_t memo = at(m, a, P_UNPICKLER_MEMO), marks = unpickler_at(m, a, P_UNPICKLER_MARKS);
 	uint64_t bytes = 0;
 	if (memo)
 		bytes += own_small(m, memo, sane(8 * at(m, a, P_UNPICKLER_MEMO_SIZE)));
 	if (marks)
-		bytes += own_small(m, marks, sane(8 * at(m, a, P_UNPICKLER_MARKS_SIZE)));
-	return bytes + text_bytes(m, at(m, a, P_UNPICKLER_INPUT_LINE)) + text_bytes(m, at(m, a, P_UNPICKLER_ENCODING)) +
-	       text_bytes(m, at(m, a, P_UNPICKLER_ERRORS));
+		bytes += own_small(m, marks, sane(8 * unpickler_at(m, a, P_UNPICKLER_MARKS_SIZE)));
+	return bytes + text_bytes(m, unpickler_at(m, a, P_UNPICKLER_INPUT_LINE)) +
+	       text_bytes(m, unpickler_at(m, a, P_UNPICKLER_ENCODING)) +
+	       text_bytes(m, unpickler_at(m, a, P_UNPICKLER_ERRORS));
 }
 
 static uint64_t element_bytes(struct maa *m, addr_t a)
@@ -246,6 +292,8 @@ uint64_t maa_size_more(struct maa *m, addr_t a, const struct maa_type *t)
 		return element_bytes(m, a);
 	case K_S_DECIMAL:
 		return decimal_bytes(m, a);
+	case K_S_QUEUE:
+		return own_small(m, at(m, a, P_QUEUE_ITEMS), sane(8 * at(m, a, P_QUEUE_CAPACITY)));
 	case K_S_PRODUCT: {
 		uint64_t n = sane(8 * tuple_len(m, at(m, a, P_PRODUCT_POOLS)));
 		return own_small(m, at(m, a, P_PRODUCT_INDICES), n);
@@ -257,7 +305,7 @@ uint64_t maa_size_more(struct maa *m, addr_t a, const struct maa_type *t)
 	case K_STGDICT:
 		return stg_bytes(m, a);
 	case K_S_CTYPE:
-		return stg_bytes(m, a + rd64(m->args->known[MA_KT_TYPE] + (uint64_t)m->L->type_basicsize));
+		return stg_bytes(m, a + stginfo_offset(m));
 	case K_S_PARSER:
 		return parser_bytes(m, a);
 	default:
