@@ -105,7 +105,7 @@ PRIVATE(PERMUTATIONS_R, "", permutationsobject, r, 308, 315, 48)
 /* Modules/_ctypes: StgDictObject (a dict) up to 3.12, StgInfo behind the type from 3.13 */
 PRIVATE_SIZE(STGDICT_SIZE, "_ctypes", StgDictObject, 308, 312, 192)
 PRIVATE_SIZE(STGINFO_SIZE, "_ctypes", StgInfo, 313, 313, 160)
-PRIVATE_ALT_SIZE(STGINFO_SIZE, "_ctypes", StgInfo, 314, 315, 176)
+PRIVATE_ALT_SIZE(STGINFO_SIZE, "_ctypes", StgInfo, 314, 315, 168)
 PRIVATE(STG_LENGTH, "_ctypes", StgDictObject, length, 308, 312, 64)
 PRIVATE_ALT(STG_LENGTH, "_ctypes", StgInfo, length, 313, 315, 24)
 PRIVATE(STG_ELEMENTS, "_ctypes", StgDictObject, ffi_type_pointer.elements, 308, 312, 88)

@@ -106,8 +106,10 @@ unsigned maa_sized_kind(struct maa *m, addr_t t)
 			return sized[i].kind;
 		}
 		uint64_t size = value_of(m, sized[i].size);
-		if (sized[i].kind == K_S_CTYPE)
+		if (sized[i].kind == K_S_CTYPE) { /* its own size counts in steps of 16, too */
 			basic -= stginfo_offset(m);
+			size = (size + 15) & ~15ull;
+		}
 		return size && size == basic ? sized[i].kind : K_BAD;
 	}
 	return K_BAD;
