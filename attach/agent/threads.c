@@ -52,12 +52,13 @@ static void frame_write(struct maa *m, addr_t code, addr_t frame, int64_t instr,
 }
 
 /* The frame that was just written is the outermost of its native frame of the evaluation loop. */
-static void entry_write(struct maa *m)
+static void entry_write(struct maa *m, addr_t on_stack)
 {
 	if (!(m->args->flags & MAA_FLAG_ENTRIES))
 		return;
 	th_room(m);
 	m->th.p = put(m->th.p, MA_THR_ENTRY);
+	m->th.p = put(m->th.p, on_stack);
 	m->th.records++;
 }
 
@@ -77,7 +78,7 @@ static void frames_old(struct maa *m, addr_t f)
 			return;
 		int64_t lasti = rd32(f + (uint64_t)L->frame_lasti);
 		frame_write(m, code, f, m->minor == 10 ? lasti * 2 : lasti, 0);
-		entry_write(m); /* each Python call is a C call */
+		entry_write(m, 0); /* each Python call is a C call */
 		if (heap)
 			maa_reach(m, f, 0);
 		f = rd64(f + (uint64_t)L->frame_back);
@@ -87,6 +88,7 @@ static void frames_old(struct maa *m, addr_t f)
 static void frames_new(struct maa *m, addr_t f)
 {
 	const struct ma_layout *L = m->L;
+	int entered = 0; /* a frame was written since the last entry */
 	int heap = !(m->args->flags & MAA_FLAG_THREADS_ONLY);
 	for (unsigned n = 0; f && !(f & 7) && maa_readable(m, f) && n < FRAMES_MAX; n++) {
 		unsigned owner = rd8(f + (uint64_t)L->iframe_owner);
@@ -95,12 +97,16 @@ static void frames_new(struct maa *m, addr_t f)
 			int64_t instr = (int64_t)(rd64(f + (uint64_t)EITHER(m, iframe_instr, iframe_instr_312)) -
 						  (code + (uint64_t)L->code_adaptive));
 			frame_write(m, code, f, instr, owner == OWNED_BY_THREAD ? f : 0);
+			entered = 1;
 			if (owner == 1 && heap) /* the frame of a generator, which writes its edges */
 				maa_reach(m, f - (uint64_t)L->gen_iframe, 0);
 			if (L->iframe_is_entry >= 0 && rd8(f + (uint64_t)L->iframe_is_entry))
-				entry_write(m);
-		} else if (owner >= OWNED_BY_CSTACK && n) {
-			entry_write(m); /* 3.12+: the interpreter's entry frame lies on the C stack */
+				entry_write(m, 0);
+		} else if (owner >= OWNED_BY_CSTACK && entered) {
+			/* 3.12+: the interpreter's entry frame lies on the C stack. In 3.15 the last of all,
+			 * base_frame, is a part of the thread state. */
+			entry_write(m, f);
+			entered = 0;
 		}
 		f = rd64(f + (uint64_t)L->iframe_previous);
 	}

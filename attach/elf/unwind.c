@@ -10,6 +10,11 @@
 #define PAGE 4096u
 #define PAGES 64u /* kept, by the low bits of their number: a stack is walked upwards once */
 #define MAX_MODULES 4096
+#if defined(__aarch64__)
+#define STACK_POINTER 31 /* its DWARF number */
+#else
+#define STACK_POINTER 7
+#endif
 
 struct module {
 	struct ma_elf *elf;
@@ -208,10 +213,13 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 {
 	struct ma_unwind *u = arg;
 	Dwarf_Addr pc;
+	Dwarf_Word sp;
 	bool exact;
 	if (!dwfl_frame_pc(state, &pc, &exact))
 		return DWARF_CB_ABORT;
-	if (!u->frame(u->frame_arg, pc, exact)) {
+	if (dwfl_frame_reg(state, STACK_POINTER, &sp))
+		sp = 0;
+	if (!u->frame(u->frame_arg, pc, sp, exact)) {
 		u->ended = true;
 		return DWARF_CB_ABORT;
 	}

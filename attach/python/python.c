@@ -105,6 +105,8 @@ static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps
 	py->micro = version & 0xff;
 	snprintf(py->version, sizeof(py->version), "3.%u.%u", py->minor, py->micro);
 	py->runtime = im.runtime;
+	py->fixed = ma_elf_is_fixed(im.elf);
+	py->from_memory = im.rebuilt != 0;
 	ma_elf_build_id(im.elf, py->build_id);
 	ma_layout_clear(&py->layout, version);
 	MA_TRY(read_layout(pid, &im, py));

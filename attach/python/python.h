@@ -16,6 +16,8 @@ struct ma_python {
 	char version[32];           /* "3.11.7" */
 	char *exe;                  /* path of /proc/PID/exe, as the target sees it */
 	char *libpython;            /* the image that holds _PyRuntime: path as in maps */
+	bool fixed;                 /* that image is not position independent */
+	bool from_memory;           /* its file could not be opened: symbols were read from memory */
 	char build_id[64];          /* hex of that image, "" if none */
 	ma_raddr runtime;           /* &_PyRuntime */
 	ma_raddr arenas, maxarenas; /* 3.8-3.11: addresses of these variables, 0 = not found */

@@ -110,6 +110,23 @@ static uint64_t unrelocate(const struct rebuild *r, uint64_t v)
 	return v >= r->bias ? v - r->bias : v;
 }
 
+/* Is the build-id in this PT_NOTE? There may be several: properties, the ABI tag. */
+static bool has_build_id(const struct rebuild *r, const Elf64_Phdr *p)
+{
+	Elf64_Nhdr n;
+	char owner[4];
+	for (uint64_t at = 0; at + sizeof(n) + sizeof(owner) <= p->p_filesz && p->p_filesz <= PAGE;) {
+		ma_raddr addr = r->bias + p->p_vaddr + at;
+		if (ma_peek_some(r->pid, addr, &n, sizeof(n)) != sizeof(n) ||
+		    ma_peek_some(r->pid, addr + sizeof(n), owner, sizeof(owner)) != sizeof(owner))
+			return false;
+		if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && !memcmp(owner, ELF_NOTE_GNU, 4))
+			return true;
+		at += sizeof(n) + ((n.n_namesz + 3ull) & ~3ull) + ((n.n_descsz + 3ull) & ~3ull);
+	}
+	return false;
+}
+
 /* Adds the section table: null, .dynsym, .dynstr, names, and the notes. */
 static bool add_sections(struct rebuild *r)
 {
@@ -119,7 +136,7 @@ static bool add_sections(struct rebuild *r)
 	const Elf64_Phdr *note = NULL;
 	for (unsigned k = 0; k < r->head.e_phnum; k++) {
 		const Elf64_Phdr *p = &r->segments[k];
-		if (p->p_type == PT_NOTE && (!note || p->p_align == 4)) /* the build-id's has 4, .note.gnu.property 8 */
+		if (p->p_type == PT_NOTE && !note && has_build_id(r, p))
 			note = p;
 		for (uint64_t at = 0; p->p_type == PT_DYNAMIC && at < p->p_filesz && at < PAGE * 4;
 		     at += sizeof(Elf64_Dyn)) {

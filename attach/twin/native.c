@@ -118,7 +118,7 @@ static void put_place(struct walk *k, uint64_t pc, bool exact)
 		ma_buf_add(k->out, k->records_kept.data + slot->at, slot->bytes);
 }
 
-static bool on_frame(void *arg, uint64_t pc, bool exact)
+static bool on_frame(void *arg, uint64_t pc, uint64_t sp, bool exact)
 {
 	struct walk *k = arg;
 	if (k->frames++ >= MAX_FRAMES)
@@ -130,6 +130,7 @@ static bool on_frame(void *arg, uint64_t pc, bool exact)
 	room(k, true);
 	ma_buf_varint(k->out, MA_NAT_FRAME);
 	ma_buf_varint(k->out, pc);
+	ma_buf_varint(k->out, sp);
 	put_place(k, pc, exact);
 	k->records++;
 	return true;

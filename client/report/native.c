@@ -34,11 +34,21 @@ static size_t entries(const struct ma_snap_tables *tab, const struct ma_snap_thr
 	return n;
 }
 
+/* Does frame `i` of the stack run the Python frames that were entered by `entry`? */
+static bool runs(const struct ma_snap_native_frame *v, size_t count, size_t i, const struct ma_snap_frame *entry)
+{
+	uint64_t addr = entry->entry_addr;
+	return addr && v[i].sp && i + 1 < count && v[i].sp <= addr && addr < v[i + 1].sp;
+}
+
 void ma_native_place(const struct ma_snap_tables *tab, const struct ma_snap_thread *th, const struct ma_snap_native *n,
 		     uint32_t *begin)
 {
 	const struct ma_snap_native_frame *v = tab->native_frames + n->frames_begin;
+	const struct ma_snap_frame *frames = tab->frames;
 	size_t count = n->frames_end - n->frames_begin, loops = 0, before = 0, all = 0;
+	uint32_t at = th->frames_begin,
+		 end = th->frames_end < tab->frames_count ? th->frames_end : (uint32_t)tab->frames_count;
 	for (size_t i = 0; i < count; i++)
 		loops += (v[i].flags & MA_NF_EVAL) != 0;
 	/* One native thread may run several interpreters, one inside the other. The newest is listed first, and it is
@@ -50,22 +60,23 @@ void ma_native_place(const struct ma_snap_tables *tab, const struct ma_snap_thre
 			before += entries(tab, &tab->threads[i]);
 		all += entries(tab, &tab->threads[i]);
 	}
-	/* A loop that was just entered has no frame yet: the innermost ones are left over, unless outer ones are
-	 * missing. */
+	/* Without addresses (up to 3.11) loops and entries are counted. A loop that was just entered has no frame yet:
+	 * the innermost ones are left over, unless outer ones are missing. */
 	size_t skip = before + (!n->cut && loops > all ? loops - all : 0);
-	uint32_t at = th->frames_begin;
 	for (size_t i = 0; i < count; i++) {
+		uint32_t entry = at; /* the next entry */
 		begin[i] = at;
-		if (!(v[i].flags & MA_NF_EVAL))
-			continue;
-		if (skip) {
-			skip--;
-			continue;
+		while (entry < end && !frames[entry].entry && entry + 1 < end)
+			entry++;
+		if (entry < end && frames[entry].entry_addr) {
+			if (runs(v, count, i, &frames[entry]))
+				at = entry + 1;
+		} else if (v[i].flags & MA_NF_EVAL) {
+			if (skip)
+				skip--;
+			else if (entry < end)
+				at = entry + 1;
 		}
-		while (at < th->frames_end && at < tab->frames_count && !tab->frames[at].entry)
-			at++;
-		if (at < th->frames_end)
-			at++;
 	}
 	begin[count] = at;
 }

@@ -90,12 +90,13 @@ struct ma_snap_frame {
 	uint64_t code, addr;
 	uint32_t file_id, function_id, line;
 	uint32_t locals_begin, locals_end; /* in ma_snap.locals */
-	bool entry; /* entered from C: one native frame runs it and the frames before it, back to the last entry */
+	uint64_t entry_addr; /* an address within the native frame that runs it, 0 = not known */
+	bool entry;          /* entered from C: one native frame runs it and the frames before it, back to the last entry */
 };
 
 /* Native stacks, where they were asked for: as they were at the stop. */
 struct ma_snap_native_frame {
-	uint64_t pc;
+	uint64_t pc, sp;                      /* sp 0 = not known */
 	uint32_t flags, line;                 /* MA_NF_*; line 0 = not known */
 	const char *function, *module, *file; /* "" where not known */
 };

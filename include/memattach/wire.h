@@ -148,8 +148,9 @@ enum ma_values { MA_VALUES_NONE = 0, MA_VALUES_HASH = 1, MA_VALUES_PREFIX = 2, M
  * when the object already does: each reference is written once.
  * Interpreter: v 3, v interpreter id, v address, v gc collecting, then edges to the objects it holds
  * (modules, sysdict, builtins, ...; last starts at its address), ended by 0.
- * Entry: v 4. The frame before it was entered from C: one native frame of the evaluation loop runs it and the frames
- * before it, back to the last Entry. Only together with NATIVE blocks. */
+ * Entry: v 4, v an address on the C stack within the native frame of the evaluation loop, 0 = not known (up to 3.11).
+ * The frame before it was entered from C: that one native frame runs it and the frames before it, back to the last
+ * Entry. Only together with NATIVE blocks. */
 enum ma_thread_rec { MA_THR_THREAD = 1, MA_THR_FRAME = 2, MA_THR_INTERP = 3, MA_THR_ENTRY = 4 };
 
 /* ---- ARENAS. Arena: v 1, v address, v bytes, v pools in it, v pools never or no longer used (free).
@@ -218,7 +219,7 @@ enum ma_malloc_span {
 
 /* ---- NATIVE. Thread: v 1, v tid (as the machine that took the snapshot sees it), v thread pointer, v MA_NT_* flags.
  * A thread whose frames go on in another block has its record again there.
- * Frame of the thread before it, innermost first: v 2, v pc, v MA_NF_* flags, s function, s module (path of the image),
+ * Frame of the thread before it, innermost first: v 2, v pc, v stack pointer, v MA_NF_* flags, s function, s module (path of the image),
  * s source file, v line; empty or 0 where not known. They are as they were at the stop. */
 enum ma_native_rec { MA_NAT_THREAD = 1, MA_NAT_FRAME = 2 };
 #define MA_NT_CUT 1u   /* the outermost frames are missing */

@@ -312,10 +312,14 @@ static struct ma_error *thread_record(struct load *l, struct ma_cursor *c)
 		*row = r;
 		((struct ma_snap_thread *)s->threads.data)[s->threads.count - 1].frames_end = (uint32_t)s->frames.count;
 	} else if (kind == MA_THR_ENTRY) {
-		if (l->have_thread && s->frames.count)
-			((struct ma_snap_frame *)s->frames.data)[s->frames.count - 1].entry = true;
-		else if (!l->gap)
+		uint64_t addr = ma_cursor_varint(c);
+		struct ma_snap_frame *last = s->frames.data;
+		if (!c->bad && l->have_thread && s->frames.count) {
+			last[s->frames.count - 1].entry = true;
+			last[s->frames.count - 1].entry_addr = addr;
+		} else if (!l->gap) {
 			c->bad = true;
+		}
 	} else if (kind == MA_THR_INTERP) {
 		struct ma_snap_interp *row, r;
 		r.id = ma_cursor_varint(c);
@@ -364,6 +368,7 @@ static struct ma_error *native_record(struct ma_snap *s, struct ma_cursor *c, bo
 	} else if (kind == MA_NAT_FRAME && last && !first) {
 		struct ma_snap_native_frame *row, r = { 0 };
 		r.pc = ma_cursor_varint(c);
+		r.sp = ma_cursor_varint(c);
 		r.flags = varint32(c);
 		MA_TRY(native_text(s, c, &r.function));
 		MA_TRY(native_text(s, c, &r.module));

@@ -74,12 +74,16 @@ static struct ma_error *look_at_python(const struct ma_tracee *t, struct ma_doct
 	if (err)
 		return text(&d->layouts, "%s", err->message);
 	d->supported = true;
-	bool shared = py.libpython && py.exe && strcmp(py.libpython, py.exe) != 0;
+	/* the link of a file that is gone ends in " (deleted)" */
+	size_t n = py.libpython ? strlen(py.libpython) : 0;
+	bool shared = n && py.exe && (strncmp(py.libpython, py.exe, n) || (py.exe[n] && py.exe[n] != ' '));
+	const char *where = shared ? base_name(py.libpython) : py.fixed ? "static, not PIE" : "static, PIE";
 	struct ma_error *failed = text(&d->python, "%s", py.version);
 	if (!failed)
-		failed = text(&d->build, "%s, CPython %s%s%s%s", base_name(py.exe) ? base_name(py.exe) : "?",
-			      py.version, shared ? ", in " : "", shared ? base_name(py.libpython) : "",
-			      py.sources & MA_LAYOUT_DWARF ? ", with debug information" : ", stripped");
+		failed = text(&d->build, "%s, CPython %s, %s%s%s%s%s", base_name(py.exe) ? base_name(py.exe) : "?",
+			      py.version, shared ? "in " : "", where, py.layout.debug_build ? ", debug build" : "",
+			      py.sources & MA_LAYOUT_DWARF ? ", with debug information" : ", stripped",
+			      py.from_memory ? ", its file is gone" : "");
 	if (!failed)
 		failed = describe_layouts(&py, d);
 	ma_python_deinit(&py);

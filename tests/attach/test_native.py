@@ -76,14 +76,16 @@ def test_native_frames(python, start, memattach):
         assert [i for f in th["native"] for i in f["python"]] == list(range(len(th["frames"]))), th["name"]
         for f in th["native"]:
             assert {"pc", "function", "module", "file", "line", "python"} == set(f)
-            assert int(f["pc"], 16) > 4096 and (not f["python"] or "Eval" in f["function"])
+            assert int(f["pc"], 16) > 4096
+            if python.minor < (3, 12):  # later ones are told by their place on the stack: newer compilers split them
+                assert not f["python"] or "Eval" in f["function"]
         if python.minor < (3, 11):  # a Python call is a C call
             assert all(len(f["python"]) < 2 for f in th["native"])
     alone, = (th for th in threads if not th["frames"])
-    assert natives(alone)[0] == "pause" and not any("Py" in name for name in natives(alone))
+    assert "pause" in natives(alone)[:4] and not any("Py" in name for name in natives(alone))
     qsort = by_function(report, "sorts_in_c")
     calls = natives(qsort)
-    assert calls[0] == "pause" and "libc" in qsort["native"][0]["module"]
+    assert "pause" in calls[:4] and "/lib" in qsort["native"][0]["module"]
     # the callback stands above the C function that calls it, which stands above the Python frame that called that
     at = next(i for i, name in enumerate(calls) if name.startswith("qsort"))
     above = [qsort["frames"][k]["function"].split(".")[-1] for f in qsort["native"][:at] for k in f["python"]]

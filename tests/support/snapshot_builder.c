@@ -331,10 +331,11 @@ void sb_frame(struct snap_builder *b, uint64_t code, uint32_t file_id, uint32_t 
 	count(b, MA_STAT_FRAMES, 1);
 }
 
-void sb_entry(struct snap_builder *b)
+void sb_entry(struct snap_builder *b, uint64_t addr)
 {
 	begin(b, MA_BLOCK_THREADS, false, 0);
 	ma_buf_varint(&b->rec, MA_THR_ENTRY);
+	ma_buf_varint(&b->rec, addr);
 }
 
 void sb_native_thread(struct snap_builder *b, uint64_t tid, uint64_t fs_base, unsigned flags)
@@ -345,11 +346,11 @@ void sb_native_thread(struct snap_builder *b, uint64_t tid, uint64_t fs_base, un
 		ma_buf_varint(&b->rec, f[i]);
 }
 
-void sb_native_frame(struct snap_builder *b, uint64_t pc, unsigned flags, const char *function, const char *module,
-		     const char *file, unsigned line)
+void sb_native_frame(struct snap_builder *b, uint64_t pc, uint64_t sp, unsigned flags, const char *function,
+		     const char *module, const char *file, unsigned line)
 {
 	begin(b, MA_BLOCK_NATIVE, false, 0);
-	const uint64_t f[] = { MA_NAT_FRAME, pc, flags };
+	const uint64_t f[] = { MA_NAT_FRAME, pc, sp, flags };
 	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++)
 		ma_buf_varint(&b->rec, f[i]);
 	string(&b->rec, function);

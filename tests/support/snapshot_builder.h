@@ -62,11 +62,11 @@ void sb_thread(struct snap_builder *b, uint64_t pthread_id, uint64_t native_id, 
 /* Innermost first, of the thread before; edges that follow are its locals. */
 void sb_frame(struct snap_builder *b, uint64_t code, uint32_t file_id, uint32_t function_id, uint32_t line,
 	      uint64_t addr);
-/* The frame added last was entered from C. */
-void sb_entry(struct snap_builder *b);
+/* The frame added last was entered from C; `addr` lies in the native frame that runs it, 0 = not known. */
+void sb_entry(struct snap_builder *b, uint64_t addr);
 /* Native stacks: a thread, then its frames, innermost first. */
 void sb_native_thread(struct snap_builder *b, uint64_t tid, uint64_t fs_base, unsigned flags);
-void sb_native_frame(struct snap_builder *b, uint64_t pc, unsigned flags, const char *function, const char *module,
+void sb_native_frame(struct snap_builder *b, uint64_t pc, uint64_t sp, unsigned flags, const char *function, const char *module,
 		     const char *file, unsigned line);
 void sb_interp(struct snap_builder *b, uint64_t id, uint64_t addr, bool collecting);
 

@@ -100,8 +100,9 @@ static void dump_threads(const struct ma_snap_tables *t, struct ma_buf *out)
 		line(out, "", p->name, strlen(p->name));
 		for (uint32_t k = p->frames_begin; k < p->frames_end; k++) {
 			const struct ma_snap_frame *f = &t->frames[k];
-			ma_buf_printf(out, " frame %" PRIx64 " code %" PRIx64 " file %u function %u line %u%s\n",
-				      f->addr, f->code, f->file_id, f->function_id, f->line, f->entry ? " entry" : "");
+			ma_buf_printf(out, " frame %" PRIx64 " code %" PRIx64 " file %u function %u line %u%s", f->addr,
+				      f->code, f->file_id, f->function_id, f->line, f->entry ? " entry" : "");
+			ma_buf_printf(out, f->entry_addr ? " %" PRIx64 "\n" : "\n", f->entry_addr);
 			dump_locals(t, f->locals_begin, f->locals_end, out);
 		}
 	}
@@ -115,7 +116,8 @@ static void dump_natives(const struct ma_snap_tables *t, struct ma_buf *out)
 			      n->cut ? " cut" : "");
 		for (uint32_t k = n->frames_begin; k < n->frames_end; k++) {
 			const struct ma_snap_native_frame *f = &t->native_frames[k];
-			ma_buf_printf(out, " pc %" PRIx64 " flags %u line %u", f->pc, f->flags, f->line);
+			ma_buf_printf(out, " pc %" PRIx64 " sp %" PRIx64 " flags %u line %u", f->pc, f->sp, f->flags,
+				      f->line);
 			line(out, "", f->function, strlen(f->function));
 			line(out, "  module", f->module, strlen(f->module));
 			line(out, "  file", f->file, strlen(f->file));

@@ -32,11 +32,11 @@ TestSuite(native, .init = begin, .fini = end);
 Test(native, tables)
 {
 	const struct ma_snap_tables *t = ma_snap_tables(snap);
-	cr_assert_eq(t->natives_count, 3);
+	cr_assert_eq(t->natives_count, 4);
 	cr_assert_eq(t->natives[0].frames_end - t->natives[0].frames_begin, 5, "both blocks of the thread");
-	cr_assert(!t->natives[0].cut && t->natives[2].cut);
-	cr_assert(ma_native_is_python(t, &t->natives[1]) && !ma_native_is_python(t, &t->natives[2]));
-	cr_assert_str_eq(ma_native_name(t, &t->natives[2]), "jemalloc_bg");
+	cr_assert(!t->natives[0].cut && t->natives[3].cut);
+	cr_assert(ma_native_is_python(t, &t->natives[1]) && !ma_native_is_python(t, &t->natives[3]));
+	cr_assert_str_eq(ma_native_name(t, &t->natives[3]), "jemalloc_bg");
 	cr_assert(!t->frames[0].entry && t->frames[1].entry && t->frames[3].entry);
 }
 
@@ -58,6 +58,7 @@ Test(native, placed)
 {
 	places(0, (const uint32_t[]){ 0, 2, 0, 2, 0 }, 5);
 	places(1, (const uint32_t[]){ 0, 1 }, 2); /* the loop without a frame stays empty */
+	places(2, (const uint32_t[]){ 0, 1, 0, 2, 0 }, 5);
 }
 
 static char *output(bool json)
@@ -85,6 +86,13 @@ Test(native, text)
 			   "\nThread 4243 \"worker\"\n"
 			   "    C  _PyEval_EvalFrameDefault.cold (libpython3.11.so.1.0)\n"
 			   "    run (app.py:13)\n"
+			   "\nThread 4245 \"stripped\"\n"
+			   "    C  0x600000 (python3.14)\n"
+			   "    inner (app.py:5)\n"
+			   "    C  0x600002 (python3.14)\n"
+			   "    key (app.py:9)\n"
+			   "    <module> (app.py:21)\n"
+			   "    C  0x600004 (python3.14)\n"
 			   "\nThread 4244 \"jemalloc_bg\" (no Python)\n"
 			   "    C  pthread_cond_wait (libc.so.6)\n"
 			   "    ... the outer native frames are not known\n";
@@ -96,7 +104,7 @@ Test(native, json)
 {
 	char *text = output(true);
 	json_t *root = json_loads(text, 0, NULL), *threads = json_object_get(root, "threads");
-	cr_assert_eq(json_array_size(threads), 3);
+	cr_assert_eq(json_array_size(threads), 4);
 	json_t *stack = json_object_get(json_array_get(threads, 0), "native");
 	cr_assert_eq(json_array_size(stack), 5);
 	json_t *loop = json_array_get(stack, 3), *python = json_object_get(loop, "python");
@@ -104,7 +112,7 @@ Test(native, json)
 	cr_assert_eq(json_integer_value(json_object_get(loop, "line")), 5100);
 	cr_assert_eq(json_array_size(python), 2);
 	cr_assert_eq(json_integer_value(json_array_get(python, 0)), 2);
-	json_t *alone = json_array_get(threads, 2);
+	json_t *alone = json_array_get(threads, 3);
 	cr_assert_eq(json_array_size(json_object_get(alone, "frames")), 0);
 	cr_assert_eq(json_array_size(json_object_get(alone, "native")), 1);
 	json_decref(root);
