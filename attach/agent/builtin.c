@@ -10,6 +10,26 @@
 			SLOT(id, name); \
 	} while (0)
 
+/* The names of closure variables stand in the code: as borrowed edges from the function to its cells, which the tuple
+ * between them holds. co_freevars are the last of co_localsplusnames from 3.11 on. */
+static void closure_names(struct maa *m, struct maa_w *w, addr_t code, addr_t closure)
+{
+	const struct ma_layout *L = m->L;
+	if (!closure || (closure & 7) || !maa_readable(m, closure) || !code || (code & 7) || !maa_readable(m, code))
+		return;
+	addr_t names = rd64(code + (uint64_t)EITHER(m, code_freevars, code_localsplusnames));
+	if (!names || (names & 7) || !maa_readable(m, names))
+		return;
+	uint64_t n = rd64(closure + OB_SIZE), all = rd64(names + OB_SIZE);
+	if (n > all || all > 1u << 20)
+		return;
+	for (uint64_t i = 0; i < n; i++) {
+		uint32_t name = maa_name(m, rd64(names + (uint64_t)L->tuple_item + 8 * (all - n + i)));
+		if (name)
+			maa_edge_borrowed(m, w, rd64(closure + (uint64_t)L->tuple_item + 8 * i), name, 0);
+	}
+}
+
 static void visit_function(struct maa *m, struct maa_w *w, addr_t a)
 {
 	const struct ma_layout *L = m->L;
@@ -20,6 +40,7 @@ static void visit_function(struct maa *m, struct maa_w *w, addr_t a)
 	SLOT(func_defaults, DEFAULTS);
 	SLOT(func_kwdefaults, KWDEFAULTS);
 	SLOT(func_closure, CLOSURE);
+	closure_names(m, w, rd64(AT(func_code)), rd64(AT(func_closure)));
 	SLOT(func_doc, DOC);
 	SLOT(func_name, NAME);
 	SLOT(func_qualname, QUALNAME);
@@ -218,7 +239,8 @@ void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct ma
 			maa_edge_named(m, w, rd64(a + 32), N_TZINFO);
 		break;
 	case K_DEFAULTDICT:
-		maa_edge_plain(m, w, rd64(a + (uint64_t)L->dict_values + 8)); /* default_factory follows PyDictObject */
+		/* it follows PyDictObject */
+		maa_edge_named(m, w, rd64(a + (uint64_t)L->dict_values + 8), N_DEFAULT_FACTORY);
 		break;
 	case K_ODICT:
 		visit_odict(m, w, a);

@@ -39,6 +39,7 @@ typedef uint64_t addr_t; /* an address in the target's memory: here the same as 
 #define TPF_HAVE_GC (1ull << 14)
 #define TPF_LONG (1ull << 24)
 #define TPF_UNICODE (1ull << 28)
+#define TPF_BASE_EXC (1ull << 30)
 #define TPF_TYPE (1ull << 31)
 
 /* What visits an object of a type, or the part of it that its built-in base owns. */
@@ -121,12 +122,13 @@ struct maa_type {
 	int32_t itemsize;
 	int32_t dictoffset; /* of the __dict__ that MT_CLASS adds, or that a static type has; 0 = none */
 	addr_t traverse;
-	addr_t keys;                 /* ht_cached_keys */
-	uint32_t slots, slots_count; /* in maa.slots */
-	uint32_t scalar_bytes;       /* numpy's scalars: their dtype's itemsize, which their __sizeof__ adds */
-	uint32_t body;               /* K_NATIVE: bytes of the part that the extension defines */
-	uint8_t native;              /* K_NATIVE: enum maa_native */
-	uint64_t dead, dead_bytes;   /* objects on a free list: their blocks are used, their count is 0 */
+	addr_t keys;                     /* ht_cached_keys */
+	uint32_t slots, slots_count;     /* in maa.slots */
+	uint32_t members, members_count; /* the same: where a C type says that it keeps objects, for their names */
+	uint32_t scalar_bytes;           /* numpy's scalars: their dtype's itemsize, which their __sizeof__ adds */
+	uint32_t body;                   /* K_NATIVE: bytes of the part that the extension defines */
+	uint8_t native;                  /* K_NATIVE: enum maa_native */
+	uint64_t dead, dead_bytes;       /* objects on a free list: their blocks are used, their count is 0 */
 };
 
 struct maa_slot {
@@ -209,11 +211,12 @@ struct maa {
 	const struct ma_layout *L;
 	unsigned minor;
 	uint32_t phase;
-	uint64_t ref_tags;     /* the low bits of a _PyStackRef that are no address, 3.14+ (pycore_stackref.h) */
-	uint32_t hook_head;    /* what the debug hooks put before an object's first byte: 0 or MAA_HOOK_HEAD */
-	uint64_t block_round;  /* (bytes + block_round) / 16 is the size class of the block of an object of so many bytes */
-	uint32_t refcnt_high;  /* bits of the upper half of the count that are 0 in a mortal object: 3.14+ has flags
-				  there */
+	uint64_t ref_tags;    /* the low bits of a _PyStackRef that are no address, 3.14+ (pycore_stackref.h) */
+	uint32_t hook_head;   /* what the debug hooks put before an object's first byte: 0 or MAA_HOOK_HEAD */
+	uint64_t block_round; /* (bytes + block_round) / 16 is the size class of the block of an object of so many bytes
+			       */
+	uint32_t refcnt_high; /* bits of the upper half of the count that are 0 in a mortal object: 3.14+ has flags
+				 there */
 	int32_t frame_cleared; /* FRAME_CLEARED of enum _framestate: 4, 5 in 3.15 */
 
 	/* scratch */
@@ -240,7 +243,7 @@ struct maa {
 	addr_t subtype_traverse, str_sizeof, str_module;
 
 	uint32_t pickler_bytes, unpickler_bytes; /* tp_basicsize of their types: size_more.c */
-	struct maa_keys shared; /* the shared keys seen last */
+	struct maa_keys shared;                  /* the shared keys seen last */
 
 	/* names */
 	struct maa_name_slot *names;
@@ -278,15 +281,16 @@ struct maa {
 	uint32_t unreached, found_by_list; /* unreached: MA_OX_UNREACHED while such an object is walked */
 	addr_t interned;
 	uint64_t sw_pool_bits[16];
-	addr_t rw_addr, rw_owner;                 /* of the record before in m->rw */
-	uint32_t np_array_bytes, np_dtype_bytes;  /* tp_basicsize of numpy.ndarray and numpy.dtype: they tell the version */
-	addr_t python_start, python_end;          /* the image that has the interpreter */
+	addr_t rw_addr, rw_owner; /* of the record before in m->rw */
+	uint32_t np_array_bytes,
+		np_dtype_bytes;          /* tp_basicsize of numpy.ndarray and numpy.dtype: they tell the version */
+	addr_t python_start, python_end; /* the image that has the interpreter */
 	uint64_t arrow_nodes;
 	addr_t *native_once; /* blocks that were written, as far as remembered */
 	uint32_t seen_count;
 	addr_t seen[MAA_SEEN_MAX]; /* what tp_traverse told of the object at hand */
 	uint32_t np_offsets_count;
-	uint32_t np_offsets[512];                 /* of the references in an item of the structured dtype at hand */
+	uint32_t np_offsets[512]; /* of the references in an item of the structured dtype at hand */
 
 	uint64_t stat[40];
 	uint64_t class_objects[33];
@@ -488,15 +492,15 @@ void maa_roots(struct maa *m);
 void maa_gc_lists(struct maa *m);   /* gclist.c */
 int maa_arenas_find(struct maa *m); /* arenas.c */
 void maa_arenas_write(struct maa *m);
-void maa_sweep(struct maa *m); /* sweep.c */
+void maa_sweep(struct maa *m);                    /* sweep.c */
 unsigned maa_numpy_kind(struct maa *m, addr_t t); /* numpy.c: enum maa_kind of numpy's own types, else K_BAD */
 uint64_t maa_numpy_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer);
 uint32_t maa_numpy_scalar_bytes(struct maa *m, addr_t t);
 int maa_numpy_forever(struct maa *m, addr_t type); /* a DType class: never freed, and not all of it is counted */
-int maa_native_init(struct maa *m); /* native.c */
+int maa_native_init(struct maa *m);                /* native.c */
 uint32_t maa_native_body(struct maa *m, addr_t t);
 unsigned maa_native_kind(struct maa *m, addr_t t, uint32_t *detail); /* arrow.c: enum maa_native */
-void maa_libdata(struct maa *m);				       /* libdata.c */
+void maa_libdata(struct maa *m);                                     /* libdata.c */
 /* raw.c: memory that belongs to `owner`, or a word of native memory at `word` that is the address of `object` */
 void maa_raw(struct maa *m, unsigned kind, addr_t a, uint64_t bytes, addr_t owner);
 void maa_raw_word(struct maa *m, addr_t word, addr_t object);

@@ -140,10 +140,25 @@ static void thread_write(struct maa *m, addr_t ts, uint64_t interp_id)
 }
 
 /* All threads of all interpreters. After a fault it goes on with the next thread. */
+/* The keys of sys.modules are names: it has to be known as such before a frame leads to it as to any dict. */
+static void modules_first(struct maa *m)
+{
+	const struct ma_layout *L = m->L;
+	addr_t in =
+		m->args->flags & MAA_FLAG_THREADS_ONLY ? 0 : rd64(m->args->runtime + (uint64_t)L->runtime_interp_head);
+	for (unsigned i = 0; i < 1024 && in && maa_readable(m, in); i++) {
+		addr_t modules = rd64(in + (uint64_t)EITHER(m, interp_modules, interp_modules_old));
+		if (modules)
+			maa_reach(m, modules, TAG_ATTR);
+		in = rd64(in + (uint64_t)L->interp_next);
+	}
+}
+
 void maa_threads(struct maa *m)
 {
 	const struct ma_layout *L = m->L;
 	if (!m->ph_p && !m->ph_i) {
+		modules_first(m);
 		m->ph_p = rd64(m->args->runtime + (uint64_t)L->runtime_interp_head);
 		m->ph_turtle = 0; /* the thread to come */
 		m->ph_i = 1;

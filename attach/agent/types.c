@@ -4,6 +4,7 @@
 #include "value.h"
 
 #define TYPES_MAX (1u << 19)
+#define MEMBERS_MAX 16u
 #define SLOTS_MAX (1u << 20)
 
 static int hash_alloc(struct maa *m, uint32_t bits)
@@ -237,6 +238,43 @@ static void slots_add(struct maa *m, struct maa_type *ti, addr_t cls)
 	}
 }
 
+static void member_add(struct maa *m, struct maa_type *ti, uint64_t offset, uint32_t name_id)
+{
+	if (m->slots_count >= m->slots_max || ti->members_count >= MEMBERS_MAX || !name_id)
+		return;
+	m->slots[m->slots_count++] = (struct maa_slot){ (uint32_t)offset, name_id };
+	ti->members_count++;
+}
+
+/* tp_traverse gives no names, but tp_members of a C type and its bases tell what is where (property.fget, partial.func,
+ * traceback.tb_frame). tp_members, tp_getset and tp_base are neighbours in every version. */
+static void members_find(struct maa *m, struct maa_type *ti, addr_t t)
+{
+	const struct ma_layout *L = m->L;
+	ti->members = m->slots_count;
+	if (rd64(t + (uint64_t)L->type_flags) & TPF_BASE_EXC) { /* PyBaseExceptionObject: `notes` from 3.11 on */
+		uint64_t at = m->minor >= 11 ? 40 : 32;
+		member_add(m, ti, 24, N_ARGS);
+		if (m->minor >= 11)
+			member_add(m, ti, 32, N_NOTES);
+		member_add(m, ti, at, N_TRACEBACK);
+		member_add(m, ti, at + 8, N_EXC_CONTEXT);
+		member_add(m, ti, at + 16, N_CAUSE);
+	}
+	for (unsigned depth = 0; depth < 8 && t && !(t & 7) && maa_readable(m, t); depth++) {
+		addr_t def = rd64(t + (uint64_t)L->type_base - 16);
+		for (unsigned i = 0; i < MEMBERS_MAX && def && !(def & 7) && maa_readable(m, def) && rd64(def);
+		     i++, def += 40) {
+			int32_t kind = rd32(def + 8);
+			int64_t offset = (int64_t)rd64(def + 16);
+			if ((kind == 6 || kind == 16) && offset >= 16 &&
+			    offset <= ti->basicsize - 8) /* T_OBJECT, _EX */
+				member_add(m, ti, (uint64_t)offset, maa_name_cstr(m, rd64(def)));
+		}
+		t = rd64(t + (uint64_t)L->type_base);
+	}
+}
+
 static int is_class(struct maa *m, addr_t t)
 {
 	return (rd64(t + (uint64_t)m->L->type_flags) & TPF_HEAPTYPE) && m->subtype_traverse &&
@@ -282,6 +320,8 @@ static void visitor_find(struct maa *m, struct maa_type *ti)
 	} else {
 		ti->kind = K_LEAF;
 	}
+	if (ti->kind == K_TRAVERSE)
+		members_find(m, ti, b);
 	if (ti->kind != K_TRAVERSE && kind == K_BAD && !(ti->flags & MT_CLASS))
 		ti->dictoffset = 0;
 }

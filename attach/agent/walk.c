@@ -156,6 +156,16 @@ MAA_INLINE void visit_class(struct maa *m, struct maa_w *w, addr_t a, const stru
 		maa_edge_tagged(m, w, maa_dict_at(m, a, t), N_DICT, TAG_ATTR);
 }
 
+/* Of what the visited object holds at a place with a name; 0 = no name. */
+static uint32_t member_name(struct maa *m, addr_t dst)
+{
+	const struct maa_slot *s = &m->slots[m->cur_type->members];
+	for (uint32_t i = 0; i < m->cur_type->members_count; i++, s++)
+		if (rd64(m->cur + s->offset) == dst)
+			return s->name_id;
+	return 0;
+}
+
 static int traverse_visit(addr_t dst, struct maa *m)
 {
 	struct maa_w *w = m->traverse_w;
@@ -176,6 +186,10 @@ static int traverse_visit(addr_t dst, struct maa *m)
 		return 0;
 	if (dst && dst == m->cur_dict)
 		maa_edge_tagged(m, w, dst, N_DICT, TAG_ATTR);
+	else if (m->cur_type->kind == K_DEQUE) /* deque_traverse() visits its items in their order, and nothing else */
+		edge_item(m, w, dst, w->next);
+	else if (m->cur_type->members_count)
+		edge_named(m, w, dst, member_name(m, dst));
 	else
 		edge_plain(m, w, dst);
 	return 0;

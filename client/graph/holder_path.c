@@ -16,6 +16,7 @@ struct step { /* one edge whose name is wanted */
 	struct ma_buf name; /* "" when it has none */
 	uint64_t key;       /* of a dict's entry; the name comes when the key is known */
 	bool best;          /* no better name can come */
+	bool closure;       /* from a function to a cell of its closure: a borrowed edge has the name */
 };
 
 struct paths {
@@ -24,7 +25,7 @@ struct paths {
 	struct ma_holder *holders;
 	size_t holders_count;
 	uint64_t globals; /* of the program's own module, 0 = not known */
-	struct step steps[MA_HELD_MAX * (STEPS_MAX + 2)];
+	struct step steps[MA_HELD_MAX * (2 * STEPS_MAX + 2)];
 	size_t count;
 	uint16_t table[1 << TABLE_BITS]; /* position in steps + 1 of a step from this source; neighbours share it */
 };
@@ -44,7 +45,7 @@ static int by_source(const void *a, const void *b)
 
 static void want(struct paths *p, uint64_t src, uint64_t dst)
 {
-	p->steps[p->count++] = (struct step){ src, dst, MA_BUF_INIT(MA_NAME_MAX + 64), 0, false };
+	p->steps[p->count++] = (struct step){ src, dst, MA_BUF_INIT(MA_NAME_MAX + 64), 0, false, false };
 }
 
 static uint64_t addr_of(const struct paths *p, uint32_t node)
@@ -114,8 +115,8 @@ static struct ma_error *name_steps(struct paths *p)
 			continue;
 		while (ma_snap_next_edge(c, &e)) {
 			count_element(p, &e, keys);
-			struct step *s = e.kind == MA_EDGE_BORROWED ? NULL : find_step(p, o.addr, e.dst);
-			if (!s || s->name.len || s->key)
+			struct step *s = find_step(p, o.addr, e.dst);
+			if (!s || s->name.len || s->key || s->closure != (e.kind == MA_EDGE_BORROWED))
 				continue;
 			if (e.kind == MA_EDGE_VALUE)
 				s->key = e.key;
@@ -219,9 +220,26 @@ static void name_module(struct paths *p, struct ma_buf *b, uint32_t node)
 		ma_buf_str(b, "<module>");
 }
 
+/* "serve()" for a frame that is an object, whose locals are its edges (up to 3.10). */
+static bool name_frame(struct paths *p, struct ma_buf *b, uint64_t addr)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(p->g->snap);
+	for (size_t f = 0; f < tab->frames_count; f++) {
+		if (tab->frames[f].addr != addr)
+			continue;
+		struct ma_str fn = ma_snap_name(p->g->snap, tab->frames[f].function_id);
+		ma_buf_add(b, fn.p, fn.len);
+		ma_buf_str(b, "()");
+		return true;
+	}
+	return false;
+}
+
 /* "serve() cache": the local `cache` of the outermost frame that has it. */
 static void name_local(struct paths *p, struct ma_buf *b, uint64_t addr)
 {
+	if (name_frame(p, b, addr))
+		return;
 	const struct ma_snap_tables *tab = ma_snap_tables(p->g->snap);
 	for (size_t f = tab->frames_count; f-- > 0;) {
 		const struct ma_snap_frame *fr = &tab->frames[f];
@@ -289,6 +307,34 @@ static size_t way_up(const struct paths *p, uint32_t node, uint32_t *way)
 	return n;
 }
 
+static bool is_type(const struct paths *p, uint32_t node, const char *name)
+{
+	return !strcmp(ma_type_name(p->g->snap, p->g->type[node]), name);
+}
+
+/* ".__class__" where the edge is the one that every instance has. */
+static bool is_class_of(const struct paths *p, uint32_t node, uint32_t class)
+{
+	uint32_t id = p->g->type[node];
+	return id && ma_snap_tables(p->g->snap)->types[id - 1].addr == addr_of(p, class);
+}
+
+/* f.__closure__[0].cell_contents as f.__closure__.variable: the name of the cell below way[i], whose holder is way[i +
+ * 1]; NULL when it is not such a way. */
+static const char *closure_name(struct paths *p, const uint32_t *way, size_t i)
+{
+	if (i < 1 || !is_type(p, way[i + 1], "function") || !is_type(p, way[i - 1], "cell"))
+		return NULL;
+	struct step *s = find_step(p, addr_of(p, way[i + 1]), addr_of(p, way[i - 1]));
+	return s && s->closure && s->name.len ? ma_buf_text(&s->name) : NULL;
+}
+
+static const char *step_name(struct paths *p, const uint32_t *way, size_t i)
+{
+	struct step *s = find_step(p, addr_of(p, way[i + 1]), addr_of(p, way[i]));
+	return s ? ma_buf_text(&s->name) : "";
+}
+
 static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 {
 	uint32_t way[STEPS_MAX + 1];
@@ -299,15 +345,26 @@ static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 	else
 		ma_buf_str(&b, "...");
 	for (size_t i = n - 1; i-- > 0;) {
-		struct step *s = find_step(p, addr_of(p, way[i + 1]), addr_of(p, way[i]));
-		const char *name = s ? ma_buf_text(&s->name) : "";
+		const char *name = step_name(p, way, i);
 		const char *type = ma_type_name(p->g->snap, p->g->type[way[i]]);
 		if (!strcmp(name, ".__dict__")) /* x.__dict__.a is x.a */
 			continue;
-		if (name[0])
+		const char *variable = closure_name(p, way, i);
+		if (name[0] == '.' && i == n - 2 && is_type(p, way[i + 1], "frame")) {
+			ma_buf_u8(&b, ' '); /* serve() cache */
+			ma_buf_str(&b, name + 1);
+		} else if (name[0])
 			ma_buf_str(&b, name);
+		else if (is_class_of(p, way[i + 1], way[i]))
+			ma_buf_str(&b, ".__class__");
 		else
 			ma_buf_printf(&b, ".<%s>", type);
+		if (variable) {
+			ma_buf_str(&b, variable);
+			i--; /* the cell */
+			if (i && !strcmp(step_name(p, way, i - 1), ".cell_contents"))
+				i--;
+		}
 	}
 	if (b.failed && b.limit == PATH_MAX_BYTES && b.data)
 		b.failed = false; /* names of a target can be as long as it likes: the beginning is enough */
@@ -376,6 +433,11 @@ static struct ma_error *build(struct paths *p, const uint32_t *nodes)
 		size_t n = way_up(p, nodes[h], way);
 		for (size_t i = 0; i + 1 < n; i++)
 			want(p, addr_of(p, way[i + 1]), addr_of(p, way[i]));
+		for (size_t i = 1; i + 1 < n; i++)
+			if (is_type(p, way[i + 1], "function") && is_type(p, way[i - 1], "cell")) {
+				want(p, addr_of(p, way[i + 1]), addr_of(p, way[i - 1]));
+				p->steps[p->count - 1].closure = true;
+			}
 		want(p, p->holders[h].addr, 0); /* so that its edges are counted */
 		if (p->t->parent[way[n - 1]] == MA_ROOT_MODULE)
 			want(p, 0, addr_of(p, way[n - 1]));

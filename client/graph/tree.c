@@ -12,18 +12,40 @@ static void add_root(struct ma_tree *t, uint32_t node, enum ma_root root)
 	t->order[t->count++] = node;
 }
 
+/* Each instance of a class holds it. That reference is not among the edges: by type id the node of the class, or
+ * MA_NO_INDEX where instances hold none (static types) or it is not known. NULL when memory is out: then classes are
+ * reached by what else leads to them. */
+static uint32_t *find_classes(struct ma_graph *g)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
+	uint32_t *classes = malloc((tab->types_count + 1) * sizeof(*classes));
+	for (size_t i = 0; classes && i <= tab->types_count; i++) {
+		const struct ma_snap_type *type = i ? &tab->types[i - 1] : NULL;
+		classes[i] =
+			type && (type->flags & MA_TF_HEAP) ? ma_addr_index_find(&g->index, type->addr) : MA_NO_INDEX;
+	}
+	return classes;
+}
+
+static void visit(struct ma_tree *t, uint32_t node, uint32_t dst)
+{
+	if (t->parent[dst] != MA_ROOT_NONE)
+		return;
+	t->parent[dst] = node;
+	t->order[t->count++] = dst;
+}
+
 /* Visits what the nodes from order[head] on refer to, as long as they stand before order[end]; returns the new head. */
-static uint32_t flood_to(const struct ma_graph *g, struct ma_tree *t, uint32_t head, uint32_t end)
+static uint32_t flood_to(const struct ma_graph *g, const uint32_t *classes, struct ma_tree *t, uint32_t head,
+			 uint32_t end)
 {
 	for (; head < end && head < t->count; head++) {
 		uint32_t node = t->order[head], dst;
 		struct ma_graph_iter it = ma_graph_edges(g, node);
-		while (ma_graph_next(&it, &dst)) {
-			if (t->parent[dst] != MA_ROOT_NONE)
-				continue;
-			t->parent[dst] = node;
-			t->order[t->count++] = dst;
-		}
+		while (ma_graph_next(&it, &dst))
+			visit(t, node, dst);
+		if (classes && classes[g->type[node]] != MA_NO_INDEX)
+			visit(t, node, classes[g->type[node]]);
 	}
 	return head;
 }
@@ -33,9 +55,9 @@ static uint32_t flood_to(const struct ma_graph *g, struct ma_tree *t, uint32_t h
 #define MODULE_STEPS 4
 
 /* The same without an end: all that they reach. */
-static uint32_t flood(const struct ma_graph *g, struct ma_tree *t, uint32_t head)
+static uint32_t flood(const struct ma_graph *g, const uint32_t *classes, struct ma_tree *t, uint32_t head)
 {
-	return flood_to(g, t, head, UINT32_MAX);
+	return flood_to(g, classes, t, head, UINT32_MAX);
 }
 
 static void add_locals(struct ma_graph *g, struct ma_tree *t, uint32_t begin, uint32_t end, enum ma_root root)
@@ -62,19 +84,23 @@ static void add_modules(const struct ma_graph *g, struct ma_tree *t)
 	free(is_module);
 }
 
-static void build(struct ma_graph *g, struct ma_tree *t)
+static void build(struct ma_graph *g, const uint32_t *classes, struct ma_tree *t)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
 	add_modules(g, t);
 	uint32_t head = 0;
 	for (unsigned i = 0; i < MODULE_STEPS; i++)
-		head = flood_to(g, t, head, t->count);
-	for (size_t i = tab->frames_count; i-- > 0;) /* outermost frames first: what they hold lives longest */
+		head = flood_to(g, classes, t, head, t->count);
+	for (size_t i = tab->frames_count; i-- > 0;) { /* outermost frames first: what they hold lives longest */
 		add_locals(g, t, tab->frames[i].locals_begin, tab->frames[i].locals_end, MA_ROOT_LOCAL);
-	head = flood(g, t, head);
+		uint32_t frame = ma_addr_index_find(&g->index, tab->frames[i].addr); /* an object up to 3.10 */
+		if (frame != MA_NO_INDEX)
+			add_root(t, frame, MA_ROOT_LOCAL);
+	}
+	head = flood(g, classes, t, head);
 	for (size_t i = 0; i < tab->interps_count; i++)
 		add_locals(g, t, tab->interps[i].locals_begin, tab->interps[i].locals_end, MA_ROOT_INTERP);
-	head = flood(g, t, head);
+	head = flood(g, classes, t, head);
 	for (uint32_t i = 0; i < g->count; i++) {
 		if (t->parent[i] != MA_ROOT_NONE)
 			continue;
@@ -82,10 +108,10 @@ static void build(struct ma_graph *g, struct ma_tree *t)
 		if (held)
 			add_root(t, i, MA_ROOT_NATIVE);
 	}
-	head = flood(g, t, head);
+	head = flood(g, classes, t, head);
 	for (uint32_t i = 0; i < g->count; i++) {
 		add_root(t, i, MA_ROOT_LOST);
-		head = flood(g, t, head);
+		head = flood(g, classes, t, head);
 	}
 }
 
@@ -98,7 +124,9 @@ struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret)
 		return &ma_enomem;
 	}
 	memset(t.parent, 0xff, n * sizeof(*t.parent));
-	build(g, &t);
+	uint32_t *classes = find_classes(g);
+	build(g, classes, &t);
+	free(classes);
 	*ret = t;
 	return NULL;
 }

@@ -9,7 +9,7 @@
 /* In parent: the node is a root. */
 enum ma_root {
 	MA_ROOT_MODULE = 0xfffffff0u,
-	MA_ROOT_LOCAL = 0xfffffff1u,  /* a local of a frame */
+	MA_ROOT_LOCAL = 0xfffffff1u,  /* a local of a frame, or a frame that is an object (up to 3.10) */
 	MA_ROOT_INTERP = 0xfffffff2u, /* held by an interpreter's own structures */
 	MA_ROOT_NATIVE = 0xfffffff3u, /* more references counted than found: held by C code */
 	MA_ROOT_LOST = 0xfffffff4u,   /* in cycles that nothing else reaches: garbage not collected yet */
