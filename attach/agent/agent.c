@@ -22,15 +22,17 @@ static int memory_init(struct maa *m)
 	m->wcap = 1u << 19;
 	if (m->wcap > m->whard / 2)
 		m->wcap = m->whard / 2;
-	m->work = maa_alloc(m, m->whard * 8);
+	m->work = maa_alloc(m, (m->whard + WORK_BEFORE) * 8);
 	m->top = maa_alloc(m, sizeof(*m->top) << 17);
 	if (!m->work || !m->top)
 		return -12;
+	m->work += WORK_BEFORE;
 	m->virtual_bytes = m->whard * 8 + (sizeof(*m->top) << 17);
 	if (buf_init(m, &m->ob, MA_BLOCK_OBJECTS) || buf_init(m, &m->tb, MA_BLOCK_TYPES) ||
 	    buf_init(m, &m->nb, MA_BLOCK_NAMES) || buf_init(m, &m->th, MA_BLOCK_THREADS) ||
 	    buf_init(m, &m->ar, MA_BLOCK_ARENAS) || buf_init(m, &m->rw, MA_BLOCK_RAW))
 		return -12;
+	m->ob_limit = m->ob.data + MA_BLOCK_PAYLOAD - MAA_ROOM;
 	/* the first unit stays empty: the entries of where nothing is */
 	m->units = (uint8_t *)(((uint64_t)(uintptr_t)m->bump + UNIT_BYTES - 1) & ~(UNIT_BYTES - 1));
 	m->bump = m->units + UNIT_BYTES;

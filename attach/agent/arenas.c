@@ -7,7 +7,7 @@
 #define ARENA_OBJECT_BYTES 48
 #define ARENAS_MAX (1u << 24)
 
-static int plausible(struct maa *m, addr_t start, addr_t next_pool)
+static int arena_plausible(struct maa *m, addr_t start, addr_t next_pool)
 {
 	uint64_t bytes = m->L->arena_bytes;
 	return start && !(start & 15) && next_pool >= start && next_pool <= start + bytes &&
@@ -25,7 +25,7 @@ static uint64_t array_read(struct maa *m, addr_t array, uint64_t n, struct maa_a
 		if (!(o & 4095) && !maa_map_readable(m, o))
 			break;
 		addr_t start = rd64(o), next = rd64(o + 8);
-		if (!plausible(m, start, next))
+		if (!arena_plausible(m, start, next))
 			continue;
 		if (list) {
 			list[count].start = start;

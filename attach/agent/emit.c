@@ -13,7 +13,7 @@ MAA_COLD void maa_push_slow(struct maa *m, uint64_t item)
 		m->overflowed = 1;
 		return;
 	}
-	if (!(item & TAG_ALL) && !m->collecting && m->phase < PH_GC) {
+	if (!(item & (TAG_ATTR | TAG_CONT)) && !m->collecting && m->phase < PH_GC) {
 		const struct maa_type *t = maa_type_find(m, rd64(a + OB_TYPE));
 		if (t && (t->flags & MT_GC) && !(t->flags & MT_TYPEOBJ) && maa_readable(m, a - GC_HEAD) &&
 		    rd64(a - GC_HEAD)) {
@@ -55,6 +55,7 @@ void maa_record_fault(struct maa *m)
 		m->rec = m->ob.p;
 		m->rec_prev = m->ob_prev;
 		m->cur_size = m->cur_buffer = m->cur_rc = m->cur_gc = m->cur_extra = 0;
+		m->values.added = 0;
 	}
 	m->ob.p = m->rec;
 	m->ob_prev = m->rec_prev;

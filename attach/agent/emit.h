@@ -102,10 +102,11 @@ MAA_INLINE void maa_push(struct maa *m, uint64_t item)
 /* A reference to dst exists: sees to it that dst is walked. 0 when dst can not be an object. */
 MAA_INLINE int maa_reach(struct maa *m, addr_t dst, uint64_t tag)
 {
-	int seen = maa_mark(m, dst);
-	if (seen == 0)
-		maa_push(m, dst | tag);
-	return seen != 2;
+	uint64_t arena;
+	int seen = maa_mark_where(m, dst, &arena);
+	if (seen == MAA_NEW)
+		maa_push(m, dst | tag | arena);
+	return seen != MAA_NO;
 }
 
 MAA_INLINE void edge_raw(struct maa_w *w, addr_t dst, unsigned kind)

@@ -9,39 +9,62 @@
 #define AHEAD 4u
 #define NEXT_FLAGS 3ull /* NEXT_MASK_UNREACHABLE is bit 0 */
 
+/* Is the mark of the object behind this header set? Its chunk is mostly that of the header. */
+MAA_INLINE int marked_behind(struct maa *m, addr_t gc, uint64_t chunk)
+{
+	addr_t a = gc + GC_HEAD;
+	if (UNLIKELY(!(chunk & CH_SIMPLE)) || UNLIKELY(!(a & (CHUNK_BYTES - 1))))
+		return maa_marked(m, a);
+	return ((const uint64_t *)(chunk & ~CH_FLAGS))[a >> 10 & (CHUNK_BYTES / 1024 - 1)] >> (a >> 4 & 63) & 1;
+}
+
 static void list_walk(struct maa *m, addr_t head)
 {
-	addr_t gc = m->ph_p, before = 0; /* 0: not known, at the start or after a fault */
-	while (gc != head && gc && !(gc & 7) && maa_readable(m, gc)) {
+	addr_t gc = m->ph_p, before = 0,
+	       turtle = m->ph_turtle; /* before: 0 = not known, at the start or after a fault */
+	uint64_t k = m->ph_k, check = !m->collecting, turn = 1;
+	for (uint64_t end = 2 * k + 2; turn < end;)
+		turn *= 2; /* the next power of two */
+	while (gc != head) {
+		uint64_t chunk = *maa_chunk(m, gc);
+		if (UNLIKELY((~chunk & CH_SIMPLE) | (gc & 7)) && ((gc & 7) || !maa_readable(m, gc)))
+			break;
 		m->ph_p = head; /* a link that faults ends the list */
 		addr_t next = rd64(gc) & ~NEXT_FLAGS;
-		if (UNLIKELY(next == m->ph_turtle || m->ph_k++ > m->ph_limit))
+		if (UNLIKELY(next == turtle))
 			break;
-		if (UNLIKELY((m->ph_k & (m->ph_k - 1)) == 0))
-			m->ph_turtle = next;
-		if (UNLIKELY(!(m->ph_k & 16383)))
-			maa_beat(m);
+		if (UNLIKELY(++k == turn)) {
+			if (k > m->ph_limit)
+				break;
+			m->ph_turtle = turtle = next;
+			turn *= 2;
+		}
 		/* Objects were mostly made in the order of the list, often in turns of two: where the list will be a
 		 * few steps on is a guess that costs nothing when it is wrong. */
 		__builtin_prefetch((const void *)(next + AHEAD * (next - before)));
-		__builtin_prefetch((const void *)next);
-		addr_t a = gc + GC_HEAD;
 		/* The back link of this one, not of the next, which is only on its way into the cache. */
-		if (!m->collecting && before && UNLIKELY((rd64(gc + 8) & ~NEXT_FLAGS) != before))
+		if (UNLIKELY((rd64(gc + 8) & ~NEXT_FLAGS) != before) && check && before)
 			break; /* the list is damaged */
 		before = gc;
 		m->ph_p = next; /* a fault below costs this object only */
-		if (maa_marked(m, a) || maa_mark(m, a) != 0) {
-			gc = next;
+		addr_t a = gc + GC_HEAD;
+		gc = next;
+		if (LIKELY(marked_behind(m, before, chunk))) {
+			if (UNLIKELY(!(k & 65535))) {
+				m->ph_k = k;
+				maa_beat(m);
+			}
 			continue;
 		}
+		if (maa_mark(m, a) != MAA_NEW)
+			continue;
+		m->ph_k = k;
 		m->found_by_list = 1;
 		m->unreached = m->overflowed ? 0 : MA_OX_UNREACHED;
 		maa_walk(m, a);
-		m->unreached = 0;
 		maa_drain(m);
-		gc = next;
 	}
+	m->ph_k = k;
 }
 
 /* List number i of an interpreter: the generations and the permanent one. */

@@ -99,6 +99,9 @@ enum maa_kind {
 	K_NPSCALAR, /* numpy.c */
 };
 
+/* What fast.c writes by itself. */
+enum maa_fast { F_NONE = 0, F_STR, F_LONG, F_BYTES, F_FIXED, F_TUPLE, F_LIST, F_VALUES_11, F_VALUES_12, F_VALUES_13 };
+
 #define MT_GC 1u /* instances have a GC header (types: heap types only) */
 #define MT_HEAP 2u
 #define MT_CLASS 4u   /* made by a class statement: slots and __dict__ are ours to visit */
@@ -115,7 +118,7 @@ struct maa_type {
 	uint8_t flags;        /* MT_* */
 	uint8_t presize;      /* bytes before an instance: GC header, managed dict */
 	uint8_t base_managed; /* the traverse function of its base visits the managed dict (asyncio's futures) */
-	uint8_t plain;        /* a leaf: no references, no GC header, nothing that a class adds */
+	uint8_t fast;         /* enum maa_fast: how fast.c writes it */
 	uint8_t size_kind;    /* enum maa_kind: whose __sizeof__ it has */
 	uint8_t value;        /* enum ma_value_kind + 1; 0 = nothing of its contents is written */
 	int64_t basicsize;
@@ -128,7 +131,10 @@ struct maa_type {
 	uint32_t scalar_bytes;           /* numpy's scalars: their dtype's itemsize, which their __sizeof__ adds */
 	uint32_t body;                   /* K_NATIVE: bytes of the part that the extension defines */
 	uint8_t native;                  /* K_NATIVE: enum maa_native */
-	uint64_t dead, dead_bytes;       /* objects on a free list: their blocks are used, their count is 0 */
+	uint64_t head;                   /* fast.c: the first head_bytes of a record, behind the address */
+	uint32_t fixed_size, attrs;      /* fast.c: size of each instance; names of its attributes, in maa.attrs */
+	uint8_t head_bytes, attrs_count;
+	uint64_t dead, dead_bytes; /* objects on a free list: their blocks are used, their count is 0 */
 };
 
 struct maa_slot {
@@ -141,11 +147,14 @@ struct maa_buf {
 };
 
 /* A place in the work list is an address with tags in its low bits. */
-#define TAG_ATTR 1ull /* a dict that is somebody's attributes: its keys are names */
-#define TAG_CONT 2ull /* the rest of a long container; its position lies below */
+#define TAG_ATTR 1ull  /* a dict that is somebody's attributes: its keys are names */
+#define TAG_CONT 2ull  /* the rest of a long container; its position lies below */
+#define TAG_ARENA 4ull /* it lies in an arena for certain */
 #define TAG_ALL 7ull
+#define WORK_BEFORE 8u /* words in front of the list, see maa_drain() */
 
-#define TYPE_CACHE 1024u
+#define TYPE_CACHE_BITS 10
+#define ATTRS_MAX (1u << 18)
 
 /* One entry for each MiB of address space: what is there, and where its mark bits are. */
 #define CH_NONE 0u /* nothing that may be read */
@@ -156,6 +165,7 @@ struct maa_buf {
 #define CH_MIXED 5u
 #define CH_CLASS 7u
 #define CH_FINE 8u                   /* a mark bit for every 8 bytes, else for every 16 */
+#define CH_SIMPLE 16u                /* all of it is arena, and it has its mark bits */
 #define CH_FLAGS (UNIT_BYTES - 1ull) /* above them: the address of the mark bits, 0 before they are made */
 #define CHUNK_SHIFT 20
 #define CHUNK_BYTES (1ull << CHUNK_SHIFT)
@@ -237,9 +247,11 @@ struct maa {
 	struct {
 		addr_t addr;
 		struct maa_type *type;
-	} type_cache[TYPE_CACHE]; /* by some bits of the address; only sound types are in it */
+	} type_cache[1u << TYPE_CACHE_BITS]; /* by a hash of the address; only sound types are in it */
 	struct maa_slot *slots;
 	uint32_t slots_count, slots_max;
+	uint32_t *attrs; /* name ids */
+	uint32_t attrs_count;
 	addr_t subtype_traverse, str_sizeof, str_module;
 
 	uint32_t pickler_bytes, unpickler_bytes; /* tp_basicsize of their types: size_more.c */
@@ -253,6 +265,7 @@ struct maa {
 	/* what is written */
 	struct maa_buf ob, tb, nb, th, ar, rw;
 	addr_t ob_prev;
+	uint8_t *ob_limit; /* a record may begin up to here: MAA_ROOM bytes follow */
 
 	struct maa_values values;
 
@@ -300,6 +313,11 @@ struct maa {
 	uint32_t beat;
 	int32_t error; /* of the start: a negative errno */
 };
+
+MAA_INLINE uint64_t maa_hash(addr_t a)
+{
+	return a * 0x9E3779B97F4A7C15ull;
+}
 
 /* ------------------------------------------------------------------ loads */
 #define RD(type, a) (*(const volatile type *)(a))
@@ -370,26 +388,30 @@ MAA_INLINE int maa_range_ok(struct maa *m, addr_t a, uint64_t bytes)
 	return maa_readable(m, a) && (bytes < 4096 || maa_readable(m, a + bytes - 1));
 }
 
-/* Sets the mark of a. 0: it was not set; 1: it was; 2: a can not be an object. */
-MAA_INLINE int maa_mark(struct maa *m, addr_t a)
+/* Sets the mark of a. MAA_NEW: it was not set; MAA_SEEN: it was; MAA_NO: a can not be an object. In *arena TAG_ARENA
+ * when a lies in an arena for certain, else 0. */
+enum { MAA_NEW = 0, MAA_SEEN = 1, MAA_NO = 2 };
+int maa_mark_slow(struct maa *m, addr_t a, uint64_t *ch); /* the marks may have to be made first */
+
+MAA_INLINE int maa_mark_where(struct maa *m, addr_t a, uint64_t *arena)
 {
 	uint64_t *ch = maa_chunk(m, a), c = *ch;
-	if (UNLIKELY(!(c & CH_CLASS) || (a & 7)))
-		return 2;
-	uint8_t *marks = maa_chunk_marks(c);
-	if (UNLIKELY(!marks)) {
-		marks = maa_chunk_unit(m, ch);
-		if (!marks)
-			return 2;
-	}
-	uint64_t bit = (a & (CHUNK_BYTES - 1)) >> (4 - ((c & CH_FINE) != 0));
-	uint8_t *byte = marks + (bit >> 3), mask = (uint8_t)(1u << (bit & 7)), old = *byte;
+	*arena = 0;
+	if (UNLIKELY((~c & CH_SIMPLE) | (a & 7)))
+		return maa_mark_slow(m, a, ch);
+	uint64_t *word = (uint64_t *)(c & ~CH_FLAGS) + (a >> 10 & (CHUNK_BYTES / 1024 - 1)), old = *word;
+	uint64_t mask = 1ull << (a >> 4 & 63);
 	if (old & mask)
-		return 1;
-	if (UNLIKELY((c & CH_CLASS) == CH_MIXED) && !maa_map_readable(m, a))
-		return 2;
-	*byte = old | mask;
-	return 0;
+		return MAA_SEEN;
+	*word = old | mask;
+	*arena = TAG_ARENA;
+	return MAA_NEW;
+}
+
+MAA_INLINE int maa_mark(struct maa *m, addr_t a)
+{
+	uint64_t arena;
+	return maa_mark_where(m, a, &arena);
 }
 
 MAA_INLINE int maa_marked(struct maa *m, addr_t a)
@@ -427,11 +449,6 @@ uint32_t maa_name_slow(struct maa *m, addr_t str);
 int maa_is_str(struct maa *m, addr_t str);
 uint32_t maa_name_cstr(struct maa *m, addr_t text);
 
-MAA_INLINE uint64_t maa_hash(addr_t a)
-{
-	return a * 0x9E3779B97F4A7C15ull;
-}
-
 MAA_INLINE uint32_t maa_name(struct maa *m, addr_t str)
 {
 	const struct maa_name_slot *s = &m->names[maa_hash(str) >> (64 - m->names_bits)];
@@ -446,7 +463,7 @@ struct maa_type *maa_type_find(struct maa *m, addr_t t); /* only when it is know
 /* What is known about a type; NULL when it is none. */
 MAA_INLINE struct maa_type *maa_type_get(struct maa *m, addr_t t)
 {
-	uint64_t i = (t >> 4 ^ t >> 12) % TYPE_CACHE;
+	uint64_t i = maa_hash(t) >> (64 - TYPE_CACHE_BITS);
 	if (LIKELY(m->type_cache[i].addr == t) && LIKELY(t))
 		return m->type_cache[i].type;
 	struct maa_type *ti = maa_type_slow(m, t);
@@ -482,8 +499,9 @@ void maa_hooks_find(struct maa *m, addr_t interp);
 
 /* ------------------------------------------------------------------ the rest */
 void maa_walk(struct maa *m, uint64_t item); /* walk.c: one place of the work list */
-void maa_drain(struct maa *m);               /* until the list is empty */
-void maa_fault(struct maa *m);               /* after maa_guard() returned 1 */
+void maa_drain(struct maa *m);               /* fast.c: until the list is empty */
+void maa_fast_prepare(struct maa *m, struct maa_type *t);
+void maa_fault(struct maa *m); /* after maa_guard() returned 1 */
 uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *buffer_ret); /* size.c */
 unsigned maa_sized_kind(struct maa *m, addr_t t); /* size_more.c: an enum maa_kind, K_BAD when it is not known there */
 int maa_code_line(struct maa *m, addr_t code, int64_t instr); /* lines.c: instr in bytes from the first; 0 = unknown */

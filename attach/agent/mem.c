@@ -31,7 +31,24 @@ MAA_COLD uint8_t *maa_chunk_unit(struct maa *m, uint64_t *ch)
 {
 	uint8_t *marks = unit_alloc(m, *ch & CH_FINE ? 2 : 1);
 	*ch |= (uint64_t)(uintptr_t)marks;
+	if (marks && (*ch & (CH_CLASS | CH_FINE)) == CH_ARENA)
+		*ch |= CH_SIMPLE;
 	return marks;
+}
+
+int maa_mark_slow(struct maa *m, addr_t a, uint64_t *ch)
+{
+	uint64_t class = *ch & CH_CLASS;
+	if (!class || (a & 7) || (!maa_chunk_marks(*ch) && !maa_chunk_unit(m, ch)))
+		return MAA_NO;
+	uint64_t bit = (a & (CHUNK_BYTES - 1)) >> (4 - ((*ch & CH_FINE) != 0));
+	uint8_t *byte = maa_chunk_marks(*ch) + (bit >> 3), mask = (uint8_t)(1u << (bit & 7));
+	if (*byte & mask)
+		return MAA_SEEN;
+	if (class == CH_MIXED && !maa_map_readable(m, a))
+		return MAA_NO;
+	*byte |= mask;
+	return MAA_NEW;
 }
 
 void maa_unmark(struct maa *m, addr_t a)

@@ -463,10 +463,6 @@ static void type_fill(struct maa *m, struct maa_type *ti)
 	type_write(m, ti);
 	if (ti->flags & MT_MANAGED)
 		ti->dictoffset = 0;
-	ti->plain =
-		!(ti->flags & (MT_GC | MT_CLASS | MT_TYPEOBJ | MT_ASK_GC)) && kind <= K_BYTEARRAY && kind != K_TRAVERSE;
-	if (ti->value && (m->values.text || (kind != K_STR && kind != K_BYTES)))
-		ti->plain = 0; /* not for the fast path: a text, or a relative whose data lie elsewhere (numpy.str_) */
 	ti->kind = (uint8_t)kind;
 }
 
@@ -501,8 +497,10 @@ MAA_COLD struct maa_type *maa_type_slow(struct maa *m, addr_t t)
 	ti->kind = K_BAD;
 	m->type_hash[h] = m->types_count++;
 	type_fill(m, ti);
-	if (ti->kind != K_BAD)
+	if (ti->kind != K_BAD) {
 		maa_reach(m, t, 0); /* every type is listed, whether a reference to it is counted or not */
+		maa_fast_prepare(m, ti);
+	}
 	return ti;
 }
 
@@ -513,11 +511,13 @@ int maa_types_init(struct maa *m)
 	const struct ma_layout *L = m->L;
 	m->types_max = TYPES_MAX;
 	m->slots_max = SLOTS_MAX;
-	uint64_t bytes = sizeof(struct maa_type) * TYPES_MAX + sizeof(struct maa_slot) * SLOTS_MAX;
+	uint64_t bytes = sizeof(struct maa_type) * TYPES_MAX + sizeof(struct maa_slot) * SLOTS_MAX +
+			 sizeof(uint32_t) * ATTRS_MAX;
 	m->types = maa_alloc(m, sizeof(struct maa_type) * TYPES_MAX);
 	m->slots = maa_alloc(m, sizeof(struct maa_slot) * SLOTS_MAX);
+	m->attrs = maa_alloc(m, sizeof(uint32_t) * ATTRS_MAX);
 	m->types_count = 1;
-	if (!m->types || !m->slots || hash_alloc(m, 12))
+	if (!m->types || !m->slots || !m->attrs || hash_alloc(m, 12))
 		return -12;
 	m->virtual_bytes += bytes;
 	addr_t type = m->args->known[MA_KT_TYPE], object = m->args->known[MA_KT_OBJECT];

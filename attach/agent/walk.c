@@ -31,8 +31,23 @@ MAA_INLINE void visit_items(struct maa *m, struct maa_w *w, addr_t a, addr_t ite
 		}
 		return;
 	}
-	for (uint64_t i = from; i < to; i++)
-		edge_item(m, w, rd64(item + 8 * i), i);
+	struct maa_w lw = *w; /* in registers */
+	for (uint64_t i = from; i < to; i++) {
+		addr_t dst = rd64(item + 8 * i);
+		if (UNLIKELY(lw.p > lw.limit)) {
+			*w = lw;
+			maa_spill(m, w);
+			lw = *w;
+		}
+		if (UNLIKELY(!dst) || UNLIKELY(!maa_reach(m, dst, 0)))
+			continue;
+		int at = lw.next != i;
+		edge_raw(&lw, dst, UNLIKELY(at) ? MA_EDGE_AT : MA_EDGE_NEXT);
+		if (UNLIKELY(at))
+			lw.p = put(lw.p, i);
+		lw.next = i + 1;
+	}
+	*w = lw;
 }
 
 static void visit_set(struct maa *m, struct maa_w *w, addr_t a, uint64_t from)
@@ -97,27 +112,37 @@ MAA_INLINE void visit_entries(struct maa *m, struct maa_w *w, addr_t a, const st
 	}
 	int attr = (tags & TAG_ATTR) != 0;
 	addr_t e = k->entries + from * k->stride;
-	for (uint64_t i = from; i < to; i++, e += k->stride) {
-		addr_t value = rd64(e + k->value), key = rd64(e + k->key);
+	uint64_t stride = k->stride, key_at = k->key, value_at = k->value;
+	struct maa_w lw = *w; /* in registers */
+	for (uint64_t i = from; i < to; i++, e += stride) {
+		addr_t value = rd64(e + value_at), key = rd64(e + key_at);
 		if (!value || !key)
 			continue;
-		if (UNLIKELY(key == value) && (m->unreached || a == m->interned)) {
-			/* the dict of interned strings, which does not own them: reached where a program
-			 * asks for gc.get_objects() (3.12+, where it is known), else found unreached */
-			m->interned = a;
-			edge_borrowed(m, w, key, 0, 0);
-			continue;
+		if (UNLIKELY(lw.p > lw.limit) || (UNLIKELY(key == value) && (m->unreached || a == m->interned))) {
+			*w = lw;
+			edge_room(m, w);
+			if (key == value && (m->unreached || a == m->interned)) {
+				/* the dict of interned strings, which does not own them: reached where a program
+				 * asks for gc.get_objects() (3.12+, where it is known), else found unreached */
+				m->interned = a;
+				edge_borrowed(m, w, key, 0, 0);
+				key = 0;
+			}
+			lw = *w;
+			if (!key)
+				continue;
 		}
 		if (UNLIKELY(!maa_reach(m, key, 0)))
 			continue;
-		edge_room(m, w);
-		edge_raw(w, key, MA_EDGE_KEY);
-		if (attr) {
-			edge_attr(m, w, key, value);
-		} else if (maa_reach(m, value, 0)) {
-			edge_raw(w, value, MA_EDGE_VALUE);
-		}
+		edge_raw(&lw, key, MA_EDGE_KEY);
+		if (UNLIKELY(!maa_reach(m, value, 0)))
+			continue;
+		uint32_t name = attr ? maa_name(m, key) : 0;
+		edge_raw(&lw, value, !attr ? MA_EDGE_VALUE : name ? MA_EDGE_NAMED : MA_EDGE_PLAIN);
+		if (name)
+			lw.p = put(lw.p, name);
 	}
+	*w = lw;
 }
 
 static void visit_dict(struct maa *m, struct maa_w *w, addr_t a, uint64_t tags, uint64_t from)
@@ -311,80 +336,7 @@ MAA_INLINE uint64_t size_of(struct maa *m, addr_t a, const struct maa_type *t, u
 	return maa_size(m, a, t, buffer);
 }
 
-/* Strings, numbers and other objects without references, when nothing about them is special: 0 otherwise, and
- * nothing is written then. Most objects of most heaps go this way. */
-MAA_INLINE int leaf(struct maa *m, addr_t a, const struct maa_type *t)
-{
-	const struct ma_layout *L = m->L;
-	uint64_t size, rc, length = 0;
-	uint32_t state;
-	switch (t->size_kind) {
-	case K_STR:
-		state = rdu32(a + (uint64_t)L->str_state);
-		length = rd64(a + (uint64_t)L->str_length);
-		size = (uint64_t)L->sizeof_str_ascii + length + 1;
-		if ((state & 0x60) != 0x60 || (L->str_wstr >= 0 && rd64(a + (uint64_t)L->str_wstr)))
-			return 0;
-		break;
-	case K_LONG:
-		if (L->long_tag >= 0) {
-			size = rd64(a + (uint64_t)L->long_tag) >> 3;
-			size = (uint64_t)t->basicsize + 4 * (size ? size : 1);
-		} else {
-			int64_t n = (int64_t)rd64(a + OB_SIZE);
-			if (!n)
-				return 0;
-			size = (uint64_t)L->long_digit_311 + 4 * (uint64_t)(n < 0 ? -n : n);
-		}
-		break;
-	case K_LEAF:
-		size = (uint64_t)t->basicsize + (t->itemsize ? rd64(a + OB_SIZE) * (uint64_t)t->itemsize : 0);
-		break;
-	default:
-		return 0;
-	}
-	if (m->minor >= 12) {
-		rc = rdu32(a);
-		if ((int32_t)rc <= 0)
-			return 0;
-	} else {
-		rc = rd64(a);
-		if (!rc)
-			return 0;
-	}
-	uint32_t place = (uint32_t)(*maa_chunk(m, a) & CH_CLASS) - CH_ARENA;
-	uint8_t *p = m->ob.p;
-	if (UNLIKELY(place > CH_OTHER - CH_ARENA || size > 1ull << 32 || p > m->ob.data + MA_BLOCK_PAYLOAD - MAA_ROOM))
-		return 0;
-	addr_t prev = m->ob_prev;
-	uint32_t id = t->id;
-	p = put(p, zigzag((int64_t)(a - prev) >> 3));
-	p = put(p, ((uint64_t)id << MA_OF_BITS) | place << MA_OF_PLACE_SHIFT);
-	p = put(p, size);
-	p = put(p, rc);
-	if (t->value) { /* a str or bytes; what follows can not fail */
-		addr_t data = a + (uint64_t)L->sizeof_str_ascii;
-		if (UNLIKELY(t->value == MA_VALUE_BYTES + 1)) {
-			length = rd64(a + OB_SIZE);
-			data = a + (uint64_t)L->bytes_sval;
-		}
-		if (UNLIKELY(length > MA_VALUE_HASH_MAX))
-			return 0;
-		maa_value_leaf(m, data, length, t->value == MA_VALUE_STR + 1);
-	}
-	m->ob.p = p;
-	m->ob_prev = a;
-	m->ob.records++;
-	m->in_record = 0;
-	m->stat[MA_STAT_OBJECTS]++;
-	m->stat[MA_STAT_BYTES] += size;
-	uint64_t class = (size + m->block_round) >> 4;
-	if (LIKELY(place == MA_PLACE_ARENA && class <= 32))
-		m->class_objects[class]++;
-	return 1;
-}
-
-MAA_INLINE void walk(struct maa *m, uint64_t item)
+void maa_walk(struct maa *m, uint64_t item)
 {
 	struct maa_w w;
 	uint64_t from = 0;
@@ -394,18 +346,12 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 		m->wtop--;
 	}
 	m->cur = a;
-	m->args->current = a;
 	m->in_record = 0;
 	struct maa_type *t = maa_type_get(m, rd64(a + OB_TYPE));
 	if (UNLIKELY(!t))
 		return; /* no object: the edge to it stays, to an address that has no record */
 	m->cur_type = t;
 	m->values.added = 0;
-	if (LIKELY(t->plain) && LIKELY(!m->unreached)) {
-		m->in_record = 3; /* begun, and nothing is known of it */
-		if (LIKELY(leaf(m, a, t)))
-			return;
-	}
 	m->cur_extra = m->unreached;
 	m->cur_gc = 0;
 	m->cur_size = m->cur_buffer = m->cur_rc = 0;
@@ -456,28 +402,11 @@ MAA_INLINE void walk(struct maa *m, uint64_t item)
 	}
 }
 
-void maa_walk(struct maa *m, uint64_t item)
-{
-	walk(m, item);
-}
-
-void maa_drain(struct maa *m)
-{
-	while (m->wtop) {
-		uint64_t item = m->work[m->wtop - 1];
-		if (LIKELY(m->wtop > 6))
-			__builtin_prefetch((const void *)(m->work[m->wtop - 6] & ~TAG_ALL));
-		*(volatile uint64_t *)&m->wtop = m->wtop - 1;
-		walk(m, item);
-		if (UNLIKELY(!(++m->ph_steps & 4095)))
-			maa_beat(m);
-	}
-	m->unreached = 0;
-}
 /* The tracer brought us back from a fault. What the object left is put in order; the phase goes on behind it. */
 void maa_fault(struct maa *m)
 {
 	m->stat[MA_STAT_FAULTS]++;
+	m->args->current = m->cur;
 	if (m->in_record)
 		maa_record_fault(m);
 	maa_beat(m);

@@ -332,7 +332,7 @@ static struct ma_error *stop_all(struct ma_tracee *t, uint64_t deadline_ns)
 		for (size_t i = 0; i < n; i++) {
 			if (find(t, tids[i]) || io_worker(t, tids[i]))
 				continue;
-			struct ma_thread *th;
+			struct ma_thread *th = NULL;
 			MA_TRY(add(t, tids[i], &th));
 			if (!t->interrupted_ns)
 				ma_repair_observe(t->dir, th); /* nothing is stopped yet: this costs no pause */
@@ -385,7 +385,7 @@ struct ma_error *ma_tracee_stop_one(struct ma_tracee *t, uint64_t timeout_ns, st
 			if (ma_repair_disturbs(probe.blocked_nr) != (pass == 1) || io_worker(t, tids[i]))
 				continue;
 			ma_error_free(ma_tracee_release(t));
-			struct ma_thread *th;
+			struct ma_thread *th = NULL;
 			ma_error_free(last);
 			last = add(t, tids[i], &th);
 			if (last)

@@ -85,7 +85,10 @@ class Snapshot:
             assert zero == 0 and size <= 256 * 1024 - 16 and at + 16 + size <= len(data), "bad header"
             r = Reader(data, at + 16, at + 16 + size)
             n = {TYPES: self._type, NAMES: self._name, OBJECTS: self._object, THREADS: self._thread,
-                 ARENAS: self._arena, STATS: self._stat}[kind]
+                 ARENAS: self._arena, STATS: self._stat}.get(kind)
+            if not n:  # of no interest here: values, heaps, raw buffers
+                at += 16 + size
+                continue
             self._prev = 0
             if kind == OBJECTS:
                 self.object_bytes += size
