@@ -14,6 +14,8 @@ static uint64_t static_object(struct maa *m, addr_t a)
 		return 0;
 	addr_t type = rd64(a + OB_TYPE);
 	const struct maa_type *t = type && !(type & 7) ? maa_type_find(m, type) : NULL;
+	if (type == m->args->known[MA_KT_TYPE]) /* the instances of type in static data are not heap types */
+		return ((uint64_t)m->L->sizeof_type + 7) & ~7ull;
 	return t && t->basicsize >= 16 ? ((uint64_t)t->basicsize + 7) & ~7ull : 0;
 }
 

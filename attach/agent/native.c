@@ -25,8 +25,8 @@ int maa_native_init(struct maa *m)
 		return -12;
 	for (uint64_t i = 0; i < m->args->maps_count; i++) {
 		addr_t e = maps[i].start;
-		if (!(maps[i].flags & MAA_MAP_FILE) || !(maps[i].flags & MAA_MAP_READ) || e > type ||
-		    maps[i].end - e < 4096 || rdu32(e) != 0x464c457f)
+		if ((maps[i].flags & (MAA_MAP_FILE | MAA_MAP_READ | MAA_MAP_WRITE)) != (MAA_MAP_FILE | MAA_MAP_READ) ||
+		    e > type || maps[i].end - e < 4096 || rdu32(e) != 0x464c457f)
 			continue;
 		uint64_t phoff = rd64(e + 32), phnum = RD(uint16_t, e + 56), first = ~0ull, last = 0;
 		if (RD(uint16_t, e + 54) != 56 || phnum > 64 || phoff + phnum * 56 > 4096)
@@ -103,11 +103,11 @@ static uint64_t malloc_chunk(struct maa *m, addr_t a)
 	uint64_t head = rd64(a - 8), size = head & ~7ull, room = map->end - (a - 16);
 	if (size < 32 || (size & 15) || size > room)
 		return 0;
-	if (head & 2) { /* IS_MMAPPED */
-		uint64_t before = rd64(a - 16);
-		return (head & 5) || ((a - 16 - before) & 4095) || ((size + before) & 4095) || before > size
-			       ? 0
-			       : size - 16;
+	if (head & 2) { /* IS_MMAPPED; from glibc 2.42 on its size is less by the header */
+		uint64_t before = rd64(a - 16) & ~1ull, rest = (size + before) & 4095;
+		if ((head & 5) || ((a - 16 - before) & 4095) || before > size || (rest && rest != 4096 - 16))
+			return 0;
+		return rest ? size : size - 16;
 	}
 	if (room - size < 16)
 		return 0;
@@ -134,9 +134,10 @@ static int is_object(struct maa *m, addr_t a)
 	const struct maa_type *t = maa_type_get(m, type);
 	if (!t)
 		return 0;
-	addr_t block = a - (t->flags & MT_TYPEOBJ ? GC_HEAD : t->presize);
-	return place == MA_PLACE_ARENA ? pool_block(m, block) != 0
-				       : maa_marked(m, a) || malloc_chunk(m, block) != 0 || malloc_chunk(m, a) != 0;
+	addr_t block = a - (t->flags & MT_TYPEOBJ ? GC_HEAD : t->presize) - m->hook_head;
+	return place == MA_PLACE_ARENA
+		       ? pool_block(m, block) != 0
+		       : maa_marked(m, a) || malloc_chunk(m, block) != 0 || malloc_chunk(m, a - m->hook_head) != 0;
 }
 
 /* Does the block at `a` hold an object? Then it is that object's. */
@@ -194,7 +195,13 @@ static void word(struct maa *m, struct maa_w *w, addr_t x, unsigned depth)
 		edge_raw(w, x, MA_EDGE_GUESSED);
 		return;
 	}
-	uint64_t bytes = place == MA_PLACE_ARENA ? pool_block(m, x) : malloc_chunk(m, x);
+	/* what came through Python's allocators has the head of the debug hooks before it, where they are in use */
+	uint64_t bytes = place == MA_PLACE_ARENA ? pool_block(m, x - m->hook_head) : malloc_chunk(m, x);
+	if (m->hook_head && (place == MA_PLACE_ARENA || !bytes)) {
+		if (place != MA_PLACE_ARENA)
+			bytes = malloc_chunk(m, x - m->hook_head);
+		bytes = bytes > m->hook_head ? bytes - m->hook_head : 0;
+	}
 	if (!bytes || bytes > BLOCK_MAX || holds_object(m, x, bytes) || !maa_native_once(m, x))
 		return;
 	if (place == MA_PLACE_ARENA) {
@@ -203,8 +210,9 @@ static void word(struct maa *m, struct maa_w *w, addr_t x, unsigned depth)
 		maa_own(m, x);
 	}
 	maa_raw(m, MA_RAW_CHUNK, x, bytes, m->cur);
+	/* its last word is often beyond what was asked for, and has what an earlier owner left */
 	if (depth < 1)
-		words(m, w, x, bytes / 8 < BLOCK_WORDS ? bytes / 8 : BLOCK_WORDS, 0, depth + 1);
+		words(m, w, x, bytes / 8 - 1 < BLOCK_WORDS ? bytes / 8 - 1 : BLOCK_WORDS, 0, depth + 1);
 }
 
 static void words(struct maa *m, struct maa_w *w, addr_t a, uint64_t count, addr_t skip, unsigned depth)
