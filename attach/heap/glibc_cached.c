@@ -6,9 +6,10 @@
 #include "mem.h"
 #include "wait.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#define TLS_BELOW 8192u /* where the pointer to a thread's cache may be: in the thread-local data of libc */
+#define TLS_BELOW (64u << 10) /* where the pointer to a thread's cache may be: in the thread-local data of libc */
 #define LIST_MAX (1u << 20)
 #define ALL_MAX (4u << 20)
 #define BUDGET_NS 2000000000u /* lists jump through memory: some 300 ns for each step */
@@ -26,17 +27,31 @@ static const struct shape {
 
 struct cached {
 	struct ma_survey_state *s;
+	struct ma_heap **heaps; /* sorted */
+	size_t heaps_count;
+	uint64_t *words; /* TLS_BELOW bytes */
 	uint64_t deadline;
 	uint64_t seen;
 };
 
-/* The heap that a chunk lies in. Heaps are few. */
-static struct ma_heap *heap_of(struct ma_survey_state *s, uint64_t at)
+static int by_start(const void *a, const void *b)
 {
-	for (size_t i = 0; i < s->out->heaps_count; i++)
-		if (at >= s->out->heaps[i].start && at < s->out->heaps[i].end)
-			return &s->out->heaps[i];
-	return NULL;
+	const struct ma_heap *x = *(struct ma_heap *const *)a, *y = *(struct ma_heap *const *)b;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* The heap that a chunk lies in. */
+static struct ma_heap *heap_of(const struct cached *c, uint64_t at)
+{
+	size_t low = 0, high = c->heaps_count;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (at >= c->heaps[mid]->end)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < c->heaps_count && at >= c->heaps[low]->start ? c->heaps[low] : NULL;
 }
 
 static bool goes_on(struct cached *c)
@@ -50,7 +65,7 @@ static bool move(struct cached *c, uint64_t at, uint64_t next_word, uint64_t *ne
 	struct {
 		uint64_t size, next;
 	} v;
-	struct ma_heap *h = (at & 15) ? NULL : heap_of(c->s, at);
+	struct ma_heap *h = (at & 15) ? NULL : heap_of(c, at);
 	if (!h || !ma_window_u64(&c->s->spot, at + 8, &v.size) || !ma_window_u64(&c->s->spot, next_word, &v.next))
 		return false;
 	v.size &= ~UINT64_C(7);
@@ -76,9 +91,9 @@ static uint64_t reveal(struct cached *c, uint64_t stored, uint64_t where)
 	uint64_t masked = stored ^ (where >> 12);
 	if (!stored || !masked)
 		return 0;
-	if (!(masked & 15) && heap_of(c->s, masked))
+	if (!(masked & 15) && heap_of(c, masked))
 		return masked;
-	return !(stored & 15) && heap_of(c->s, stored) ? stored : 0;
+	return !(stored & 15) && heap_of(c, stored) ? stored : 0;
 }
 
 /* `data`: entries point to the data of a chunk (tcache), else to its header (fastbin). The link is in the data. */
@@ -98,7 +113,7 @@ static bool cache_ok(struct cached *c, uint64_t at, const struct shape *sh, uint
 	if (ma_mem_read_some(c->s->job->pid, at + sh->entries, v, 8 * sh->lists) != 8 * sh->lists)
 		return false;
 	for (unsigned i = 0; i < sh->lists; i++)
-		if (v[i] && ((v[i] & 15) || !heap_of(c->s, v[i])))
+		if (v[i] && ((v[i] & 15) || !heap_of(c, v[i])))
 			return false;
 	return true;
 }
@@ -106,15 +121,15 @@ static bool cache_ok(struct cached *c, uint64_t at, const struct shape *sh, uint
 /* The cache of the thread whose pointer is at `tls`: among its thread-local words is one to a chunk of that shape. */
 static void thread_cache(struct cached *c, uint64_t tls)
 {
-	uint64_t words[TLS_BELOW / 8], v[128], size;
+	uint64_t v[128], size;
 	const struct ma_map *m = ma_maps_find(c->s->job->maps, tls);
 	if (!m || (tls & 7))
 		return;
 	uint64_t from = tls - m->start > TLS_BELOW ? tls - TLS_BELOW : m->start;
-	size_t n = ma_mem_read_some(c->s->job->pid, from, words, tls - from) / 8;
+	size_t n = ma_mem_read_some(c->s->job->pid, from, c->words, tls - from) / 8;
 	while (n--) {
-		uint64_t at = words[n];
-		if ((at & 15) || !heap_of(c->s, at) || !ma_window_u64(&c->s->spot, at - 8, &size))
+		uint64_t at = c->words[n];
+		if ((at & 15) || !heap_of(c, at) || !ma_window_u64(&c->s->spot, at - 8, &size))
 			continue;
 		for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
 			if (shapes[k].chunk != (size & ~UINT64_C(7)) || !cache_ok(c, at, &shapes[k], v))
@@ -126,18 +141,37 @@ static void thread_cache(struct cached *c, uint64_t tls)
 	}
 }
 
-void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
+static void fastbins(struct cached *c, const struct ma_glibc *g)
 {
 	static const size_t max = 4096;
-	struct cached c = { .s = s, .deadline = ma_now_ns() + BUDGET_NS };
-	for (size_t i = 0; i < s->job->threads_count; i++)
-		thread_cache(&c, s->job->threads[i].tls);
 	ma_raddr v[4096];
-	size_t n = g->fastbins ? ma_glibc_arenas(s, g, v, max) : 0;
+	size_t n = g->fastbins ? ma_glibc_arenas(c->s, g, v, max) : 0;
 	for (size_t i = 0; i < n; i++)
 		for (unsigned k = 0; k < g->fastbins; k++) {
 			uint64_t first;
-			if (ma_window_u64(&s->spot, v[i] + g->off_top - 8 * (k + 1), &first) && first)
-				list(&c, first, false);
+			if (ma_window_u64(&c->s->spot, v[i] + g->off_top - 8 * (k + 1), &first) && first)
+				list(c, first, false);
 		}
+}
+
+void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
+{
+	size_t n = s->out->heaps_count;
+	struct cached c = { .s = s,
+			    .heaps = calloc(n + 1, sizeof(*c.heaps)),
+			    .heaps_count = n,
+			    .words = malloc(TLS_BELOW),
+			    .deadline = ma_now_ns() + BUDGET_NS };
+	if (c.heaps && c.words) {
+		for (size_t i = 0; i < n; i++)
+			c.heaps[i] = &s->out->heaps[i];
+		qsort(c.heaps, n, sizeof(*c.heaps), by_start);
+		for (size_t i = 0; i < s->job->threads_count; i++)
+			thread_cache(&c, s->job->threads[i].tls);
+		fastbins(&c, g);
+	} else {
+		s->failed = true;
+	}
+	free(c.heaps);
+	free(c.words);
 }

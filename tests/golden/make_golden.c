@@ -157,5 +157,10 @@ int main(int argc, char **argv)
 	remove(path);
 	golden("golden/v1", "native", native, len);
 	blocks(native, len, "native");
+	sb_malloc_sample(path, SB_MALLOC_PAGES | SB_MALLOC_HEAPS);
+	_cleanup_free_ uint8_t *memory = snap_bytes_read(path, &len);
+	remove(path);
+	golden("golden/v1", "malloc", memory, len);
+	blocks(memory, len, "malloc");
 	return 0;
 }

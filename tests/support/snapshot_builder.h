@@ -88,4 +88,12 @@ void sb_sample(const char *path, unsigned objects);
  * that called Python back, a loop that has no frame yet, a thread that goes on in another block, one without Python. */
 void sb_native_sample(const char *path);
 
+/* One field of a MALLOC block, in a block of its own. */
+void sb_malloc_field(struct snap_builder *b, enum ma_malloc_tag tag, const uint64_t *v, size_t count);
+#define SB_MALLOC_PAGES 1u   /* which pages were resident is known */
+#define SB_MALLOC_HEAPS 2u   /* the heap of glibc was read */
+#define SB_MALLOC_FOREIGN 4u /* jemalloc is mapped */
+/* A file in which the place of every resident byte is known (snapshot_malloc.c). */
+void sb_malloc_sample(const char *path, unsigned what);
+
 #endif

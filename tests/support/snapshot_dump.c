@@ -125,6 +125,34 @@ static void dump_natives(const struct ma_snap_tables *t, struct ma_buf *out)
 	}
 }
 
+static void dump_malloc(const struct ma_snap_tables *t, struct ma_buf *out)
+{
+	for (size_t i = 0; i < t->pages_count; i++)
+		ma_buf_printf(out, "pages %" PRIx64 "-%" PRIx64 "\n", t->pages[i].start, t->pages[i].end);
+	for (size_t i = 0; i < t->huge_count; i++)
+		ma_buf_printf(out, "huge %" PRIx64 "-%" PRIx64 "\n", t->huge[i].start, t->huge[i].end);
+	for (size_t i = 0; i < t->heaps_count; i++) {
+		const struct ma_snap_heap *h = &t->heaps[i];
+		const struct ma_snap_chunks *sums[] = { &h->used, &h->cached, &h->free, &h->top };
+		ma_buf_printf(out, "heap %" PRIx64 "-%" PRIx64 " arena %" PRIx64 "%s", h->start, h->end, h->arena,
+			      h->main ? " main" : "");
+		for (size_t k = 0; k < MA_ARRAY_SIZE(sums); k++)
+			ma_buf_printf(out, " %" PRIu64 " %" PRIu64 " %" PRIu64, sums[k]->chunks, sums[k]->bytes,
+				      sums[k]->resident);
+		ma_buf_printf(out, " trimmable %" PRIu64 " unread %" PRIu64 "\n", h->trimmable, h->unread);
+	}
+	for (size_t i = 0; i < t->spans_count; i++)
+		ma_buf_printf(out, "span %" PRIx64 "-%" PRIx64 " kind %u tid %" PRIu64 "\n", t->spans[i].start,
+			      t->spans[i].end, t->spans[i].kind, t->spans[i].tid);
+	for (size_t i = 0; i < t->fills_count; i++)
+		ma_buf_printf(out, "fill %" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+			      t->fills[i].addr, t->fills[i].carved, t->fills[i].used, t->fills[i].free,
+			      t->fills[i].used_pools);
+	for (size_t i = 0; i < t->zeros_count; i++)
+		ma_buf_printf(out, "zeros %" PRIx64 "-%" PRIx64 " %" PRIu64 "\n", t->zeros[i].start, t->zeros[i].end,
+			      t->zeros[i].zeros);
+}
+
 static void dump_memory(const struct ma_snap_tables *t, struct ma_buf *out)
 {
 	for (size_t i = 0; i < t->arenas_count; i++)
@@ -146,6 +174,7 @@ static void dump_memory(const struct ma_snap_tables *t, struct ma_buf *out)
 			      t->raws[i].kind, t->raws[i].bytes, t->raws[i].owner);
 	for (size_t i = 0; i < t->words_count; i++)
 		ma_buf_printf(out, "word %" PRIx64 " object %" PRIx64 "\n", t->words[i].addr, t->words[i].object);
+	dump_malloc(t, out);
 	for (size_t i = 0; i < t->regions_count; i++) {
 		const struct ma_snap_region *r = &t->regions[i];
 		ma_buf_printf(out, "region %" PRIx64 "-%" PRIx64 " prot %u kind %u inode %" PRIu64, r->start, r->end,
