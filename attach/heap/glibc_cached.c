@@ -14,6 +14,8 @@
 #define ALL_MAX (4u << 20)
 #define BUDGET_NS 2000000000u /* lists jump through memory: some 300 ns for each step */
 #define CHUNK_MIN 32u
+#define VOTES 64u /* lists that tell how pointers are stored */
+#define VOTE_STEPS 64u
 
 /* struct tcache_perthread_struct: counts, then as many lists. It is a chunk itself. */
 static const struct shape {
@@ -32,6 +34,8 @@ struct cached {
 	uint64_t *words; /* TLS_BELOW bytes */
 	uint64_t deadline;
 	uint64_t seen;
+	unsigned votes[2]; /* lists that end well with plain pointers, and with masked ones */
+	bool voting;
 };
 
 static int by_start(const void *a, const void *b)
@@ -84,27 +88,57 @@ static bool move(struct cached *c, uint64_t at, uint64_t next_word, uint64_t *ne
 	return true;
 }
 
-/* What a stored pointer means: plain up to 2.31, else masked. Masked ones are tried first: a masked NULL is the page
- * number, which is no address of a heap; a plain pointer unmasked wrongly is no multiple of 16 as a rule. */
-static uint64_t reveal(struct cached *c, uint64_t stored, uint64_t where)
+/* What a stored pointer means: 0 at the end, or where it leads out of the heaps. */
+static uint64_t reveal(const struct cached *c, uint64_t stored, uint64_t where, bool masked)
 {
-	uint64_t masked = stored ^ (where >> 12);
-	if (!stored || !masked)
-		return 0;
-	if (!(masked & 15) && heap_of(c, masked))
-		return masked;
-	return !(stored & 15) && heap_of(c, stored) ? stored : 0;
+	uint64_t at = masked ? stored ^ (where >> 12) : stored;
+	return at && !(at & 15) && heap_of(c, at) ? at : 0;
+}
+
+/* Does the list come to an end, through chunks of one size, if pointers are stored like that? */
+static bool ends_well(struct cached *c, uint64_t first, bool data, bool masked)
+{
+	uint64_t at = first, size, stored, all = 0;
+	for (unsigned i = 0; i < VOTE_STEPS; i++) {
+		uint64_t chunk = data ? at - 16 : at, link = chunk + 16;
+		if (!heap_of(c, chunk) || !ma_window_u64(&c->s->spot, chunk + 8, &size) ||
+		    !ma_window_u64(&c->s->spot, link, &stored))
+			return false;
+		size &= ~UINT64_C(7);
+		if (i && size != all)
+			return false;
+		all = size;
+		if (stored == (masked ? link >> 12 : 0))
+			return true;
+		at = reveal(c, stored, link, masked);
+		if (!at)
+			return false;
+	}
+	return false;
+}
+
+/* A heap at a low address (an executable that is not PIE) lets a pointer read the wrong way look like one, too. */
+static void vote(struct cached *c, uint64_t first, bool data)
+{
+	if (c->votes[0] + c->votes[1] >= VOTES)
+		return;
+	c->votes[0] += ends_well(c, first, data, false);
+	c->votes[1] += ends_well(c, first, data, true);
 }
 
 /* `data`: entries point to the data of a chunk (tcache), else to its header (fastbin). The link is in the data. */
 static void list(struct cached *c, uint64_t first, bool data)
 {
 	uint64_t at = first, stored;
+	if (c->voting) {
+		vote(c, first, data);
+		return;
+	}
 	for (unsigned i = 0; at && i < LIST_MAX && goes_on(c); i++) {
 		uint64_t chunk = data ? at - 16 : at, link = chunk + 16;
 		if (!move(c, chunk, link, &stored))
 			return;
-		at = reveal(c, stored, link);
+		at = reveal(c, stored, link, c->votes[1] >= c->votes[0]);
 	}
 }
 
@@ -135,7 +169,8 @@ static void thread_cache(struct cached *c, uint64_t tls)
 			if (shapes[k].chunk != (size & ~UINT64_C(7)) || !cache_ok(c, at, &shapes[k], v))
 				continue;
 			for (unsigned i = 0; i < shapes[k].lists; i++)
-				list(c, v[i], true);
+				if (v[i])
+					list(c, v[i], true);
 			return;
 		}
 	}
@@ -154,6 +189,13 @@ static void fastbins(struct cached *c, const struct ma_glibc *g)
 		}
 }
 
+static void all_lists(struct cached *c, const struct ma_glibc *g)
+{
+	for (size_t i = 0; i < c->s->job->threads_count; i++)
+		thread_cache(c, c->s->job->threads[i].tls);
+	fastbins(c, g);
+}
+
 void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
 {
 	size_t n = s->out->heaps_count;
@@ -166,9 +208,10 @@ void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
 		for (size_t i = 0; i < n; i++)
 			c.heaps[i] = &s->out->heaps[i];
 		qsort(c.heaps, n, sizeof(*c.heaps), by_start);
-		for (size_t i = 0; i < s->job->threads_count; i++)
-			thread_cache(&c, s->job->threads[i].tls);
-		fastbins(&c, g);
+		c.voting = true;
+		all_lists(&c, g);
+		c.voting = false;
+		all_lists(&c, g);
 	} else {
 		s->failed = true;
 	}

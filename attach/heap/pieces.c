@@ -184,20 +184,23 @@ void ma_pieces_probe(struct ma_survey_state *s)
 		memcpy(spans, s->out->spans, bytes);
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct ma_map *m = &maps->v[i];
-		uint64_t at = m->start;
+		uint64_t at = m->start, last = m->end;
 		struct ma_run claim;
 		if (!ma_is_anon(m))
 			continue;
-		bool bss = i && maps->v[i - 1].end == m->start && maps->v[i - 1].path[0] == '/';
-		while (at < m->end) {
+		/* one block may be several mappings: numpy asks for huge pages in all of an array but its ends */
+		while (i + 1 < maps->count && maps->v[i + 1].start == last && ma_is_anon(&maps->v[i + 1]))
+			last = maps->v[++i].end;
+		bool bss = m > maps->v && m[-1].end == m->start && m[-1].path[0] == '/';
+		while (at < last) {
 			size_t before = s->out->spans_count;
-			bool more = next_claim(&c, s->out, spans, at, m->end, &claim);
-			uint64_t end = more ? claim.start : m->end;
+			bool more = next_claim(&c, s->out, spans, at, last, &claim);
+			uint64_t end = more ? claim.start : last;
 			if (end > at)
 				piece(&p, at, end);
 			if (end > at && s->out->spans_count == before && !bss)
 				ma_zeros_find(s, at, end);
-			at = more ? claim.end : m->end;
+			at = more ? claim.end : last;
 		}
 	}
 	free(spans);

@@ -260,9 +260,11 @@ struct ma_error *ma_memory_compute(const struct ma_snap *s, const struct ma_tota
 		sum -= n;
 	}
 	rows[MA_MEM_UNKNOWN] = ret->rss - sum;
+	uint64_t unknown = rows[MA_MEM_UNKNOWN];
 	for (size_t i = 0; i < res.largest_count && !ret->foreign; i++) {
 		ret->unknown[i] = res.largest[i];
-		ret->unknown[i].bytes = min(ret->unknown[i].bytes, rows[MA_MEM_UNKNOWN]);
+		ret->unknown[i].bytes = min(ret->unknown[i].bytes, unknown);
+		unknown -= ret->unknown[i].bytes;
 		ret->unknown_count += ret->unknown[i].bytes != 0;
 	}
 	return NULL;
