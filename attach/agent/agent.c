@@ -67,8 +67,9 @@ static void init_reads(struct maa *m)
 	if (L->runtime_gc_collecting >= 0)
 		m->collecting = rdu32(m->args->runtime + (uint64_t)L->runtime_gc_collecting) != 0;
 	addr_t in = rd64(m->args->runtime + (uint64_t)L->runtime_interp_head);
-	for (unsigned i = 0; L->interp_gc_collecting >= 0 && i < 1024 && in && maa_readable(m, in); i++) {
-		m->collecting |= rdu32(in + (uint64_t)L->interp_gc_collecting) != 0;
+	for (unsigned i = 0; i < 1024 && in && maa_readable(m, in); i++) {
+		if (L->interp_gc_collecting >= 0)
+			m->collecting |= rdu32(in + (uint64_t)L->interp_gc_collecting) != 0;
 		/* the main interpreter's is the last; others have one of their own or this one */
 		m->interned = FIELD(m, in, interp_interned);
 		maa_hooks_find(m, in);

@@ -89,7 +89,10 @@ def test_finaliser_asleep_in_a_collection(python, start, memattach):
 
 def test_objects_are_what_the_program_says(python, start, memattach):
     """Address, type, size, collector flag and every reference of one object of each of some 90 types."""
-    t = start(python, "samples")
+    check_samples(start(python, "samples"), memattach)
+
+
+def check_samples(t, memattach):
     t.ask("samples", "sampled")
     said = [line.split() for line in t.lines if line.startswith("sample ")]
     with Unharmed(t):
