@@ -70,8 +70,8 @@ static void init_reads(struct maa *m)
 	for (unsigned i = 0; i < 1024 && in && maa_readable(m, in); i++) {
 		if (L->interp_gc_collecting >= 0)
 			m->collecting |= rdu32(in + (uint64_t)L->interp_gc_collecting) != 0;
-		/* the main interpreter's is the last; others have one of their own or this one */
-		m->interned = FIELD(m, in, interp_interned);
+		if (L->interp_interned >= 0 && m->interned_count < 64)
+			m->interned_dicts[m->interned_count++] = rd64(in + (uint64_t)L->interp_interned);
 		maa_hooks_find(m, in);
 		in = rd64(in + (uint64_t)L->interp_next);
 	}
@@ -160,6 +160,9 @@ __attribute__((used)) void maa_main(struct maa_args *args)
 	m->bump = (uint8_t *)args->scratch + ((sizeof(*m) + 4095) & ~4095ull);
 	m->error = memory_init(m);
 	m->ph_limit = 1ull << 36;
+	if (!m->error)
+		for (unsigned faults = 0; faults < FAULTS_MAX && maa_guard(&args->recover_pc, maa_mem_images, m);)
+			faults++;
 	if (!m->error && maa_guard(&args->recover_pc, init_reads, m))
 		m->error = -14;
 	if (m->error) {

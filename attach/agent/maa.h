@@ -292,7 +292,8 @@ struct maa {
 	uint64_t ph_steps, ph_limit;
 	uint32_t frozen; /* the object walked is a constant of a frozen module (3.11): it counts nothing */
 	uint32_t unreached, found_by_list; /* unreached: MA_OX_UNREACHED while such an object is walked */
-	addr_t interned;
+	addr_t interned, interned_dicts[64]; /* the last one met; all that are known, one for each interpreter (3.12+) */
+	uint32_t interned_count;
 	uint64_t sw_pool_bits[16];
 	addr_t rw_addr, rw_owner; /* of the record before in m->rw */
 	uint32_t np_array_bytes,
@@ -357,6 +358,7 @@ void maa_ring_done(struct ma_ring *ring, uint32_t done, int32_t err);
 /* ------------------------------------------------------------------ mem.c */
 /* Zeroed memory of the agent's own, or NULL when the scratch is used up. */
 void *maa_alloc(struct maa *m, uint64_t bytes);
+void maa_mem_images(struct maa *m);
 int maa_mem_init(struct maa *m);
 uint8_t *maa_chunk_unit(struct maa *m, uint64_t *ch); /* gives a chunk its mark bits; NULL: no memory left */
 int maa_map_readable(struct maa *m, addr_t a);        /* by the maps themselves */

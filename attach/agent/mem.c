@@ -224,19 +224,27 @@ static void image_add(struct maa *m, const struct maa_map *map)
 	}
 }
 
-/* Reads the ELF headers (may fault: the caller guards), after the arenas are known. 0 or a negative errno. */
-int maa_mem_init(struct maa *m)
+/* Reads the ELF headers. A page need not be there although the list of mappings says so (the file was cut short): the
+ * caller guards, and calls again after a fault; ph_i is the next mapping. */
+void maa_mem_images(struct maa *m)
 {
 	const struct maa_map *maps = (const struct maa_map *)m->args->maps;
 	uint64_t n = m->args->maps_count, images = 0;
 	for (uint64_t i = 0; i < n; i++)
 		images += (maps[i].flags & MAA_MAP_FILE) != 0;
-	m->statics = maa_alloc(m, images * 4 * sizeof(struct maa_range) + 64);
+	if (!m->statics)
+		m->statics = maa_alloc(m, images * 4 * sizeof(struct maa_range) + 64);
+	while (m->statics && m->ph_i < n && m->statics_count + 4 <= images * 4)
+		image_add(m, &maps[m->ph_i++]);
+}
+
+/* After the arenas and the images are known. 0 or a negative errno. */
+int maa_mem_init(struct maa *m)
+{
+	const struct maa_map *maps = (const struct maa_map *)m->args->maps;
+	uint64_t n = m->args->maps_count;
 	if (!m->statics)
 		return -12;
-	for (uint64_t i = 0; i < n; i++)
-		if (m->statics_count + 4 <= images * 4)
-			image_add(m, &maps[i]);
 	for (uint64_t i = 0; i < n; i++) {
 		if (!(maps[i].flags & MAA_MAP_READ) || maps[i].end <= maps[i].start ||
 		    maps[i].end - maps[i].start > 1ull << 44)

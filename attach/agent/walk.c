@@ -101,6 +101,18 @@ void maa_visit_values(struct maa *m, struct maa_w *w, addr_t table, addr_t value
 	}
 }
 
+/* Is it a dict of interned strings? Found unreached in 3.8 to 3.11; known later, and reached where a program asks for
+ * gc.get_objects(). */
+static MAA_COLD int is_interned(struct maa *m, addr_t a)
+{
+	if (m->unreached)
+		return 1;
+	for (uint32_t i = 0; i < m->interned_count; i++)
+		if (m->interned_dicts[i] == a)
+			return 1;
+	return 0;
+}
+
 /* The entries [from, ...) of a combined table. */
 MAA_INLINE void visit_entries(struct maa *m, struct maa_w *w, addr_t a, const struct maa_keys *k, uint64_t from,
 			      uint64_t tags)
@@ -118,12 +130,11 @@ MAA_INLINE void visit_entries(struct maa *m, struct maa_w *w, addr_t a, const st
 		addr_t value = rd64(e + value_at), key = rd64(e + key_at);
 		if (!value || !key)
 			continue;
-		if (UNLIKELY(lw.p > lw.limit) || (UNLIKELY(key == value) && (m->unreached || a == m->interned))) {
+		if (UNLIKELY(lw.p > lw.limit) || UNLIKELY(key == value)) {
 			*w = lw;
 			edge_room(m, w);
-			if (key == value && (m->unreached || a == m->interned)) {
-				/* the dict of interned strings, which does not own them: reached where a program
-				 * asks for gc.get_objects() (3.12+, where it is known), else found unreached */
+			if (key == value && (a == m->interned || is_interned(m, a))) {
+				/* it does not own them */
 				m->interned = a;
 				edge_borrowed(m, w, key, 0, 0);
 				key = 0;

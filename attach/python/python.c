@@ -36,13 +36,19 @@ static const struct ma_layout_row *add_source(struct ma_python *py, const struct
 	return NULL;
 }
 
-static struct ma_error *read_layout(pid_t pid, const struct ma_image *im, struct ma_python *py)
+/* `rank`: which of the tables, the best first. *more_ret: there is another. */
+static struct ma_error *read_layout(pid_t pid, const struct ma_image *im, struct ma_python *py, unsigned rank,
+				    bool *more_ret)
 {
 	struct ma_layout l;
 	const struct ma_layout_row *differs = NULL;
 	bool any;
+	uint32_t debug_build = py->layout.debug_build;
 	ma_layout_clear(&py->layout, py->layout.version);
 	ma_layout_clear(&l, py->layout.version);
+	py->layout.debug_build = l.debug_build = debug_build;
+	py->sources = 0;
+	py->source_name = "table";
 	MA_TRY(ma_layout_from_debug_offsets(pid, py->runtime, &l, &any)); /* first: it knows free-threaded builds */
 	struct ma_layout dwarf;
 	bool any_dwarf;
@@ -55,7 +61,10 @@ static struct ma_error *read_layout(pid_t pid, const struct ma_image *im, struct
 	if (any)
 		differs = add_source(py, &l, MA_LAYOUT_DEBUG_OFFSETS, "debug-offsets");
 	ma_layout_clear(&l, py->layout.version);
-	if (ma_layout_from_table(&l, &py->layout)) {
+	l.debug_build = debug_build;
+	struct ma_layout next = l;
+	*more_ret = ma_layout_from_table(&next, &py->layout, rank + 1);
+	if (ma_layout_from_table(&l, &py->layout, rank)) {
 		const struct ma_layout_row *row = add_source(py, &l, MA_LAYOUT_TABLE, "table");
 		differs = row ? row : differs;
 	}
@@ -94,6 +103,25 @@ static struct ma_error *read_symbols(const struct ma_image *im, struct ma_python
 	return NULL;
 }
 
+/* A patch release may have moved a field that only the tables tell: then the tables of other releases are tried. */
+static struct ma_error *find_layout(pid_t pid, const struct ma_image *im, struct ma_python *py)
+{
+	_cleanup_error_ struct ma_error *first = NULL;
+	bool more = true;
+	for (unsigned rank = 0; more; rank++) {
+		struct ma_error *err = read_layout(pid, im, py, rank, &more);
+		if (!err)
+			err = ma_python_validate(pid, py);
+		if (!err || (err->code != MA_ERR_BAD_DATA && !first))
+			return err;
+		if (first)
+			ma_error_free(err);
+		else
+			first = err;
+	}
+	return ma_take_ptr(first);
+}
+
 static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps, struct ma_python *py)
 {
 	_cleanup_image_ struct ma_image im = { 0 };
@@ -109,10 +137,11 @@ static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps
 	py->from_memory = im.rebuilt != 0;
 	ma_elf_build_id(im.elf, py->build_id);
 	ma_layout_clear(&py->layout, version);
-	MA_TRY(read_layout(pid, &im, py));
 	MA_TRY(read_symbols(&im, py));
-	py->libpython = ma_take_ptr(im.path);
-	MA_TRY(ma_python_validate(pid, py));
+	py->libpython = strdup(im.path);
+	if (!py->libpython)
+		return &ma_enomem;
+	MA_TRY(find_layout(pid, &im, py));
 	if (py->minor <= 11 && !py->arenas)
 		MA_TRY(ma_arenas_find(pid, task_dir, maps, &im, &py->layout, &py->arenas, &py->maxarenas));
 	char exe[PATH_MAX];

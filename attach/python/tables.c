@@ -51,30 +51,50 @@ static int distance(const struct table *t, const struct ma_layout *l)
 	return d < 0 ? -d : d;
 }
 
-static const struct table *nearest(const struct ma_layout *l, const struct ma_layout *known)
+static bool agrees(const struct table *t, const struct ma_layout *known)
 {
-	const struct table *best = NULL;
-	bool best_agrees = false;
-	for (const struct table *t = tables; t->version; t++) {
-		if (t->version >> 8 != l->version >> 8)
-			continue;
-		bool agrees = true;
-		for (const struct value *v = t->values; v->at && known; v++) {
-			int32_t other;
-			memcpy(&other, (const char *)known + v->at, sizeof(other));
-			agrees = agrees && (other == MA_ABSENT || other == v->value);
-		}
-		if (best && (best_agrees > agrees || (best_agrees == agrees && distance(best, l) <= distance(t, l))))
-			continue;
-		best = t;
-		best_agrees = agrees;
+	for (const struct value *v = t->values; v->at && known; v++) {
+		int32_t other;
+		memcpy(&other, (const char *)known + v->at, sizeof(other));
+		if (other != MA_ABSENT && other != v->value)
+			return false;
 	}
-	return best;
+	return true;
 }
 
-bool ma_layout_from_table(struct ma_layout *l, const struct ma_layout *known)
+/* Is `a` to be tried before `b`? A table of the same kind of build first, then one that agrees with what is known, then
+ * the nearest patch release. */
+static bool better(const struct table *a, const struct table *b, const struct ma_layout *l,
+		   const struct ma_layout *known)
 {
-	const struct table *t = nearest(l, known);
+	bool same_a = a->debug_build == l->debug_build, same_b = b->debug_build == l->debug_build;
+	if (same_a != same_b)
+		return same_a;
+	bool agrees_a = agrees(a, known), agrees_b = agrees(b, known);
+	if (agrees_a != agrees_b)
+		return agrees_a;
+	int da = distance(a, l), db = distance(b, l);
+	return da != db ? da < db : a < b;
+}
+
+/* The table that comes after `rank` better ones; NULL: there are not so many. */
+static const struct table *choose(const struct ma_layout *l, const struct ma_layout *known, unsigned rank)
+{
+	for (const struct table *t = tables; t->version; t++) {
+		unsigned before = 0;
+		if (t->version >> 8 != l->version >> 8)
+			continue;
+		for (const struct table *o = tables; o->version; o++)
+			before += o != t && o->version >> 8 == l->version >> 8 && better(o, t, l, known);
+		if (before == rank)
+			return t;
+	}
+	return NULL;
+}
+
+bool ma_layout_from_table(struct ma_layout *l, const struct ma_layout *known, unsigned rank)
+{
+	const struct table *t = choose(l, known, rank);
 	for (const struct value *v = t ? t->values : NULL; v && v->at; v++)
 		memcpy((char *)l + v->at, &v->value, sizeof(v->value));
 	return t;
@@ -82,7 +102,7 @@ bool ma_layout_from_table(struct ma_layout *l, const struct ma_layout *known)
 
 unsigned ma_layout_alignment(const struct ma_layout *l, const struct ma_layout_row *row)
 {
-	const struct table *t = nearest(l, l);
+	const struct table *t = choose(l, l, 0);
 	for (const struct value *v = t ? t->values : NULL; v && v->at; v++) {
 		if (v->at == row->at)
 			return v->alignment;
@@ -119,7 +139,7 @@ struct ma_error *ma_layout_from_debug_offsets(pid_t pid, ma_raddr runtime, struc
 	if (head.free_threaded)
 		return ma_errorf(MA_ERR_UNSUPPORTED, "free-threaded Python %u.%u is not supported", l->version >> 16,
 				 l->minor);
-	const struct table *t = nearest(l, NULL);
+	const struct table *t = choose(l, NULL, 0);
 	for (const struct debug_at *d = t ? t->debug : NULL; d && d->at; d++) {
 		int64_t first, second;
 		if (!debug_member(raw, bytes, d->first, &first) || !debug_member(raw, bytes, d->second, &second) ||

@@ -52,8 +52,23 @@ static inline struct target target_start(char *const argv[])
 	return t;
 }
 
+/* A Python of a Debian tree (tools/pythons), by its path from outside: runs there. */
+static inline bool target_in_tree(const char *python)
+{
+	return strncmp(python, "/usr/", 5) && strstr(python, "/usr/bin/");
+}
+
 static inline struct target target_python(const char *python, const char *program)
 {
+	if (target_in_tree(python)) {
+		const char *inside = strstr(python, "/usr/bin/");
+		char tree[512];
+		snprintf(tree, sizeof(tree), "%.*s", (int)(inside - python), python);
+		char *argv[] = {
+			(char *)"/usr/sbin/chroot", tree, (char *)inside, (char *)"-c", (char *)program, NULL
+		};
+		return target_start(argv);
+	}
 	char *argv[] = { (char *)python, (char *)"-c", (char *)program, NULL };
 	return target_start(argv);
 }
@@ -87,6 +102,13 @@ static inline size_t target_pythons(bool old, char ***ret)
 	}
 	if (!old)
 		glob("/usr/bin/python3.[0-9]*[0-9]", GLOB_APPEND, NULL, &g);
+	if (!old && geteuid() == 0) {
+		glob("/tmp/py/*/usr/bin/python3.[0-9]*[0-9d]", GLOB_APPEND, NULL, &g);
+		char pattern[512];
+		snprintf(pattern, sizeof(pattern), "%s/.cache/memattach/trees/*/usr/bin/python3.[0-9]*[0-9d]",
+			 home ? home : "/root");
+		glob(pattern, GLOB_APPEND, NULL, &g);
+	}
 	*ret = g.gl_pathv;
 	return g.gl_pathc;
 }

@@ -8,7 +8,7 @@ static struct ma_layout layout_of_table(uint32_t version)
 {
 	struct ma_layout l;
 	ma_layout_clear(&l, version);
-	cr_assert(ma_layout_from_table(&l, NULL), "no table for %#x", version);
+	cr_assert(ma_layout_from_table(&l, NULL, 0), "no table for %#x", version);
 	return l;
 }
 
@@ -31,8 +31,15 @@ Test(python_layout, tables_are_complete)
 {
 	size_t count;
 	const struct ma_layout_row *rows = ma_layout_rows(&count);
-	for (unsigned minor = 8; minor <= 13; minor++) {
-		struct ma_layout l = layout_of_table(3u << 16 | minor << 8);
+	for (unsigned minor = 8, rank = 0; minor <= 15;) {
+		struct ma_layout l;
+		ma_layout_clear(&l, 3u << 16 | minor << 8);
+		if (!ma_layout_from_table(&l, NULL, rank++)) {
+			cr_expect_gt(rank, 1, "no table for 3.%u", minor);
+			minor++;
+			rank = 0;
+			continue;
+		}
 		cr_expect_null(ma_layout_missing(&l), "3.%u: %s", minor, ma_layout_missing(&l)->id);
 		assert_ok(ma_layout_validate(&l));
 		for (size_t i = 0; i < count; i++) {
@@ -60,12 +67,16 @@ Test(python_layout, sources_agree, .timeout = 100)
 		assert_ok(ma_maps_read(t.dir, "maps", &maps));
 		assert_ok(ma_image_find(t.pid, t.dir, &maps, &im));
 		assert_ok(ma_version_find(&im, &version));
-		struct ma_layout dwarf, debug, table = layout_of_table(version);
+		struct ma_layout dwarf, debug, table;
+		ma_layout_clear(&table, version);
+		table.debug_build = pythons[i][strlen(pythons[i]) - 1] == 'd';
+		cr_assert(ma_layout_from_table(&table, NULL, 0), "no table for %s", pythons[i]);
 		ma_layout_clear(&dwarf, version);
 		ma_layout_clear(&debug, version);
 		assert_ok(ma_layout_from_dwarf(im.elf, &dwarf, &any_dwarf));
 		assert_ok(ma_layout_from_debug_offsets(t.pid, im.runtime, &debug, &any_debug));
-		cr_expect_eq(any_dwarf, !!strstr(pythons[i], "/versions/"));
+		if (!target_in_tree(pythons[i])) /* Debian's packages of debug builds have some of it */
+			cr_expect_eq(any_dwarf, !!strstr(pythons[i], "/versions/"));
 		cr_expect_eq(any_debug, (version >> 8 & 0xff) >= 13);
 		for (size_t k = 0; k < rows_count; k++) {
 			if (!ma_layout_row_applies(&rows[k], &table))
@@ -79,6 +90,50 @@ Test(python_layout, sources_agree, .timeout = 100)
 		}
 		ma_maps_deinit(&maps);
 		target_end(&t);
+	}
+}
+
+/* 3.13.5 moved the lists of the collector by four bytes, which its debug offsets do not tell: between the releases that
+ * we have headers of, the next table is tried. A debug build takes the table of one. */
+Test(python_layout, order_of_tables)
+{
+	struct ma_layout l;
+	ma_layout_clear(&l, 0x030d03);
+	struct ma_layout first = l, second = l;
+	cr_assert(ma_layout_from_table(&first, NULL, 0) && ma_layout_from_table(&second, NULL, 1));
+	cr_expect_neq(first.interp_gc_generations, second.interp_gc_generations, "3.13.5's and 3.13.0's");
+	second = l;
+	l.interp_gc_generations = first.interp_gc_generations - 4; /* known from elsewhere */
+	for (unsigned rank = 0; rank < 3; rank++)
+		cr_expect(ma_layout_from_table(&second, &l, rank));
+	cr_expect_not(ma_layout_from_table(&second, &l, 3));
+	struct ma_layout release = layout_of_table(0x030e0a), debug;
+	ma_layout_clear(&debug, 0x030e0a);
+	debug.debug_build = 1;
+	cr_assert(ma_layout_from_table(&debug, NULL, 0));
+	cr_expect_not_null(ma_layout_compare(&debug, &release), "a debug build has fields of its own");
+}
+
+/* No free-threaded build is at hand: one that says so in its debug offsets is refused by name, before any use. */
+Test(python_layout, free_threaded_is_refused)
+{
+	static struct {
+		char cookie[8];
+		uint64_t version, free_threaded, rest[256];
+	} offsets = { { 'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y' }, 0, 1, { 0 } };
+	static const uint32_t versions[] = { 0x030d05, 0x030e00, 0x030f02 };
+	for (size_t i = 0; i < sizeof(versions) / sizeof(*versions); i++) {
+		struct ma_layout l;
+		bool any;
+		char text[64];
+		offsets.version = (uint64_t)versions[i] << 8 | 0xf0;
+		ma_layout_clear(&l, versions[i]);
+		snprintf(text, sizeof(text), "free-threaded Python 3.%u is not supported", versions[i] >> 8 & 0xff);
+		assert_error(ma_layout_from_debug_offsets(getpid(), (ma_raddr)(uintptr_t)&offsets, &l, &any),
+			     MA_ERR_UNSUPPORTED, text);
+		offsets.free_threaded = 0;
+		assert_ok(ma_layout_from_debug_offsets(getpid(), (ma_raddr)(uintptr_t)&offsets, &l, &any));
+		offsets.free_threaded = 1;
 	}
 }
 
@@ -129,7 +184,8 @@ Test(python_layout, moved_fields_are_found, .timeout = 60)
 			&l->type_basicsize,
 		};
 		for (size_t k = 0; k < sizeof(moved) / sizeof(*moved); k++) {
-			*moved[k] += k < 2 ? 16 : 8; /* the word behind may hold the same, or such another */
+			/* the word behind may hold the same, or such another; 3.14: 16 behind is the main thread */
+			*moved[k] += k == 1 && py.minor >= 14 ? 24 : k < 2 ? 16 : 8;
 			struct ma_error *err = ma_python_validate(t.pid, &py);
 			cr_expect_not_null(err, "%s: move %zu was not noticed", pythons[i], k);
 			ma_error_free(err);
