@@ -162,5 +162,10 @@ int main(int argc, char **argv)
 	remove(path);
 	golden("golden/v1", "malloc", memory, len);
 	blocks(memory, len, "malloc");
+	sb_values_sample(path);
+	_cleanup_free_ uint8_t *values = snap_bytes_read(path, &len);
+	remove(path);
+	golden("golden/v1", "values", values, len);
+	blocks(values, len, "values");
 	return 0;
 }

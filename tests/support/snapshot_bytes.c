@@ -91,6 +91,31 @@ struct ma_error *snap_walk(const struct ma_snap *s, uint64_t *objects_ret, uint6
 	return err;
 }
 
+/* Every byte of every text, and the words that a report would make of it. */
+static struct ma_error *walk_values(const struct ma_snap *s)
+{
+	struct ma_snap_cursor *c;
+	struct ma_snap_object o;
+	struct ma_snap_value v;
+	size_t sum = 0;
+	struct ma_error *err = ma_snap_cursor_create(s, &c);
+	if (err)
+		return err;
+	err = ma_snap_cursor_values(c);
+	while (!err && ma_snap_next_object(c, &o)) {
+		if (!ma_snap_value(c, &v))
+			continue;
+		must(v.text_bytes <= MA_VALUE_TEXT_MAX && v.hash < UINT64_C(1) << 40, "value");
+		for (uint32_t i = 0; i < v.text_bytes; i++)
+			sum += v.text[i];
+	}
+	must(sum != SIZE_MAX, "sum");
+	if (!err)
+		err = ma_snap_cursor_error(c);
+	ma_snap_cursor_destroy(c);
+	return err;
+}
+
 static size_t touch(const struct ma_snap_tables *t)
 {
 	size_t sum = strlen(t->meta.host) + strlen(t->meta.command) + strlen(t->meta.arch);
@@ -133,6 +158,8 @@ void snap_bytes_exercise(const void *bytes, size_t len)
 	if (!err) {
 		must(touch(ma_snap_tables(s)) != SIZE_MAX, "touch");
 		err = snap_walk(s, &objects, &edges);
+		ma_error_free(err);
+		err = walk_values(s);
 		ma_snap_close(s);
 	}
 	ma_error_free(err);

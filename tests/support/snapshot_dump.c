@@ -201,6 +201,18 @@ static void dump_types(const struct ma_snap_tables *t, struct ma_buf *out)
 	}
 }
 
+static void dump_value(const struct ma_snap_value *v, struct ma_buf *out)
+{
+	static const char *const kinds[] = { "str", "bytes", "int", "float" };
+	ma_buf_printf(out, " value %s", kinds[v->kind]);
+	if (!v->known)
+		ma_buf_str(out, " unknown");
+	else if (v->kind == MA_VALUE_STR || v->kind == MA_VALUE_BYTES)
+		ma_buf_printf(out, " length %" PRIu64 " hash %010" PRIx64, v->length, v->hash);
+	line(out, v->has_text && v->known ? " text" : "", (const char *)v->text,
+	     v->has_text && v->known ? v->text_bytes : 0);
+}
+
 struct ma_error *snap_dump(const struct ma_snap *s, struct ma_buf *out)
 {
 	static const char *const kinds[] = { "plain", "next", "at", "named", "key", "value", "borrowed", "guessed" };
@@ -208,6 +220,7 @@ struct ma_error *snap_dump(const struct ma_snap *s, struct ma_buf *out)
 	struct ma_snap_cursor *c;
 	struct ma_snap_object o;
 	struct ma_snap_edge e;
+	struct ma_snap_value v;
 	dump_meta(&t->meta, out);
 	dump_types(t, out);
 	dump_threads(t, out);
@@ -219,17 +232,21 @@ struct ma_error *snap_dump(const struct ma_snap *s, struct ma_buf *out)
 	if (t->missing)
 		line(out, "missing", t->missing, strlen(t->missing));
 	MA_TRY(ma_snap_cursor_create(s, &c));
-	while (ma_snap_next_object(c, &o)) {
+	struct ma_error *err = ma_snap_cursor_values(c);
+	while (!err && ma_snap_next_object(c, &o)) {
 		ma_buf_printf(out,
 			      "object %" PRIx64 " type %u size %" PRIu64 " refcnt %" PRIu64 " buffer %" PRIu64
 			      " place %d extra %u%s%s\n",
 			      o.addr, o.type_id, o.size, o.refcnt, o.buffer, (int)o.place, o.extra, o.gc ? " gc" : "",
 			      o.immortal ? " immortal" : "");
+		if (ma_snap_value(c, &v))
+			dump_value(&v, out);
 		while (ma_snap_next_edge(c, &e))
 			ma_buf_printf(out, " edge %" PRIx64 " %s index %" PRIu64 " name %u key %" PRIx64 "\n", e.dst,
 				      kinds[e.kind], e.index, e.name_id, e.key);
 	}
-	struct ma_error *err = ma_snap_cursor_error(c);
+	if (!err)
+		err = ma_snap_cursor_error(c);
 	ma_snap_cursor_destroy(c);
 	return err ? err : ma_buf_error(out);
 }

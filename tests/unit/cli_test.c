@@ -126,6 +126,11 @@ Test(cli, usage)
 	expect_failure(RUN("query", snapshot, "SELECT nothing"), 2, "nothing");
 	expect_failure(RUN("--max-pause", "abc", "1"), 2, "--max-pause");
 	expect_failure(RUN("--max-pause", "-1", "1"), 2, "--max-pause");
+	expect_failure(RUN("--values", "some", "1"), 2, "--values");
+	expect_failure(RUN("--values", "prefix:0", "1"), 2, "--values");
+	expect_failure(RUN("--values", "prefix:65537", "1"), 2, "--values");
+	expect_failure(RUN("report", snapshot, "--values", "all"), 2, "--values");
+	expect_failure(RUN("stacks", "1", "--values", "all"), 2, "--values");
 	expect_failure(RUN("evil\x1b[31m\nname"), 2, "evil\\x1b[31m\\nname");
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "leaky_snapshot.h"
 #include "query.h"
+#include "snapshot_builder.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -185,5 +186,32 @@ Test(query, a_long_table_has_one_head)
 	cr_expect_eq(lines, facts.objects + 2);
 	cr_expect_eq(heads, 1);
 	free(text);
+	ma_snap_close(snap);
+}
+
+/* sb_values_sample(): by a pass, and from the index that a third look-up by address makes. */
+Test(query, values)
+{
+	snprintf(path, sizeof(path), "/tmp/query_test-%d.mem", (int)getpid());
+	sb_values_sample(path);
+	cr_assert_null(ma_snap_open(path, &snap));
+	unlink(path);
+	for (unsigned i = 0; i < 4; i++) {
+		expect_one("SELECT length || ' ' || hash || ' ' || value FROM objects WHERE addr = 0x7f0000010080",
+			   "3 0302011fa4 key");
+		expect_one("SELECT value FROM objects WHERE addr = 0x7f0000010100", "caf\xc3\xa9 au lait sans su");
+		expect_one("SELECT length || value FROM objects WHERE addr = 0x7f0000010180", "2\\x00\\xff");
+		expect_one("SELECT typeof(value) || value FROM objects WHERE addr = 0x7f0000010200", "integer-2");
+		expect_one("SELECT typeof(value) || value FROM objects WHERE addr = 0x7f0000010280", "real0.5");
+		expect_one("SELECT length IS NULL AND hash IS NULL AND value IS NULL FROM objects WHERE addr = "
+			   "0x7f0000010300",
+			   "1");
+		expect_one("SELECT value FROM objects WHERE addr = 0x7f0000010380", "18446744073709551616");
+		expect_one("SELECT coalesce(length, hash, value, 'nothing') FROM objects WHERE addr = 0x7f0000010000",
+			   "nothing");
+		expect_one("SELECT name FROM edges WHERE dst = 0x7f0000010100", "['key']");
+		expect_one("SELECT name FROM edges WHERE dst = 0x7f0000010200", "[b'\\x00\\xff']");
+	}
+	expect_one("SELECT count(*) FROM objects WHERE value = 'key'", "1");
 	ma_snap_close(snap);
 }
