@@ -76,3 +76,13 @@ def test_a_difference_is_seen():
     said, objects = Said("/dev/null"), {1: ("int", 28), 2: ("str", 50), 3: ("int", 24)}
     said.objects = {1: ("int", 28), 2: ("bytes", 50), 3: ("int", 28), 4: ("list", 56)}
     assert [line.split(":")[0] for line in compare(said, objects)] == ["1 bytes typed", "1 int sized", "1 list missing"]
+
+
+def test_no_ghosts(python, start, memattach):
+    t = start(python, "ghosts")
+    live = {"__main__." + line.split()[1]: int(line.split()[2]) for line in t.lines if line.startswith("live ")}
+    snap = memattach.snapshot(t.pid)
+    assert len(live) == 10 and set(live.values()) == {50}
+    counts = snap.counts()
+    assert {name: counts.get(name, 0) for name in live} == live
+    t.end_well()
