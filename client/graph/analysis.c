@@ -16,6 +16,11 @@ struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, str
 			err = ma_fragments_compute(a.graph, &a.fragments);
 		if (!err)
 			err = ma_native_held_compute(a.graph, &a.native);
+		struct ma_roots roots = { 0 };
+		if (!err)
+			err = ma_roots_compute(a.graph, &roots);
+		memcpy(a.roots, roots.of_kind, sizeof(a.roots));
+		ma_roots_deinit(&roots);
 		if (!err && with_held)
 			err = ma_held_create(a.graph, &a.held);
 		ma_graph_close_books(a.graph);

@@ -10,6 +10,7 @@
 #include "holders.h"
 #include "memory.h"
 #include "native_held.h"
+#include "roots.h"
 
 struct ma_analysis {
 	const struct ma_snap *snap;
@@ -19,6 +20,7 @@ struct ma_analysis {
 	struct ma_fragments fragments;
 	struct ma_buffers buffers;
 	struct ma_native_held native;
+	size_t roots[MA_ROOT_KIND_COUNT]; /* how many of each kind */
 	struct ma_held held; /* empty unless asked for */
 };
 

@@ -82,6 +82,22 @@ static struct ma_error *set_node(struct ma_graph *g, uint32_t node, const struct
 		MA_TRY(grow(&g->big, g->big_count, sizeof(*g->big)));
 		g->big[g->big_count++] = (struct ma_graph_big){ node, o->size };
 	}
+	if (o->place == MA_PLACE_STATIC && !strcmp(ma_type_name(g->snap, o->type_id), "type")) {
+		MA_TRY(grow(&g->static_types, g->static_types_count, sizeof(*g->static_types)));
+		g->static_types[g->static_types_count++] = node;
+	}
+	return NULL;
+}
+
+/* A borrowed reference of `o`: when it is a dict, that of interned strings, which no other dict does. */
+static struct ma_error *add_interned(struct ma_graph *g, const struct ma_snap_object *o, uint64_t dst)
+{
+	uint32_t node =
+		strcmp(ma_type_name(g->snap, o->type_id), "dict") ? MA_NO_INDEX : ma_addr_index_find(&g->index, dst);
+	if (node == MA_NO_INDEX)
+		return NULL;
+	MA_TRY(grow(&g->interned, g->interned_count, sizeof(*g->interned)));
+	g->interned[g->interned_count++] = node;
 	return NULL;
 }
 
@@ -111,8 +127,10 @@ static struct ma_error *fill(struct ma_graph *g, struct ma_snap_cursor *c)
 			MA_TRY(set_node(g, node, &o));
 		uint32_t first = g->edges;
 		while (o.has_edges && ma_snap_next_edge(c, &e)) {
-			if (e.kind == MA_EDGE_BORROWED)
+			if (e.kind == MA_EDGE_BORROWED) {
+				MA_TRY(add_interned(g, &o, e.dst));
 				continue;
+			}
 			uint32_t dst = ma_addr_index_find(&g->index, e.dst);
 			if (dst == MA_NO_INDEX) {
 				g->dangling += counted(e.kind);
@@ -213,8 +231,10 @@ void ma_graph_close_books(struct ma_graph *g)
 	free(g->refcnt);
 	free(g->found);
 	free(g->guessed);
-	g->refcnt = g->found = g->guessed = NULL;
-	g->guessed_count = 0;
+	free(g->interned);
+	free(g->static_types);
+	g->refcnt = g->found = g->guessed = g->interned = g->static_types = NULL;
+	g->guessed_count = g->interned_count = g->static_types_count = 0;
 }
 
 void ma_graph_destroy(struct ma_graph *g)

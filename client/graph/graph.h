@@ -40,6 +40,10 @@ struct ma_graph {
 	size_t big_count;
 	uint32_t *guessed; /* a node for each guessed edge to it, in file order; NULL when the books are closed */
 	size_t guessed_count;
+	uint32_t *interned; /* strings in the table of interned ones: a dict that does not own them; the same */
+	size_t interned_count;
+	uint32_t *static_types; /* nodes; the same */
+	size_t static_types_count;
 	uint32_t *refcnt, *found; /* the books: see books.h; NULL when closed */
 	uint64_t dangling;        /* counted edges to no known object */
 	uint64_t implied;         /* edges of instances to their heap types */

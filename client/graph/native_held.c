@@ -27,6 +27,13 @@ const char *ma_library_of(const struct ma_snap *s, uint64_t addr)
 /* 3.11 freezes code with a count of 999,999,999 (Tools/scripts/deepfreeze.py): nobody holds these, they are static. */
 #define FROZEN 500000000
 
+uint32_t ma_native_excess(uint32_t refcnt, uint32_t found, uint32_t guessed)
+{
+	if (refcnt > FROZEN || found >= refcnt)
+		return 0;
+	return refcnt - found > guessed ? refcnt - found - guessed : 0;
+}
+
 static int by_object(const void *a, const void *b)
 {
 	const struct ma_snap_word *x = a, *y = b;

@@ -153,6 +153,14 @@ static json_t *native_held(const struct ma_native_held *n, int *failed)
 	return list;
 }
 
+static json_t *roots(const struct ma_analysis *a, int *failed)
+{
+	json_t *o = json_object();
+	for (unsigned i = 0; i < MA_ROOT_KIND_COUNT; i++)
+		set(o, ma_root_kind_name(i), number(a->roots[i]), failed);
+	return o;
+}
+
 static json_t *notes(const struct ma_snap_tables *tab, int *failed)
 {
 	json_t *list = json_array();
@@ -218,6 +226,7 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "interpreters", interpreters(tab, &failed), &failed);
 	ma_json_memory(root, a, &failed);
 	set(root, "buffers", buffers(&a->buffers, &failed), &failed);
+	set(root, "roots", roots(a, &failed), &failed);
 	set(root, "native_held", native_held(&a->native, &failed), &failed);
 	set(root, "notes", notes(tab, &failed), &failed);
 	return dump(out, root, failed);

@@ -47,7 +47,7 @@ struct ma_error *ma_sql_open(const struct ma_snap *s, struct ma_sql **ret)
 	/* connects the tables, which declares their columns: later the authorizer would refuse that */
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(sql->db,
-				  "SELECT 1 FROM objects, edges, types, frames, memory, buffers, native_words LIMIT 0",
+				  "SELECT 1 FROM objects, edges, types, frames, memory, buffers, native_words, roots LIMIT 0",
 				  NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_set_authorizer(sql->db, authorize, NULL);
@@ -68,6 +68,7 @@ void ma_sql_close(struct ma_sql *sql)
 	sqlite3_close(sql->db);
 	ma_totals_deinit(&sql->totals);
 	ma_buffers_deinit(&sql->buffers);
+	ma_roots_deinit(&sql->roots);
 	ma_sql_objects_deinit(&sql->objects);
 	ma_sql_edges_deinit(&sql->edges);
 	ma_error_free(sql->err);

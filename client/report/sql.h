@@ -5,12 +5,14 @@
  *	edges(src, dst, name)   types(type, count, bytes)
  *	frames(tid, depth, file, function, line)       memory(name, bytes)
  *	buffers(addr, bytes, counted, kind, owner)     native_words(addr, object, library)
+ *	roots(kind, addr, name, type, size, refcnt, found, excess)
  *
  * refcnt is 0 for immortal objects; place is arena, malloc, static or other. */
 #ifndef MA_SQL_H
 #define MA_SQL_H
 
 #include "buffers.h"
+#include "roots.h"
 #include "sql_index.h"
 #include "totals.h"
 
@@ -23,6 +25,8 @@ struct ma_sql {
 	bool have_totals;
 	struct ma_buffers buffers; /* the same */
 	bool have_buffers;
+	struct ma_roots roots; /* the same */
+	bool have_roots;
 	struct ma_sql_objects objects; /* the same */
 	struct ma_sql_edges edges;
 	struct ma_error *err; /* what stopped a table, in our words */

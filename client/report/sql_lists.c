@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tables that are lists in memory: types, frames, memory, buffers, native_words. */
+/* The tables that are lists in memory: types, frames, memory, buffers, native_words, roots. */
 #include "sql.h"
 
 #include "edge_name.h"
@@ -178,6 +178,36 @@ static void words_column(const struct ma_sql *sql, const struct list_cursor *c, 
 		sqlite3_result_int64(ctx, (sqlite3_int64)(column ? w->object : w->addr));
 }
 
+static int roots_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	c->rows = 0;
+	if (!sql->have_roots) {
+		_cleanup_graph_ struct ma_graph *g = NULL;
+		struct ma_error *err = ma_graph_create(sql->snap, false, &g);
+		if (!err)
+			err = ma_roots_compute(g, &sql->roots);
+		if (err)
+			return ma_sql_fail(sql, err);
+		sql->have_roots = true;
+	}
+	c->rows = sql->roots.count;
+	return SQLITE_OK;
+}
+
+static void roots_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_root_row *r = &sql->roots.rows[c->row];
+	const uint64_t numbers[] = { [1] = r->addr, [4] = r->size, [5] = r->refcnt, [6] = r->found, [7] = r->excess };
+	if (column == 0)
+		sqlite3_result_text(ctx, ma_root_kind_name(r->kind), -1, SQLITE_STATIC);
+	else if (column == 2)
+		result_str(ctx, ma_snap_name(sql->snap, r->name_id));
+	else if (column == 3)
+		sqlite3_result_text(ctx, ma_type_name(sql->snap, r->type_id), -1, SQLITE_STATIC);
+	else
+		sqlite3_result_int64(ctx, (sqlite3_int64)numbers[column]);
+}
+
 static const struct list_kind kinds[] = {
 	{ "types", "CREATE TABLE x(type TEXT, count INTEGER, bytes INTEGER)", types_begin, types_column },
 	{ "frames", "CREATE TABLE x(tid INTEGER, depth INTEGER, file TEXT, function TEXT, line INTEGER)", frames_begin,
@@ -185,6 +215,10 @@ static const struct list_kind kinds[] = {
 	{ "memory", "CREATE TABLE x(name TEXT, bytes INTEGER)", memory_begin, memory_column },
 	{ "buffers", "CREATE TABLE x(addr INTEGER, bytes INTEGER, counted INTEGER, kind TEXT, owner INTEGER)",
 	  buffers_begin, buffers_column },
+	{ "roots",
+	  "CREATE TABLE x(kind TEXT, addr INTEGER, name TEXT, type TEXT, size INTEGER, refcnt INTEGER, found INTEGER, "
+	  "excess INTEGER)",
+	  roots_begin, roots_column },
 	{ "native_words", "CREATE TABLE x(addr INTEGER, object INTEGER, library TEXT)", words_begin, words_column },
 };
 

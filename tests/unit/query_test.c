@@ -81,6 +81,8 @@ Test(query, tables_hold_what_the_file_holds)
 	expect_number("SELECT count(*) FROM objects WHERE type = 'leaky.Session' AND gc AND place = 'arena'", 300);
 	expect_number("SELECT refcnt FROM objects WHERE type = 'type' AND place = 'malloc'", 301);
 	expect_number("SELECT count(*) FROM objects WHERE place = 'static'", 4);
+	expect_number("SELECT count(*) FROM roots WHERE kind = 'module'", 1);
+	expect_number("SELECT count(*) FROM roots WHERE kind = 'native' AND excess != refcnt - found", 0);
 	ma_snap_close(snap);
 }
 
