@@ -119,6 +119,10 @@ static uint64_t malloc_chunk(struct maa *m, addr_t a)
 
 static int refcnt_sane(struct maa *m, addr_t a)
 {
+	/* A count that is an address: the state of a module, whose second word points to a type, in a heap that brk()
+	 * put behind an image that is not PIE. */
+	if (rd64(a) > 0xffff && maa_readable(m, rd64(a)))
+		return 0;
 	return m->minor >= 12 ? rdu32(a) != 0 : rd64(a) - 1 < 1ull << 32;
 }
 
@@ -135,9 +139,9 @@ static int is_object(struct maa *m, addr_t a)
 	if (!t)
 		return 0;
 	addr_t block = a - (t->flags & MT_TYPEOBJ ? GC_HEAD : t->presize) - m->hook_head;
-	return place == MA_PLACE_ARENA
-		       ? pool_block(m, block) != 0
-		       : maa_marked(m, a) || malloc_chunk(m, block) != 0 || malloc_chunk(m, a - m->hook_head) != 0;
+	return place == MA_PLACE_ARENA ? pool_block(m, block) != 0
+				       : maa_marked(m, a) || malloc_chunk(m, block) != 0 ||
+						 (!(t->flags & MT_GC) && malloc_chunk(m, a - m->hook_head) != 0);
 }
 
 /* Does the block at `a` hold an object? Then it is that object's. */

@@ -156,7 +156,7 @@ class Snapshot:
 
     def _stat(self, r):
         tag = r.v()
-        self.stats[STAT[tag]] = r.v()
+        self.stats[STAT[tag] if tag < len(STAT) else tag] = r.v()
 
     def type_name(self, tid):
         t = self.types[tid]
