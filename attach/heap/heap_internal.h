@@ -14,6 +14,7 @@ struct ma_window {
 	size_t bytes;
 	uint8_t *data; /* MA_HEAP_WINDOW */
 	const struct ma_survey_job *job;
+	uint64_t deadline; /* CLOCK_MONOTONIC in ns */
 	unsigned reads;
 	bool stopped;
 };

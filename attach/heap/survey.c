@@ -2,17 +2,21 @@
 #include "cleanup.h"
 #include "heap_internal.h"
 #include "mem.h"
+#include "wait.h"
 
 #include <string.h>
 
 #define HEAPS_MAX (1u << 20)
 #define SPANS_MAX (4u << 20)
 
-/* A survey of a large heap takes seconds. */
+/* A survey of a large heap takes seconds, some for each 10 GB of small blocks. A heap that is made to take longer gets
+ * no more than this: what was not reached stays unnamed. */
+#define BUDGET_NS 60000000000u
+
 static bool goes_on(struct ma_window *w)
 {
-	if (!w->stopped && w->job && w->job->give_up && (++w->reads & 63) == 0)
-		w->stopped = w->job->give_up(w->job->arg);
+	if (!w->stopped && (++w->reads & 63) == 0)
+		w->stopped = (w->job->give_up && w->job->give_up(w->job->arg)) || ma_now_ns() > w->deadline;
 	return !w->stopped;
 }
 
@@ -163,10 +167,13 @@ struct ma_error *ma_survey_take(const struct ma_survey_job *job, struct ma_surve
 	if (!memory)
 		return &ma_enomem;
 	*ret = (struct ma_survey){ 0 };
-	struct ma_survey_state s = { .job = job,
-				     .out = ret,
-				     .window = { .pid = job->pid, .job = job, .data = memory },
-				     .spot = { .pid = job->pid, .job = job, .data = memory + MA_HEAP_WINDOW } };
+	uint64_t deadline = ma_now_ns() + BUDGET_NS;
+	struct ma_survey_state s = {
+		.job = job,
+		.out = ret,
+		.window = { .pid = job->pid, .job = job, .deadline = deadline, .data = memory },
+		.spot = { .pid = job->pid, .job = job, .deadline = deadline, .data = memory + MA_HEAP_WINDOW }
+	};
 	ma_stacks_find(&s);
 	ret->glibc = ma_glibc_find(&s, &g);
 	if (ret->glibc) {

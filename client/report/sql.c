@@ -47,7 +47,8 @@ struct ma_error *ma_sql_open(const struct ma_snap *s, struct ma_sql **ret)
 	/* connects the tables, which declares their columns: later the authorizer would refuse that */
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(sql->db,
-				  "SELECT 1 FROM objects, edges, types, frames, memory, buffers, native_words, roots LIMIT 0",
+				  "SELECT 1 FROM objects, edges, types, frames, memory, buffers, native_words, roots, "
+				  "heaps, arenas LIMIT 0",
 				  NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_set_authorizer(sql->db, authorize, NULL);

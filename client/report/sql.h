@@ -6,6 +6,8 @@
  *	frames(tid, depth, file, function, line)       memory(name, bytes)
  *	buffers(addr, bytes, counted, kind, owner)     native_words(addr, object, library)
  *	roots(kind, addr, name, type, size, refcnt, found, excess)
+ *	heaps(arena, main, start, bytes, used_chunks, used, cached, free, top, used_resident, free_resident, top_resident,
+ *	      trimmable)                               arenas(addr, touched, used, free, pools)
  *
  * refcnt is 0 for immortal objects; place is arena, malloc, static or other. */
 #ifndef MA_SQL_H

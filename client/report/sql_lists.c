@@ -208,7 +208,43 @@ static void roots_column(const struct ma_sql *sql, const struct list_cursor *c, 
 		sqlite3_result_int64(ctx, (sqlite3_int64)numbers[column]);
 }
 
+static int heaps_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	c->rows = ma_snap_tables(sql->snap)->heaps_count;
+	return SQLITE_OK;
+}
+
+static void heaps_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_snap_heap *h = &ma_snap_tables(sql->snap)->heaps[c->row];
+	const uint64_t v[] = { h->arena,         h->main,         h->start,      h->end - h->start, h->used.chunks,
+			       h->used.bytes,    h->cached.bytes, h->free.bytes, h->top.bytes,      h->used.resident,
+			       h->free.resident, h->top.resident, h->trimmable };
+	sqlite3_result_int64(ctx, (sqlite3_int64)v[column]);
+}
+
+static int arenas_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	c->rows = ma_snap_tables(sql->snap)->fills_count;
+	return SQLITE_OK;
+}
+
+static void arenas_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_snap_fill *f = &ma_snap_tables(sql->snap)->fills[c->row];
+	const uint64_t v[] = { f->addr, f->carved, f->used, f->free, f->used_pools };
+	sqlite3_result_int64(ctx, (sqlite3_int64)v[column]);
+}
+
 static const struct list_kind kinds[] = {
+	{ "heaps",
+	  "CREATE TABLE x(arena INTEGER, main INTEGER, start INTEGER, bytes INTEGER, used_chunks INTEGER, used "
+	  "INTEGER, "
+	  "cached INTEGER, free INTEGER, top INTEGER, used_resident INTEGER, free_resident INTEGER, "
+	  "top_resident INTEGER, trimmable INTEGER)",
+	  heaps_begin, heaps_column },
+	{ "arenas", "CREATE TABLE x(addr INTEGER, touched INTEGER, used INTEGER, free INTEGER, pools INTEGER)",
+	  arenas_begin, arenas_column },
 	{ "types", "CREATE TABLE x(type TEXT, count INTEGER, bytes INTEGER)", types_begin, types_column },
 	{ "frames", "CREATE TABLE x(tid INTEGER, depth INTEGER, file TEXT, function TEXT, line INTEGER)", frames_begin,
 	  frames_column },
