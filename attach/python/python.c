@@ -163,21 +163,32 @@ static struct ma_error *explain(pid_t pid, int task_dir, struct ma_error *err)
 	return ma_diagnose_seize(task_dir, pid, EPERM);
 }
 
-struct ma_error *ma_python_find(pid_t pid, int task_dir, struct ma_python *ret)
+static struct ma_error *find_once(pid_t pid, int task_dir, struct ma_python *ret)
 {
 	struct ma_maps maps;
 	struct ma_python py = { .source_name = "table" };
 	struct ma_error *err = ma_maps_read(task_dir, "maps", &maps);
 	if (err)
-		return explain(pid, task_dir, err);
+		return err;
 	err = find(pid, task_dir, &maps, &py);
 	ma_maps_deinit(&maps);
-	if (err) {
+	if (err)
 		ma_python_deinit(&py);
-		return explain(pid, task_dir, err);
+	else
+		*ret = py;
+	return err;
+}
+
+struct ma_error *ma_python_find(pid_t pid, int task_dir, struct ma_python *ret)
+{
+	for (;;) {
+		struct ma_error *err = find_once(pid, task_dir, ret);
+		if (!err)
+			return NULL;
+		if ((err->code != MA_ERR_UNSUPPORTED && err->code != MA_ERR_BAD_DATA) || !ma_wait_while_young(task_dir))
+			return explain(pid, task_dir, err);
+		ma_error_free(err);
 	}
-	*ret = py;
-	return NULL;
 }
 
 void ma_python_deinit(struct ma_python *py)

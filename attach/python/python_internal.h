@@ -21,6 +21,11 @@ MA_CHECK struct ma_error *ma_peek_u64(pid_t pid, ma_raddr addr, uint64_t *ret);
 /* What is readable of it from `addr` on; 0 when nothing is, or on any error. */
 size_t ma_peek_some(pid_t pid, ma_raddr addr, void *buf, size_t bytes);
 
+/* ---- young.c */
+/* True, after a short pause, while the process of `task_dir` is less than a second old: what was missing may be there
+ * now (the dynamic linker has not mapped libpython yet, Python is not initialised yet). */
+bool ma_wait_while_young(int task_dir);
+
 /* ---- image.c: the image that holds the interpreter. */
 struct ma_image {
 	struct ma_elf *elf;

@@ -176,3 +176,23 @@ def test_uwsgi(one_python, memattach, tmp_path):
     finally:
         server.terminate()
         server.wait(30)
+
+
+def just_executed(pid, path):
+    """Its arguments and the addresses of its code are those of the new program: the kernel is done with the exec."""
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return arguments[0] == path.encode() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[23] != "0"
+
+
+def test_just_started(python, memattach):
+    """A process of which the dynamic linker has not mapped libpython yet, or whose Python is not initialised yet, is not
+    called something else: a moment later it is a Python."""
+    for _ in range(5):
+        p = subprocess.Popen([*python.command, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, start_new_session=True)
+        try:
+            wait_until(lambda: just_executed(p.pid, python.path), step=0)
+            done = memattach.run("doctor", p.pid, "--json")
+            assert done.rc == 0 and json.loads(done.out)["python"] == python.version, done
+        finally:
+            p.kill()
+            p.communicate()
