@@ -3,6 +3,8 @@
 #if defined(__aarch64__)
 #include "regs.h"
 
+#include "cleanup.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <sys/ptrace.h>

@@ -38,7 +38,8 @@ struct walk {
 	uint32_t records;
 	const struct ma_thread *thread;
 	size_t flags_at; /* of the thread's record in out: one byte */
-	unsigned frames;
+	unsigned frames; /* of this thread */
+	uint64_t all;
 	struct kept *kept;
 	struct ma_buf records_kept;
 };
@@ -123,7 +124,7 @@ static bool on_frame(void *arg, uint64_t pc, uint64_t sp, bool exact)
 	struct walk *k = arg;
 	if (k->frames++ >= MAX_FRAMES)
 		return false;
-	if (k->frames % WATCH_FRAMES == 0)
+	if (++k->all % WATCH_FRAMES == 0)
 		k->err = k->watch(k->watch_arg);
 	if (k->err || k->out->failed || k->records_kept.failed)
 		return false;

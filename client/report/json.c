@@ -66,6 +66,7 @@ static void other_threads(const struct ma_snap_tables *tab, json_t *list, int *f
 static json_t *threads(const struct ma_snap *s, int *failed)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	bool any = ma_native_any(tab);
 	json_t *list = json_array();
 	for (size_t i = 0; i < tab->threads_count; i++) {
 		const struct ma_snap_thread *th = &tab->threads[i];
@@ -84,11 +85,12 @@ static json_t *threads(const struct ma_snap *s, int *failed)
 		set(t, "holds_gil", json_boolean(th->holds_gil), failed);
 		set(t, "interpreter", number(th->interp_id), failed);
 		set(t, "frames", frames, failed);
-		if (tab->natives_count)
+		if (any)
 			set(t, "native", native(tab, th, ma_native_find(tab, th), failed), failed);
 		append(list, t, failed);
 	}
-	other_threads(tab, list, failed);
+	if (any)
+		other_threads(tab, list, failed);
 	return list;
 }
 

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "native.h"
 
+#define PAIRS_MAX (1ull << 30) /* of threads and native stacks: 32,768 of each */
+
+bool ma_native_any(const struct ma_snap_tables *tab)
+{
+	return tab->natives_count && (uint64_t)tab->threads_count * tab->natives_count <= PAIRS_MAX &&
+	       (uint64_t)tab->threads_count * tab->threads_count <= PAIRS_MAX &&
+	       (uint64_t)tab->meta.tids_count * tab->natives_count <= PAIRS_MAX;
+}
+
 const struct ma_snap_native *ma_native_find(const struct ma_snap_tables *tab, const struct ma_snap_thread *th)
 {
 	for (size_t i = 0; i < tab->natives_count; i++)

@@ -6,6 +6,8 @@
 
 #include <memattach/snapshot.h>
 
+/* Are there native stacks, and not so many that putting them to the threads would take minutes (a hostile file)? */
+bool ma_native_any(const struct ma_snap_tables *tab);
 /* The native stack of a thread, NULL when there is none. */
 const struct ma_snap_native *ma_native_find(const struct ma_snap_tables *tab, const struct ma_snap_thread *th);
 /* Does a Python thread (a tstate) run on it? */

@@ -90,6 +90,7 @@ static struct ma_error *other_threads(const struct ma_page *p, const struct ma_s
 struct ma_error *ma_stacks_text(FILE *out, const struct ma_snap *s, const struct ma_report_options *opt)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	bool any = ma_native_any(tab);
 	const struct ma_snap_meta *m = &tab->meta;
 	struct ma_page page, *p = &page;
 	char b[MA_HUMAN_MAX];
@@ -108,7 +109,7 @@ struct ma_error *ma_stacks_text(FILE *out, const struct ma_snap *s, const struct
 		fputc('"', out);
 		ma_page_cell(p, th->name, strlen(th->name), 64, false);
 		fprintf(out, "\"%s\n", th->holds_gil ? " (holds the GIL)" : "");
-		MA_TRY(mixed(p, s, th, tab->natives_count ? ma_native_find(tab, th) : NULL));
+		MA_TRY(mixed(p, s, th, any ? ma_native_find(tab, th) : NULL));
 	}
-	return other_threads(p, s);
+	return any ? other_threads(p, s) : NULL;
 }

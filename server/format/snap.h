@@ -61,6 +61,11 @@ struct ma_raw_prev {
 MA_CHECK struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c);
 /* One field of a MALLOC block (mallocs.c). */
 MA_CHECK struct ma_error *ma_snap_malloc_field(struct ma_snap *s, struct ma_cursor *c);
+/* natives.c: a record of a NATIVE block (`first` of its block); and what the tool says of interpreters, to what the agent
+ * says of them. */
+struct ma_cursor;
+MA_CHECK struct ma_error *ma_snap_native_record(struct ma_snap *s, struct ma_cursor *c, bool first);
+void ma_snap_join_interps(struct ma_snap *s);
 /* Adds a sentence to `missing`: the snapshot is then not complete. */
 void ma_snap_lacks(struct ma_snap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Reads a chunk again and unpacks it: `stored` has MA_CHUNK_STORED_MAX bytes, `raw` MA_CHUNK_RAW_MAX. The error
@@ -70,6 +75,8 @@ MA_CHECK struct ma_error *ma_snap_read_chunk(const struct ma_snap *s, const stru
 
 /* Memory that belongs to the snapshot; NULL when memory is out. text.c */
 char *ma_snap_text(struct ma_snap *s, const void *bytes, size_t len); /* a copy with a NUL after it */
+/* Reads a string of a record; a cursor that failed gives an empty one. */
+MA_CHECK struct ma_error *ma_snap_string(struct ma_snap *s, struct ma_cursor *c, struct ma_str *ret);
 void ma_snap_text_free(struct ma_snap *s);
 /* Room for one more row of `bytes`, zeroed, at most `limit` rows. */
 MA_CHECK struct ma_error *ma_vec_add(struct ma_vec *v, size_t bytes, size_t limit, void **row_ret);

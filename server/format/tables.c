@@ -25,17 +25,6 @@ static struct ma_error *text(struct ma_snap *s, const void *p, size_t len, char 
 	return *ret ? NULL : &ma_enomem;
 }
 
-/* Reads a string record; a cursor that failed gives an empty one. */
-static struct ma_error *string(struct ma_snap *s, struct ma_cursor *c, struct ma_str *ret)
-{
-	uint64_t len = ma_cursor_varint(c);
-	const uint8_t *p = ma_cursor_take(c, len);
-	char *copy;
-	MA_TRY(text(s, p, p ? (size_t)len : 0, &copy));
-	*ret = (struct ma_str){ copy, p ? (uint32_t)len : 0 };
-	return NULL;
-}
-
 static uint32_t varint32(struct ma_cursor *c)
 {
 	uint64_t v = ma_cursor_varint(c);
@@ -60,8 +49,8 @@ static struct ma_error *type_record(struct ma_snap *s, struct ma_cursor *c)
 	r.flags = varint32(c);
 	r.basicsize = ma_cursor_varint(c);
 	r.itemsize = ma_cursor_varint(c);
-	MA_TRY(string(s, c, &r.module));
-	MA_TRY(string(s, c, &r.qualname));
+	MA_TRY(ma_snap_string(s, c, &r.module));
+	MA_TRY(ma_snap_string(s, c, &r.qualname));
 	if (c->bad || !id_follows(s, id, s->types.count, s->lost_types, MA_LOST_TYPES_MAX)) {
 		c->bad = true;
 		return NULL;
@@ -93,7 +82,7 @@ static struct ma_error *name_record(struct ma_snap *s, struct ma_cursor *c)
 {
 	struct ma_str *n, r;
 	uint64_t id = ma_cursor_varint(c);
-	MA_TRY(string(s, c, &r));
+	MA_TRY(ma_snap_string(s, c, &r));
 	if (c->bad || !id_follows(s, id, s->names.count, s->lost_names, MA_LOST_NAMES_MAX)) {
 		c->bad = true;
 		return NULL;
@@ -195,7 +184,7 @@ static struct ma_error *region_record(struct ma_snap *s, struct ma_cursor *c)
 	r.end = ma_cursor_varint(c);
 	r.prot = varint32(c);
 	r.inode = ma_cursor_varint(c);
-	MA_TRY(string(s, c, &path));
+	MA_TRY(ma_snap_string(s, c, &path));
 	uint64_t *const sizes[] = { &r.rss,    &r.pss,       &r.private_dirty, &r.private_clean,
 				    &r.shared, &r.anonymous, &r.huge,          &r.swap };
 	for (size_t i = 0; i < MA_ARRAY_SIZE(sizes); i++)
@@ -237,7 +226,7 @@ static struct ma_error *arena_record(struct ma_snap *s, struct ma_cursor *c)
 	} else if (kind == MA_ARN_FREELIST) {
 		struct ma_snap_freelist *row, r;
 		struct ma_str name;
-		MA_TRY(string(s, c, &name));
+		MA_TRY(ma_snap_string(s, c, &name));
 		r.objects = ma_cursor_varint(c);
 		r.bytes = ma_cursor_varint(c);
 		if (c->bad)
@@ -338,53 +327,6 @@ static struct ma_error *thread_record(struct load *l, struct ma_cursor *c)
 	return NULL;
 }
 
-static struct ma_error *native_text(struct ma_snap *s, struct ma_cursor *c, const char **ret)
-{
-	struct ma_str str;
-	MA_TRY(string(s, c, &str));
-	*ret = str.p;
-	return NULL;
-}
-
-static struct ma_error *native_record(struct ma_snap *s, struct ma_cursor *c, bool first)
-{
-	uint64_t kind = ma_cursor_varint(c);
-	struct ma_snap_native *last =
-		s->natives.count ? (struct ma_snap_native *)s->natives.data + s->natives.count - 1 : NULL;
-	if (kind == MA_NAT_THREAD) {
-		struct ma_snap_native *row, r = { 0 };
-		r.tid = ma_cursor_varint(c);
-		r.fs_base = ma_cursor_varint(c);
-		r.cut = ma_cursor_varint(c) & MA_NT_CUT;
-		if (c->bad)
-			return NULL;
-		if (last && last->tid == r.tid) { /* it goes on in another block */
-			last->cut |= r.cut;
-			return NULL;
-		}
-		r.frames_begin = r.frames_end = (uint32_t)s->native_frames.count;
-		ADD(&s->natives, &row, MA_ROWS_MAX);
-		*row = r;
-	} else if (kind == MA_NAT_FRAME && last && !first) {
-		struct ma_snap_native_frame *row, r = { 0 };
-		r.pc = ma_cursor_varint(c);
-		r.sp = ma_cursor_varint(c);
-		r.flags = varint32(c);
-		MA_TRY(native_text(s, c, &r.function));
-		MA_TRY(native_text(s, c, &r.module));
-		MA_TRY(native_text(s, c, &r.file));
-		r.line = varint32(c);
-		if (c->bad)
-			return NULL;
-		ADD(&s->native_frames, &row, MA_ROWS_MAX);
-		*row = r;
-		last->frames_end = (uint32_t)s->native_frames.count;
-	} else {
-		c->bad = true;
-	}
-	return NULL;
-}
-
 static struct ma_error *record(struct load *l, unsigned kind, bool first, struct ma_cursor *c)
 {
 	switch (kind) {
@@ -406,7 +348,7 @@ static struct ma_error *record(struct load *l, unsigned kind, bool first, struct
 	case MA_BLOCK_STATS:
 		return stat_field(l->s, c);
 	case MA_BLOCK_NATIVE:
-		return native_record(l->s, c, first);
+		return ma_snap_native_record(l->s, c, first);
 	case MA_BLOCK_RAW:
 		return ma_snap_raw_record(l->s, &l->raw, c);
 	default:
@@ -488,22 +430,6 @@ static void name_threads(struct ma_snap *s)
 	}
 }
 
-/* What the tool says of each interpreter, to what the agent says. */
-static void join_interps(struct ma_snap *s)
-{
-	struct ma_snap_interp *v = s->interps.data;
-	const struct ma_snap_interp_state *states = s->interp_states.data;
-	for (size_t i = 0; i < s->interps.count && i < MA_INTERPS_MAX; i++) {
-		v[i].consistency = s->tables.meta.consistency;
-		for (size_t k = 0; k < s->interp_states.count; k++)
-			if (states[k].id == v[i].id) {
-				v[i].own_gil = states[k].own_gil != 0;
-				v[i].consistency = states[k].consistency;
-				break;
-			}
-	}
-}
-
 static struct ma_error *publish(struct ma_snap *s)
 {
 	struct ma_snap_tables *t = &s->tables;
@@ -521,7 +447,7 @@ static struct ma_error *publish(struct ma_snap *s)
 		if (!types[i].name)
 			types[i].name = unknown;
 	name_threads(s);
-	join_interps(s);
+	ma_snap_join_interps(s);
 	t->types = s->types.data;
 	t->types_count = s->types.count;
 	t->names = s->names.data;

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import builds
+import matrix
 import uwsgi
 from target import line_of, wait_until
 from unharmed import Unharmed, children, maps
@@ -44,6 +45,7 @@ def test_embedded(python, start, memattach, tmp_path, kind, request):
         assert not threads[t.pid]["frames"] and "python" in calls
     for th in threads.values():
         assert [i for f in th["native"] for i in f["python"]] == list(range(len(th["frames"]))), th
+    matrix.way("embedded in a C program: " + builds.KINDS[kind], python)
     t.end_well()
 
 
@@ -83,6 +85,8 @@ def test_deleted(python, start, memattach, need_root, tmp_path, what, privileges
     # unwind tables and symbols, too
     for th in json.loads(done.out)["threads"]:
         assert [i for f in th["native"] for i in f["python"]] == list(range(len(th["frames"]))), th
+    matrix.way(f"its files {what} since it started, seen " + ("as root" if privileges == "root" else "through its memory only"),
+               python)
     t.end_well()
 
 
@@ -113,6 +117,7 @@ def test_under_an_init(python, start, memattach, need_root, init):
     assert snap.counts().get("__main__.Thing") == 12345
     inner = json.loads(memattach.run("doctor", t.pid, "--json").out)["pid_inside"]
     assert inner > 1, inner
+    matrix.way("in namespaces of its own below an init that reaps (tini)", python)
     t.end_well()
 
 
@@ -173,6 +178,7 @@ def test_uwsgi(one_python, memattach, tmp_path):
         report = json.loads(memattach.run("stacks", "--native", worker, "--json").out)
         calls = [f["function"] for th in report["threads"] for f in th["native"]]
         assert any(name.startswith("uwsgi_") or name == "simple_loop_run" for name in calls), calls
+        matrix.way(f"in uWSGI {uwsgi.VERSION}", one_python)
     finally:
         server.terminate()
         server.wait(30)

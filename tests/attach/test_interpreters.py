@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+import matrix
 from target import baseline
 from unharmed import Unharmed
 
@@ -35,6 +36,7 @@ def test_all_of_an_interpreter(python, start, memattach, tmp_path):
     assert len(told) > 10000
     wrong = [(addr, name, found.get(int(addr))) for addr, name in told if found.get(int(addr)) != name.rsplit(".", 1)[-1]]
     assert not wrong, f"{len(wrong)} of {len(told)}: {wrong[:20]}"
+    matrix.way("interpreters beside the main one: every object of theirs", python)
     assert t.end_well() == baseline(python, "subinterpreters")
 
 
@@ -61,4 +63,5 @@ def test_interpreters_that_run(python, start, memattach, count, main):
             assert snap.consistency == "gil-free" if safe == count + 1 else snap.consistency == "arbitrary" and snap.notes
         at_safe_points += sum(found[n][1] == "safe-point" for n in found if n)
     assert at_safe_points, "no interpreter was running at any stop"
+    matrix.way("interpreters that run, each with a GIL of its own", python)
     assert t.end_well() == wanted

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import matrix
 import pystack
 from target import line_of, program_path, wait_until
 from unharmed import Unharmed
@@ -61,6 +62,7 @@ def test_same_as_pystack(python, start, memattach, other_tool):
     assert {tid: [(f, str(file), line) for f, file, line in v] for tid, v in theirs.items()} == python_frames(ours)
     assert python_frames(ours) == python_frames(with_native)
     assert len(theirs) == 7 and sum(map(len, theirs.values())) > 200
+    matrix.way(f"`stacks` prints the frames that pystack {pystack.VERSION} prints", python)
     t.end_well()
 
 

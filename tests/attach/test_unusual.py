@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+import matrix
 from memattach import check_nothing_left
 from target import baseline, line_of, wait_until
 from test_core import COUNTS
@@ -26,6 +27,7 @@ def test_allocators(python, start, memattach, allocator):
         snap = memattach.snapshot(t.pid)
     counts = snap.counts()
     assert {name: counts.get(name) for name in COUNTS} == COUNTS
+    matrix.way(f"PYTHONMALLOC={allocator}", python)
     t.end_well()
 
 
