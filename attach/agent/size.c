@@ -57,8 +57,12 @@ static uint64_t dict_size(struct maa *m, addr_t a, const struct maa_type *t, uin
 	struct maa_keys k;
 	if (!maa_keys_open(m, rd64(a + (uint64_t)L->dict_keys), &k))
 		return (uint64_t)t->basicsize;
-	if (k.refcnt == 1 || values)
+	if (values) { /* the table is counted with the class that has it; where none has it any more, here, once */
+		if (!maa_mark(m, k.table) && k.refcnt != 1)
+			m->stat[MA_STAT_LOOSE_KEYS_BYTES] += sane(k.bytes);
+	} else if (k.refcnt == 1) {
 		own_small(m, k.table, k.bytes);
+	}
 	if (values) {
 		uint64_t n = k.usable;
 		if (m->minor >= 11)
@@ -114,8 +118,15 @@ static uint64_t type_size(struct maa *m, addr_t a, uint64_t *buffer)
 	}
 	struct maa_keys k;
 	addr_t table = rd64(a + (uint64_t)L->heaptype_cached_keys);
-	if (table && maa_keys_open(m, table, &k))
-		*buffer = own_small(m, table, sane(k.bytes));
+	if (table && maa_keys_open(m, table, &k)) {
+		*buffer = sane(k.bytes);
+		if (maa_mark(m, table) == 1 && k.refcnt != 1) /* a dict came first */
+			m->stat[MA_STAT_LOOSE_KEYS_BYTES] -= *buffer;
+		if (k.count) {
+			m->stat[MA_STAT_SHARED_KEYS]++;
+			m->stat[MA_STAT_SHARED_KEYS_BYTES] += *buffer;
+		}
+	}
 	return (uint64_t)L->sizeof_heaptype + *buffer;
 }
 

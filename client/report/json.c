@@ -163,6 +163,15 @@ static json_t *roots(const struct ma_analysis *a, int *failed)
 	return o;
 }
 
+static json_t *shared_keys(const struct ma_snap_tables *tab, int *failed)
+{
+	json_t *o = json_object();
+	set(o, "tables", number(tab->stats[MA_STAT_SHARED_KEYS]), failed);
+	set(o, "bytes", number(tab->stats[MA_STAT_SHARED_KEYS_BYTES]), failed);
+	set(o, "loose_bytes", number(tab->stats[MA_STAT_LOOSE_KEYS_BYTES]), failed);
+	return o;
+}
+
 static json_t *notes(const struct ma_snap_tables *tab, int *failed)
 {
 	json_t *list = json_array();
@@ -228,6 +237,7 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "interpreters", interpreters(tab, &failed), &failed);
 	ma_json_memory(root, a, &failed);
 	set(root, "buffers", buffers(&a->buffers, &failed), &failed);
+	set(root, "shared_keys", shared_keys(tab, &failed), &failed);
 	set(root, "roots", roots(a, &failed), &failed);
 	set(root, "native_held", native_held(&a->native, &failed), &failed);
 	set(root, "notes", notes(tab, &failed), &failed);

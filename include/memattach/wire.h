@@ -291,6 +291,9 @@ enum ma_stat_id {
 	MA_STAT_VALUES = 25 /* entries in VALUES */,
 	MA_STAT_RAW = 28 /* buffers in RAW blocks */,
 	MA_STAT_RAW_WORDS = 29 /* words in RAW blocks */,
+	MA_STAT_SHARED_KEYS = 34 /* tables of keys that the instances of a class share, in the size of the class */,
+	MA_STAT_SHARED_KEYS_BYTES = 35,
+	MA_STAT_LOOSE_KEYS_BYTES = 36 /* of tables that several dicts share and no class has any more: in no size */,
 	MA_STAT_RAW_UNSEEN = 30 /* bytes of library data that were not looked through */,
 };
 

@@ -46,3 +46,15 @@ def test_roots(python, start, memattach):
     if python.minor >= (3, 11):  # before that a frame is an object, which has its locals
         assert number("count(*)", "frame") > 3
     t.end_well()
+
+
+def test_shared_keys(python, start, memattach):
+    """The keys that instances of a class share are counted once, with the class."""
+    t = start(python, "sharers")
+    one, many, bytes_of_one = (int(line.split()[1]) for line in t.lines if line.startswith("size "))
+    shared = memattach.snapshot(t.pid).report["shared_keys"]
+    assert shared["tables"] >= 200 and shared["bytes"] >= 200 * bytes_of_one
+    sizes = memattach.query(memattach.folder / "snap0.mas", "SELECT count(*) AS n, sum(size) AS bytes FROM objects WHERE type = 'dict' "
+                            f"AND addr IN ({','.join(line.split()[1] for line in t.lines if line.startswith('dict '))})")
+    assert sizes == [{"n": many, "bytes": one}]
+    t.end_well()
