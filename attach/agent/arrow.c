@@ -11,16 +11,9 @@
 #include "native.h"
 
 #define DEPTH 12u
-#define NODES 4000000ull
+#define NODES 4000000ull       /* of one object */
+#define ALL_NODES 100000000ull /* of a process */
 #define BYTES_MAX (1ull << 44)
-
-static int text_starts(addr_t p, const char *text)
-{
-	while (*text)
-		if (rd8(p++) != (uint8_t)*text++)
-			return 0;
-	return 1;
-}
 
 /* Digits at the end of "Int64HashTable" and so on are the bits of a key. */
 static uint32_t key_bytes(addr_t name)
@@ -49,21 +42,21 @@ unsigned maa_native_kind(struct maa *m, addr_t t, uint32_t *detail)
 		addr_t name = rd64(t + (uint64_t)m->L->type_name);
 		if (!name || !maa_readable(m, name))
 			return MAA_NATIVE_NONE;
-		if (text_starts(name, "pandas._libs.hashtable.")) {
+		if (maa_text_starts(name, "pandas._libs.hashtable.")) {
 			addr_t end = name + 23;
 			while (rd8(end) && end < name + 64)
 				end++;
-			if (end - name > 23 + 9 && text_starts(end - 9, "HashTable")) {
+			if (end - name > 23 + 9 && maa_text_starts(end - 9, "HashTable")) {
 				*detail = key_bytes(name + 23);
 				return MAA_PANDAS_TABLE;
 			}
 		}
-		if (text_starts(name, "pyarrow.lib."))
+		if (maa_text_starts(name, "pyarrow.lib."))
 			for (unsigned k = 0; k < sizeof(arrow) / sizeof(*arrow); k++) {
 				unsigned len = 0;
 				while (arrow[k].name[len])
 					len++;
-				if (text_starts(name + 12, arrow[k].name) && !rd8(name + 12 + len))
+				if (maa_text_starts(name + 12, arrow[k].name) && !rd8(name + 12 + len))
 					return arrow[k].kind;
 			}
 		t = rd64(t + (uint64_t)m->L->type_base);
@@ -99,7 +92,7 @@ static int node(struct maa *m)
 {
 	if (!(++m->arrow_nodes & 1023))
 		maa_beat(m);
-	return m->arrow_nodes < NODES;
+	return m->arrow_nodes < NODES && ++m->arrow_all < ALL_NODES;
 }
 
 static void buffer(struct maa *m, addr_t b)
@@ -119,6 +112,8 @@ static void array_data(struct maa *m, addr_t d, unsigned depth)
 	addr_t first;
 	if (depth > DEPTH || !node(m) || !at(m, d, 104) || rd64(d + 16) > BYTES_MAX)
 		return;
+	if (!maa_native_once(m, d))
+		return; /* many objects may share it */
 	uint64_t n = vector(m, d + 40, &first);
 	for (uint64_t i = 0; i < n; i++)
 		if (rd64(first + 16 * i))
@@ -134,6 +129,8 @@ static void chunked(struct maa *m, addr_t c)
 {
 	addr_t first;
 	if (!node(m) || !at(m, c, 56) || rd64(c + 40) > BYTES_MAX)
+		return;
+	if (!maa_native_once(m, c))
 		return;
 	uint64_t n = vector(m, c, &first);
 	for (uint64_t i = 0; i < n; i++) {

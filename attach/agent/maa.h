@@ -299,7 +299,7 @@ struct maa {
 	uint32_t np_array_bytes,
 		np_dtype_bytes;          /* tp_basicsize of numpy.ndarray and numpy.dtype: they tell the version */
 	addr_t python_start, python_end; /* the image that has the interpreter */
-	uint64_t arrow_nodes;
+	uint64_t arrow_nodes, arrow_all;
 	addr_t *native_once; /* blocks that were written, as far as remembered */
 	uint32_t seen_count;
 	addr_t seen[MAA_SEEN_MAX]; /* what tp_traverse told of the object at hand */

@@ -54,9 +54,13 @@ uint32_t maa_native_body(struct maa *m, addr_t t)
 {
 	const struct ma_layout *L = m->L;
 	for (unsigned i = 0; i < 64 && t && !(t & 7) && maa_readable(m, t); i++) {
+		addr_t name = rd64(t + (uint64_t)L->type_name);
 		addr_t dealloc = rd64(t + (uint64_t)L->type_itemsize + 8);
 		uint64_t basic = rd64(t + (uint64_t)L->type_basicsize);
 		if (!m->python_end || t == m->args->known[MA_KT_OBJECT])
+			return 0;
+		/* date, timedelta, timezone: many, and they have neither references that are not told nor memory */
+		if (name && maa_readable(m, name) && maa_text_starts(name, "datetime."))
 			return 0;
 		if (dealloc && (dealloc < m->python_start || dealloc >= m->python_end))
 			return basic > 16 && basic < 1u << 20 ? (uint32_t)basic : 0;

@@ -16,6 +16,14 @@ enum maa_native {
 	MAA_PANDAS_TABLE
 };
 
+MAA_INLINE int maa_text_starts(addr_t p, const char *text)
+{
+	while (*text)
+		if (rd8(p++) != (uint8_t)*text++)
+			return 0;
+	return 1;
+}
+
 int maa_native_once(struct maa *m, addr_t a);
 /* arrow.c: true when all memory of the object is told. */
 int maa_visit_arrow(struct maa *m, addr_t a, const struct maa_type *t);

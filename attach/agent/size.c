@@ -281,8 +281,10 @@ uint64_t maa_size(struct maa *m, addr_t a, const struct maa_type *t, uint64_t *b
 			size += *buffer;
 		}
 	}
-	/* 3.11 and 3.12 add it to static types, too, which have none (sysmodule.c, _PySys_GetSizeOf) */
+	/* 3.11 and 3.12 add it to static types, too, which have none, later ones to those that are no instances of type
+	 * itself (sysmodule.c, _PySys_GetSizeOf) */
 	if ((t->flags & MT_GC) && (!(t->flags & MT_TYPEOBJ) || m->minor == 11 || m->minor == 12 ||
+				   (m->minor >= 13 && t->addr != m->args->known[MA_KT_TYPE]) ||
 				   (rd64(a + (uint64_t)m->L->type_flags) & TPF_HEAPTYPE)))
 		size += t->presize;
 	return size;

@@ -356,6 +356,19 @@ static void sizer_find(struct maa *m, struct maa_type *ti)
 	}
 }
 
+/* What stands before the last dot of tp_name: the module, for types of C. */
+static int name_module(struct maa *m, addr_t t, uint8_t *text)
+{
+	addr_t s = rd64(t + (uint64_t)m->L->type_name);
+	int dot = 0;
+	for (unsigned i = 0; s && maa_readable(m, s + i) && i < MA_NAME_MAX && rd8(s + i); i++) {
+		text[i] = rd8(s + i);
+		if (text[i] == '.')
+			dot = (int)i;
+	}
+	return dot;
+}
+
 /* module and qualname into m->text, one behind the other. */
 static void type_names(struct maa *m, addr_t t, uint8_t *text, unsigned *module_len, unsigned *name_len)
 {
@@ -364,7 +377,8 @@ static void type_names(struct maa *m, addr_t t, uint8_t *text, unsigned *module_
 	*module_len = *name_len = 0;
 	if (rd64(t + (uint64_t)L->type_flags) & TPF_HEAPTYPE) {
 		n = maa_str_text(m, maa_dict_find(m, maa_type_dict(m, t), m->str_module), text, MA_NAME_MAX);
-		n = n < 0 ? 0 : n;
+		if (n < 0) /* no str: a descriptor for what instances say, as in the types of Cython */
+			n = name_module(m, t, text);
 		k = maa_str_text(m, rd64(t + (uint64_t)L->heaptype_qualname), text + n, MA_NAME_MAX);
 		if (k >= 0) { /* a class may be named "" */
 			*module_len = (unsigned)n;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *ma_library_of(const struct ma_snap *s, uint64_t addr)
+const char *ma_library_of(const struct ma_snap *s, uint64_t addr, bool bss)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
 	size_t lo = 0, hi = tab->regions_count;
@@ -19,7 +19,7 @@ const char *ma_library_of(const struct ma_snap *s, uint64_t addr)
 	}
 	if (lo == tab->regions_count || tab->regions[lo].start > addr)
 		return NULL;
-	while (!tab->regions[lo].path[0] && lo && tab->regions[lo - 1].end == tab->regions[lo].start)
+	while (bss && !tab->regions[lo].path[0] && lo && tab->regions[lo - 1].end == tab->regions[lo].start)
 		lo--;
 	return tab->regions[lo].path[0] == '/' ? tab->regions[lo].path : NULL;
 }
@@ -140,11 +140,13 @@ static struct ma_error *compute(const struct ma_graph *g, struct ma_native_held 
 			left--;
 		if (!left)
 			continue;
-		const struct ma_snap_word *w = find_word(words, tab->words_count, ma_addr_index_addr(&g->index, i));
-		const char *library = w ? ma_library_of(g->snap, w->addr) : NULL;
+		uint64_t addr = ma_addr_index_addr(&g->index, i);
+		const struct ma_snap_word *w = find_word(words, tab->words_count, addr);
+		/* an object in the data of a library is that library's own */
+		const char *library = ma_library_of(g->snap, w ? w->addr : addr, w != NULL);
 		n->objects++;
 		n->references += left;
-		n->located += w != NULL;
+		n->located += library != NULL;
 		MA_TRY(add(n, &room,
 			   (struct ma_native_held_row){ ma_type_name(g->snap, g->type[i]), library, 1, left }));
 	}

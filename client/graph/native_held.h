@@ -25,8 +25,8 @@ MA_CHECK struct ma_error *ma_native_held_compute(const struct ma_graph *g, struc
 void ma_native_held_deinit(struct ma_native_held *n);
 /* References counted that are neither found nor guessed. */
 uint32_t ma_native_excess(uint32_t refcnt, uint32_t found, uint32_t guessed);
-/* The library that has address `addr` in its data, NULL if none: the path of its region or, for .bss, of the one that
+/* The library that has address `addr` in its data, NULL if none: the path of its region or, with `bss`, of the one that
  * it is joined to. */
-const char *ma_library_of(const struct ma_snap *s, uint64_t addr);
+const char *ma_library_of(const struct ma_snap *s, uint64_t addr, bool bss);
 
 #endif

@@ -171,7 +171,7 @@ static int words_begin(struct ma_sql *sql, struct list_cursor *c)
 static void words_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
 {
 	const struct ma_snap_word *w = &ma_snap_tables(sql->snap)->words[c->row];
-	const char *library = column == 2 ? ma_library_of(sql->snap, w->addr) : NULL;
+	const char *library = column == 2 ? ma_library_of(sql->snap, w->addr, true) : NULL;
 	if (column == 2 && library)
 		sqlite3_result_text(ctx, library, -1, SQLITE_STATIC);
 	else if (column < 2)

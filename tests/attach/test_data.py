@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pythons
+import test_truth
 
 PACKAGES = ["numpy", "pandas", "pyarrow"]
 OWNED_AT_LEAST = 1024  # smaller arrays have no range of their own
@@ -172,6 +173,19 @@ def test_frames(data_python, start, memattach):
     tables = [b for b in snap.buffers if b["kind"] == "pandas"][0]
     # 20,000 keys of 8 bytes: 32,768 buckets of 16 bytes and a bit
     assert tables["bytes"] >= 32768 * 16 + 32768 // 8
+
+
+def test_every_object_with_packages(data_python, start, memattach, tmp_path):
+    t = start(data_python, "truth", tmp_path / "said", *PACKAGES)
+    t.ask("write", "written", 200)
+    snap = memattach.snapshot(t.pid)
+    t.end_well()
+    said, found = test_truth.Said(tmp_path / "said"), test_truth.found(memattach, snap)
+    # __module__ of some types of Cython is a descriptor, and type.__module__ gives just that
+    said.objects = {a: o for a, o in said.objects.items() if not o[0].startswith("<attribute '__module__' of ")}
+    wrong = test_truth.compare(said, found)
+    assert not wrong, "\n".join(wrong)
+    assert len(said.objects) > 400_000
 
 
 def extension(python, folder):

@@ -97,8 +97,11 @@ Test(buffers, held_by_native_code)
 	cr_assert_eq(n.rows[0].references, 5);
 	cr_assert_null(n.rows[1].library);
 	cr_assert_eq(n.rows[1].objects, 1);
-	cr_assert_null(ma_library_of(s, 0xa008));
-	cr_assert_null(ma_library_of(s, 0x6fff));
+	cr_assert_null(ma_library_of(s, 0xa008, true));
+	cr_assert_null(ma_library_of(s, 0x6fff, true));
+	cr_assert_str_eq(ma_library_of(s, 0x7800, false), lib);
+	cr_assert_str_eq(ma_library_of(s, 0x8800, true), lib);
+	cr_assert_null(ma_library_of(s, 0x8800, false)); /* memory behind a library is not always its .bss */
 	ma_native_held_deinit(&n);
 	ma_graph_destroy(g);
 	ma_snap_close(s);
