@@ -93,13 +93,13 @@ static uint64_t hash(const struct ma_siphash_key *key, addr_t data, uint64_t byt
  * character. It is hashed as it would be when it is ready: equal strings have equal hashes. */
 static uint64_t hash_wide(struct maa *m, addr_t data, uint64_t length)
 {
-	uint32_t all = 0;
-	for (uint64_t i = 0; i < length; i++)
+	uint32_t all = length > MA_VALUE_HASH_MAX / 4 ? UINT32_MAX : 0; /* so long it is hashed as it is */
+	for (uint64_t i = 0; i < length && !(all >> 16); i++)
 		all |= rdu32(data + 4 * i);
 	unsigned width = all < 0x100 ? 1 : all < 0x10000 ? 2 : 4;
 	const struct ma_siphash_key *key = &m->values.key[width == 4 ? 3 : width];
 	uint64_t word = 0, bytes = length * width;
-	if (width == 4 || bytes > MA_VALUE_HASH_MAX)
+	if (width == 4)
 		return hash(key, data, 4 * length, 0);
 	struct ma_siphash s = ma_siphash_begin(key);
 	unsigned shift = 0;

@@ -250,7 +250,8 @@ struct ma_snap_edge {
 /* What the snapshot has of the contents of an object. */
 struct ma_snap_value {
 	enum ma_value_kind kind;
-	bool known;      /* false: it could not be read, or is lost */
+	bool known;       /* false: it could not be read, or is lost */
+	bool read_failed; /* the first of these */
 	uint64_t length; /* str: characters, bytes: bytes */
 	uint64_t hash;   /* str and bytes: 40 bits */
 	bool has_text;   /* the next two, with --values=prefix:N and all */

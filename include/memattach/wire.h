@@ -122,7 +122,8 @@ enum ma_edge_kind {
  *   v  bytes of the lengths
  *   n times z  length - (size - base): 0 for most. length is in characters (bytes: in bytes), size is that of the object's
  *              record, base is MA_META_VALUES_STR_BASE, for bytes the basicsize of its type
- *   n times 5 bytes  the low 40 bits of the hash; with MA_OX_FAULT length and hash say nothing
+ *   n times 5 bytes  the low 40 bits of the hash. 0, or with MA_OX_FAULT: it could not be read, and length and hash
+ *              say nothing
  *   with MA_VALUES_PREFIX and MA_VALUES_ALL, to the end, for each entry that begins in it:
  *     v (bytes << 1 | 1 if more of it follows at the start of the next part's texts), then the bytes. str: UTF-8, cut
  *     after MA_META_VALUES_LIMIT characters; bytes: as they are, cut the same; int: two's complement, little-endian,

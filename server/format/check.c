@@ -22,7 +22,7 @@ static struct ma_error *check_objects(const struct ma_snap *s, uint64_t *objects
 					 s->path, (unsigned long long)o.addr);
 		if (!(o.extra & MA_OX_CONT))
 			++*objects;
-		if (ma_snap_value(c, &v) && (v.known || (o.extra & MA_OX_FAULT)))
+		if (ma_snap_value(c, &v) && (v.known || v.read_failed))
 			++*values;
 		while (ma_snap_next_edge(c, &e))
 			++*edges;

@@ -186,6 +186,7 @@ struct ma_error *ma_value_reader_next(struct ma_value_reader *r, const struct ma
 	}
 	if (r->texts)
 		MA_TRY(read_text(r, ret));
-	ret->known = r->live && !(o->extra & MA_OX_FAULT);
+	ret->read_failed = r->live && ((o->extra & MA_OX_FAULT) || (hashed && !ret->hash));
+	ret->known = r->live && !ret->read_failed;
 	return NULL;
 }

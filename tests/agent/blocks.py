@@ -3,10 +3,11 @@
 import struct
 
 META, TYPES, NAMES, OBJECTS, THREADS, ARENAS, REGIONS, STATS, RESULT = range(1, 10)
+VALUES = 13
 PLAIN, NEXT, AT, NAMED, KEY, VALUE, BORROWED, GUESSED = range(8)
 OF_EDGES, OF_GC, OF_BUFFER, OF_EXTRA = 1, 2, 16, 32
 OX_CONT, OX_FAULT, OX_UNREACHED, OX_ZEROREF = 1, 2, 4, 8
-TF_HEAP, TF_SIZER, TF_VISITOR = 1, 2, 4
+TF_HEAP, TF_SIZER, TF_VISITOR, TF_VALUES = 1, 2, 4, 8
 STAT = ("", "objects", "edges", "bytes", "faults", "gc_objects", "unreached", "unreached_bytes", "types", "names",
         "threads", "frames", "arenas", "scratch_peak", "wait_ns", "collecting", "skipped")
 
@@ -77,7 +78,8 @@ class Snapshot:
     def __init__(self, path):
         self.types, self.names, self.objects, self.threads, self.interps = {}, {}, {}, [], []
         self.arenas, self.classes, self.freelists, self.stats, self.blocks = [], [], {}, {}, 0
-        self.object_bytes = self.conts = 0
+        self.object_bytes = self.conts = self.values = self.unread = 0
+        self._parts = []
         data = open(path, "rb").read()
         at = 0
         while at < len(data):
@@ -86,7 +88,11 @@ class Snapshot:
             r = Reader(data, at + 16, at + 16 + size)
             n = {TYPES: self._type, NAMES: self._name, OBJECTS: self._object, THREADS: self._thread,
                  ARENAS: self._arena, STATS: self._stat}.get(kind)
-            if not n:  # of no interest here: values, heaps, raw buffers
+            if kind == VALUES:
+                self._values(r)
+            if kind == OBJECTS:
+                self._flagged, self._first = 0, None
+            if not n:  # of no interest here: heaps, raw buffers
                 at += 16 + size
                 continue
             self._prev = 0
@@ -95,8 +101,38 @@ class Snapshot:
             for _ in range(records):
                 n(r)
             assert r.i == r.end, "bytes behind the last record of a block of kind %d" % kind
+            if kind == OBJECTS:
+                self._values_end()
             at += 16 + size
             self.blocks += 1
+
+    def _values(self, r):
+        """A part of the column of values of the block of objects to come."""
+        first, part, n, lengths = 8 * r.v(), r.v(), r.v(), r.v()
+        assert part == len(self._parts) and (not part or first == self._parts[0][0]), "parts in order"
+        end = r.i + lengths
+        for _ in range(n):
+            r.z()
+        assert r.i == end, "lengths of another number"
+        unread = sum(hashed == b"\0" * 5 for hashed in (r.d[r.i + 5 * i:r.i + 5 * i + 5] for i in range(n)))
+        r.i += 5 * n
+        texts = []
+        while r.i < r.end:
+            head = r.v()
+            texts.append((head & 1, r.d[r.i:r.i + (head >> 1)]))
+            r.i += head >> 1
+        assert r.i == r.end, "a text over the end of its block"
+        self._parts.append((first, n, texts))
+        self.unread += unread
+
+    def _values_end(self):
+        """One value for each record of a type that has them."""
+        values = sum(n for _, n, _ in self._parts)
+        texts = [more for _, _, texts in self._parts for more, _ in texts]
+        assert not self._parts or self._parts[0][0] == self._first, "values of other objects"
+        assert self._flagged == (texts.count(0) if texts else values), "%d values of %d objects" % (values, self._flagged)
+        self.values += self._flagged
+        self._parts = []
 
     def _type(self, r):
         tid, addr, flags, basic, item = r.v(), r.v(), r.v(), r.v(), r.v()
@@ -115,11 +151,13 @@ class Snapshot:
         tid, flags = f >> 6, f & 63
         assert tid in self.types, "type %d used before it is defined" % tid
         size, rc = r.v(), r.v()
+        self._first = self._first or addr
         buf = r.v() if flags & OF_BUFFER else 0
         extra = r.v() if flags & OF_EXTRA else 0
         edges = r.edges(addr) if flags & OF_EDGES else []
         for _, kind, x in edges:
             assert kind not in (NAMED, BORROWED) or x == 0 or x in self.names, "name used before it is defined"
+        self._flagged += bool(self.types[tid][1] & TF_VALUES) and not extra & OX_CONT
         if extra & OX_CONT:
             self.conts += 1
             assert addr in self.objects, "continuation of an object that is not there"

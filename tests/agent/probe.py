@@ -25,10 +25,11 @@ class Result(ctypes.Structure):
 HARNESS = ctypes.PyDLL(os.path.join(BUILD, "bin/agent_harness.so"))
 
 
-def arguments():
+def arguments(values=0):
     # from within a tree (tests/attach/enter_tree) a program of this machine runs in the file system outside
     outside = os.environ.get("MEMATTACH_OUTSIDE", "").split()
-    return subprocess.run(outside + [os.path.join(BUILD, "bin/agent_args_dump"), str(os.getpid())], stdout=subprocess.PIPE,
+    return subprocess.run(outside + [os.path.join(BUILD, "bin/agent_args_dump"), str(os.getpid()), str(values)],
+                          stdout=subprocess.PIPE,
                           check=True).stdout
 
 
@@ -216,7 +217,7 @@ def case_corrupt():
         pass
 
     kept = [[object() for _ in range(10)] for _ in range(200)]
-    saved, args = [], arguments()
+    saved, many = [], [arguments(mode) for mode in (0, 1, 3)]
     gc.disable()
 
     def bad(o, offset, value):
@@ -243,11 +244,23 @@ def case_corrupt():
     bad(long, 16, 4096 * 3 // 8)
     bad(deques[0], 24, 0x10)
     bad(deques[1], 24, base + 4096)
-    run = walk(args=args)
+    data = [bytes([i]) * (i + 20) for i in range(8)]
+    texts = ["%d \xe9" % i for i in range(4)] + ["%d \u0431" % i for i in range(4)]
+    for i in range(8):
+        bad(data[i], 16, (1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 61, 1 << 62, 2**64 - 1, 1 << 63)[i])
+        bad(texts[i], 16, (1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 61, 1 << 62, 2**64 - 1, 1 << 63)[i])
+
+    def with_values(args):
+        done = walk(args=args)
+        v = blocks.Snapshot(OUT)
+        return done["done"], v.values, v.stats[25], v.unread, sum(id(k) in v.objects for k in kept)
+
+    values = [with_values(args) for args in many[1:]]
+    run = walk(args=many[0])
     for word, value in reversed(saved):
         word.value = value
     s = blocks.Snapshot(OUT)
-    return {"run": run, "stats": s.stats, "kept": sum(id(k) in s.objects for k in kept),
+    return {"values": values, "run": run, "stats": s.stats, "kept": sum(id(k) in s.objects for k in kept),
             "faulted": sorted(s.type_name(o[0]) for o in s.objects.values() if o[5] & blocks.OX_FAULT)}
 
 

@@ -93,6 +93,10 @@ def test_a_corrupt_heap(probe, hazard_python):
     assert r["kept"] == 200
     assert r["run"]["faults"] == r["stats"]["faults"] > 0
     assert "collections.deque" in r["faulted"]
+    for done, values, told, unread, kept in r["values"]:
+        assert done == 1 and kept == 200
+        assert values == told > 1000
+        assert unread >= 8, "lengths that can not be read give no hash"
     assert r["stats"]["bytes"] < 1 << 32
 
 

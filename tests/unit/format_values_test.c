@@ -123,6 +123,9 @@ static void expect_malformed(void)
 
 Test(values, hashes_in_step_with_objects)
 {
+	_cleanup_buf_ struct ma_buf unread = MA_BUF_INIT(64);
+	ma_buf_varint(&unread, (FIRST + 64 * 20) / 8);
+	ma_buf_add(&unread, "\0\1\1\0\0\0\0\0\0", 9);
 	begin(MA_VALUES_HASH);
 	part(FIRST, 0, "\0\6", 2, "aaaaabbbbb", 2, NULL, 0,
 	     2); /* the second is 3 characters longer than its size says */
@@ -135,6 +138,9 @@ Test(values, hashes_in_step_with_objects)
 	part(FIRST + 64 * 9, 0, "\0", 1, "ccccc", 1, NULL, 0, 1);
 	object(9, t_str, STR_BASE, MA_OX_FAULT);
 	sb_flush(builder);
+	sb_raw_block(builder, MA_BLOCK_VALUES, 1, unread.data, (uint32_t)unread.len);
+	object(20, t_str, STR_BASE + 5, 0);
+	sb_flush(builder);
 	open_pass();
 	expect_unknown(false);
 	expect(7, "aaaaa", NULL);
@@ -142,6 +148,7 @@ Test(values, hashes_in_step_with_objects)
 	expect_unknown(false);
 	expect(10, "bbbbb", NULL);
 	expect_unknown(true); /* it could not be read: what stands there says nothing */
+	expect_unknown(true); /* the same, by a hash of 0 */
 	end();
 }
 
