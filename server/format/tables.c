@@ -281,7 +281,7 @@ static struct ma_error *thread_record(struct load *l, struct ma_cursor *c)
 		*row = r;
 		l->have_thread = true;
 	} else if (kind == MA_THR_FRAME) {
-		struct ma_snap_frame *row, r;
+		struct ma_snap_frame *row, r = { 0 };
 		r.code = ma_cursor_varint(c);
 		r.file_id = varint32(c);
 		r.function_id = varint32(c);
