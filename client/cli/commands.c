@@ -39,9 +39,10 @@ const struct ma_command ma_commands[] = {
 	{ "query", "FILE SQL", 2, 2, MA_OPT_CSV | MA_OPT_JSON, "ask a snapshot file with SQL",
 	  "One SELECT of SQLite over these tables:\n"
 	  "  objects(addr, type, size, refcnt, gc, place,   place: arena, malloc, static, other\n"
-	  "          length, hash, value)                   of contents, as far as --values asked for them\n"
+	  "          length, hash, value,                   of contents, as far as --values asked for them\n"
+	  "          retained, dominator)                   these two are not part of *\n"
 	  "  edges(src, dst, name)                          who refers to whom, and how\n"
-	  "  types(type, count, bytes)\n"
+	  "  types(type, count, bytes, retained)\n"
 	  "  frames(tid, depth, file, function, line)       depth 0 is the innermost\n"
 	  "  memory(name, bytes)                            the rows of resident memory\n"
 	  "For instance: memattach query FILE \"SELECT type, sum(size) FROM objects GROUP BY 1 ORDER BY 2 DESC\"\n",

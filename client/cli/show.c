@@ -16,8 +16,9 @@ static struct ma_error *show(const struct ma_cli *cli, const struct ma_snap *s, 
 		.taken_ns = taken_ns,
 	};
 	struct ma_analysis a;
+	/* who takes a snapshot and asks for JSON wants it soon; `memattach report` has the rest */
 	ma_spinner_start("reading the snapshot");
-	struct ma_error *err = ma_analysis_create(s, !cli->json && !cli->type_glob, &a);
+	struct ma_error *err = ma_analysis_create(s, !cli->json || !taken_ns, &a);
 	ma_spinner_stop();
 	if (err)
 		return err;

@@ -5,7 +5,7 @@
 
 struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, struct ma_analysis *ret)
 {
-	struct ma_analysis a = { .snap = s };
+	struct ma_analysis a = { .snap = s, .with_held = with_held };
 	struct ma_error *err = ma_graph_create(s, with_held, &a.graph);
 	if (!err) {
 		ma_books_balance(a.graph, &a.books);

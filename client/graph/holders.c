@@ -2,8 +2,8 @@
 #include "holders.h"
 
 #include "cleanup.h"
+#include "dominators.h"
 #include "holder_path.h"
-#include "tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +20,9 @@ _Static_assert(MA_HELD_MAX < OWNER_BITS, "owner has room for every holder");
 struct work {
 	struct ma_graph *g;
 	struct ma_tree tree;
+	struct ma_dominators dom;
 	uint64_t *below; /* bytes of the node and what hangs below it, holders left out */
-	uint8_t *small;  /* first: children in the tree, at most 255; then: owner */
+	uint8_t *small;  /* first: how many nodes it holds itself, at most 255; then: owner */
 	uint32_t nodes[MA_HELD_MAX];
 	size_t count;
 };
@@ -29,6 +30,7 @@ struct work {
 static void work_deinit(struct work *w)
 {
 	ma_tree_deinit(&w->tree);
+	ma_dominators_deinit(&w->dom);
 	free(w->below);
 	free(w->small);
 }
@@ -70,7 +72,7 @@ static struct ma_error *find_holders(struct work *w)
 	if (least < LEAST_BYTES)
 		least = LEAST_BYTES;
 	for (uint32_t i = n; i-- > 0;) {
-		uint32_t node = w->tree.order[i], parent = w->tree.parent[node];
+		uint32_t node = w->tree.order[i], parent = ma_holder_of(&w->tree, &w->dom, node);
 		if (w->below[node] >= least && may_hold(w, node, least)) {
 			remember(w, node);
 			if (!MA_IS_ROOT(parent) && w->small[parent] < UINT8_MAX)
@@ -99,7 +101,7 @@ static void find_owners(struct work *w, struct ma_held *held)
 {
 	uint64_t least = w->count ? w->below[w->nodes[w->count - 1]] : UINT64_MAX;
 	for (uint32_t i = 0; i < w->tree.count; i++) {
-		uint32_t node = w->tree.order[i], parent = w->tree.parent[node];
+		uint32_t node = w->tree.order[i], parent = ma_holder_of(&w->tree, &w->dom, node);
 		uint8_t owner = 0;
 		if (!MA_IS_ROOT(parent))
 			owner = w->small[parent];
@@ -134,7 +136,7 @@ static void add_shares(const struct work *w, struct share *shares, bool all)
 {
 	size_t types = w->g->totals.by_id_count;
 	for (uint32_t i = 0; i < w->tree.count; i++) {
-		uint32_t node = w->tree.order[i], parent = w->tree.parent[node];
+		uint32_t node = w->tree.order[i], parent = ma_holder_of(&w->tree, &w->dom, node);
 		size_t h = (all ? w->small[node] : MA_IS_ROOT(parent) ? 0 : w->small[parent]) & OWNER_BITS;
 		if (!h || w->g->type[node] >= types || w->nodes[h - 1] == node || (!all && w->nodes[h - 1] != parent))
 			continue;
@@ -238,16 +240,26 @@ static struct ma_error *collect_classes(struct work *w, struct ma_held *held)
 	return NULL;
 }
 
+static bool is_namespace(const struct work *w, uint32_t node)
+{
+	uint32_t parent = w->tree.parent[node];
+	return !MA_IS_ROOT(parent) && w->tree.parent[parent] == MA_ROOT_MODULE &&
+	       !strcmp(ma_type_name(w->g->snap, w->g->type[node]), "dict");
+}
+
 static struct ma_error *build(struct work *w, struct ma_held *held)
 {
 	MA_TRY(ma_tree_create(w->g, &w->tree));
-	ma_graph_close_books(w->g);
+	MA_TRY(ma_dominators_create(w->g, &w->dom));
+	MA_TRY(ma_dom_retained_by_type(w->g, &w->dom));
 	MA_TRY(find_holders(w));
 	held->holders_count = w->count;
 	for (size_t h = 0; h < w->count; h++) {
 		held->holders[h].addr = ma_addr_index_addr(&w->g->index, w->nodes[h]);
 		held->holders[h].type_id = w->g->type[w->nodes[h]];
 		held->holders[h].bytes = w->below[w->nodes[h]];
+		held->holders[h].namespace = is_namespace(w, w->nodes[h]);
+		held->holders[h].retained = w->dom.retained[w->nodes[h]];
 	}
 	find_owners(w, held);
 	MA_TRY(describe_elements(w, held));
@@ -255,6 +267,7 @@ static struct ma_error *build(struct work *w, struct ma_held *held)
 	free(w->small);
 	w->below = NULL;
 	w->small = NULL;
+	ma_dominators_deinit(&w->dom);
 	MA_TRY(collect_classes(w, held));
 	return ma_holder_paths(w->g, &w->tree, w->nodes, held->holders, w->count);
 }

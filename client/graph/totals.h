@@ -8,6 +8,7 @@
 struct ma_type_total {
 	const char *name; /* belongs to the snapshot; untrusted bytes */
 	uint64_t count, bytes;
+	uint64_t retained;                   /* by all objects of the name together; 0 until dominators.h was asked */
 	uint64_t unreached, unreached_bytes; /* of these: found only in an arena or GC list */
 	bool heap;                           /* has the flag MA_TF_HEAP and a module: a class */
 };

@@ -12,10 +12,7 @@ static void add_root(struct ma_tree *t, uint32_t node, enum ma_root root)
 	t->order[t->count++] = node;
 }
 
-/* Each instance of a class holds it. That reference is not among the edges: by type id the node of the class, or
- * MA_NO_INDEX where instances hold none (static types) or it is not known. NULL when memory is out: then classes are
- * reached by what else leads to them. */
-static uint32_t *find_classes(struct ma_graph *g)
+uint32_t *ma_class_nodes(struct ma_graph *g)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
 	uint32_t *classes = malloc((tab->types_count + 1) * sizeof(*classes));
@@ -124,7 +121,7 @@ struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret)
 		return &ma_enomem;
 	}
 	memset(t.parent, 0xff, n * sizeof(*t.parent));
-	uint32_t *classes = find_classes(g);
+	uint32_t *classes = ma_class_nodes(g);
 	build(g, classes, &t);
 	free(classes);
 	*ret = t;

@@ -27,4 +27,9 @@ struct ma_tree {
 MA_CHECK struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret);
 void ma_tree_deinit(struct ma_tree *t);
 
+/* Each instance of a class holds it. That reference is not among the edges: by type id the node of the class, or
+ * MA_NO_INDEX where instances hold none (static types) or it is not known. The caller frees it. NULL when memory is
+ * out: then ma_tree_create reaches classes by what else leads to them. */
+uint32_t *ma_class_nodes(struct ma_graph *g);
+
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.h"
 
+#include "advice.h"
 #include "cleanup.h"
 #include "edge_name.h"
 #include "human.h"
@@ -108,7 +109,7 @@ static json_t *interpreters(const struct ma_snap_tables *tab, int *failed)
 	return list;
 }
 
-static json_t *types(const struct ma_totals *totals, const char *glob, int *failed)
+static json_t *types(const struct ma_totals *totals, const char *glob, bool retained, int *failed)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < totals->types_count; i++) {
@@ -119,7 +120,32 @@ static json_t *types(const struct ma_totals *totals, const char *glob, int *fail
 		set(t, "type", text(type->name), failed);
 		set(t, "count", number(type->count), failed);
 		set(t, "bytes", number(type->bytes), failed);
+		if (retained)
+			set(t, "retained", number(type->retained), failed);
 		append(list, t, failed);
+	}
+	return list;
+}
+
+static json_t *suspects(const struct ma_analysis *a, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < a->held.holders_count; i++) {
+		const struct ma_holder *h = &a->held.holders[i];
+		char address[24];
+		json_t *o = json_object();
+		snprintf(address, sizeof(address), "0x%" PRIx64, h->addr);
+		set(o, "path", text(h->path), failed);
+		set(o, "type", text(ma_type_name(a->snap, h->type_id)), failed);
+		set(o, "address", json_string(address), failed);
+		set(o, "retained", number(h->retained), failed);
+		set(o, "held", number(h->bytes), failed);
+		set(o, "share", number(ma_percent(h->bytes, a->graph->totals.bytes)), failed);
+		set(o, "objects", number(h->objects), failed);
+		set(o, "elements", number(h->elements), failed);
+		set(o, "mostly", h->mostly ? text(ma_type_name(a->snap, h->mostly)) : json_null(), failed);
+		set(o, "advice", json_string(ma_advice(a, h)), failed);
+		append(list, o, failed);
 	}
 	return list;
 }
@@ -232,7 +258,9 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "bytes", number(t->bytes), &failed);
 	set(root, "refcount_excess", number(a->books.excess), &failed);
 	set(root, "faults", number(tab->meta.faults), &failed);
-	set(root, "types", types(t, opt->type_glob, &failed), &failed);
+	set(root, "types", types(t, opt->type_glob, a->with_held, &failed), &failed);
+	if (a->with_held)
+		set(root, "suspects", suspects(a, &failed), &failed);
 	set(root, "threads", threads(a->snap, &failed), &failed);
 	set(root, "interpreters", interpreters(tab, &failed), &failed);
 	ma_json_memory(root, a, &failed);

@@ -72,6 +72,7 @@ void ma_sql_close(struct ma_sql *sql)
 	ma_roots_deinit(&sql->roots);
 	ma_sql_objects_deinit(&sql->objects);
 	ma_sql_edges_deinit(&sql->edges);
+	ma_sql_retained_deinit(&sql->retained);
 	ma_error_free(sql->err);
 	free(sql);
 }

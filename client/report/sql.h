@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sql.h - a snapshot as tables of SQLite, read-only: nothing is copied into a database, the tables read the file.
  *
- *	objects(addr, type, size, refcnt, gc, place, length, hash, value)
- *	edges(src, dst, name)   types(type, count, bytes)
+ *	objects(addr, type, size, refcnt, gc, place, length, hash, value), hidden: retained, dominator
+ *	edges(src, dst, name)   types(type, count, bytes), hidden: retained
  *	frames(tid, depth, file, function, line)       memory(name, bytes)
  *	buffers(addr, bytes, counted, kind, owner)     native_words(addr, object, library)
  *	roots(kind, addr, name, type, size, refcnt, found, excess)
  *	heaps(arena, main, start, bytes, used_chunks, used, cached, free, top, used_resident, free_resident, top_resident,
  *	      trimmable)                               arenas(addr, touched, used, free, pools)
  *
+ * A hidden column is not part of `*`: it has to be asked for by name, since it takes a tree over the whole graph.
  * refcnt is 0 for immortal objects; place is arena, malloc, static or other. */
 #ifndef MA_SQL_H
 #define MA_SQL_H
@@ -16,6 +17,7 @@
 #include "buffers.h"
 #include "roots.h"
 #include "sql_index.h"
+#include "sql_retained.h"
 #include "totals.h"
 
 #include <sqlite3.h>
@@ -31,6 +33,7 @@ struct ma_sql {
 	bool have_roots;
 	struct ma_sql_objects objects; /* the same */
 	struct ma_sql_edges edges;
+	struct ma_sql_retained retained;
 	struct ma_error *err; /* what stopped a table, in our words */
 };
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TYPES_RETAINED 3 /* the column */
+
 struct list_vtab {
 	sqlite3_vtab base;
 	struct ma_sql *sql;
@@ -18,7 +20,8 @@ struct list_vtab {
 struct list_cursor {
 	sqlite3_vtab_cursor base;
 	size_t row, rows;
-	size_t thread; /* of frames: position of the thread whose frame is next */
+	bool want_retained; /* of types */
+	size_t thread;      /* of frames: position of the thread whose frame is next */
 	size_t frame;
 	struct ma_memory memory;
 };
@@ -49,6 +52,11 @@ static int need_totals(struct ma_sql *sql)
 static int types_begin(struct ma_sql *sql, struct list_cursor *c)
 {
 	int rc = need_totals(sql);
+	if (rc == SQLITE_OK && c->want_retained) {
+		struct ma_error *err = ma_sql_retained_make(&sql->retained, sql->snap);
+		if (err)
+			return ma_sql_fail(sql, err);
+	}
 	c->rows = sql->totals.types_count;
 	return rc;
 }
@@ -56,10 +64,14 @@ static int types_begin(struct ma_sql *sql, struct list_cursor *c)
 static void types_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
 {
 	const struct ma_type_total *t = &sql->totals.types[c->row];
+	if (column == TYPES_RETAINED) /* made from the same records in the same order: the same list */
+		t = sql->retained.graph ? &sql->retained.graph->totals.types[c->row] : t;
 	if (column == 0)
 		sqlite3_result_text(ctx, t->name, -1, SQLITE_STATIC);
 	else
-		sqlite3_result_int64(ctx, (sqlite3_int64)(column == 1 ? t->count : t->bytes));
+		sqlite3_result_int64(ctx, (sqlite3_int64)(column == 1   ? t->count
+							  : column == 2 ? t->bytes
+									: t->retained));
 }
 
 static int memory_begin(struct ma_sql *sql, struct list_cursor *c)
@@ -245,7 +257,8 @@ static const struct list_kind kinds[] = {
 	  heaps_begin, heaps_column },
 	{ "arenas", "CREATE TABLE x(addr INTEGER, touched INTEGER, used INTEGER, free INTEGER, pools INTEGER)",
 	  arenas_begin, arenas_column },
-	{ "types", "CREATE TABLE x(type TEXT, count INTEGER, bytes INTEGER)", types_begin, types_column },
+	{ "types", "CREATE TABLE x(type TEXT, count INTEGER, bytes INTEGER, retained INTEGER HIDDEN)", types_begin,
+	  types_column },
 	{ "frames", "CREATE TABLE x(tid INTEGER, depth INTEGER, file TEXT, function TEXT, line INTEGER)", frames_begin,
 	  frames_column },
 	{ "memory", "CREATE TABLE x(name TEXT, bytes INTEGER)", memory_begin, memory_column },
@@ -287,7 +300,8 @@ static int list_disconnect(sqlite3_vtab *v)
 
 static int list_best(sqlite3_vtab *v, sqlite3_index_info *info)
 {
-	(void)v;
+	const struct list_vtab *list = (struct list_vtab *)v;
+	info->idxNum = list->kind->begin == types_begin && info->colUsed & (1u << TYPES_RETAINED);
 	info->estimatedCost = 1000;
 	info->estimatedRows = 1000;
 	return SQLITE_OK;
@@ -311,13 +325,13 @@ static int list_close(sqlite3_vtab_cursor *c)
 
 static int list_filter(sqlite3_vtab_cursor *cur, int num, const char *str, int argc, sqlite3_value **argv)
 {
-	(void)num;
 	(void)str;
 	(void)argc;
 	(void)argv;
 	struct list_cursor *c = (struct list_cursor *)cur;
 	struct list_vtab *v = (struct list_vtab *)cur->pVtab;
 	c->row = 0;
+	c->want_retained = num;
 	return v->kind->begin(v->sql, c);
 }
 

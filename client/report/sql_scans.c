@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define VALUE_COLUMNS (UINT64_C(7) << 6)
+#define RETAINED_COLUMN 9 /* and `dominator` */
+#define RETAINED_COLUMNS (UINT64_C(3) << RETAINED_COLUMN)
 #define SCANS_FIRST 2 /* look-ups by address that are passes before the index is made */
 
 /* idxNum */
@@ -20,8 +22,9 @@ enum {
 	BY_ADDR = 1, /* objects.addr, edges.src */
 	BY_DST = 2,
 	BY_MASK = 3,
-	WANT_NAME = 4,   /* edges: the column `name` is used */
-	WANT_VALUES = 8, /* objects: `length`, `hash` or `value` is */
+	WANT_NAME = 4,      /* edges: the column `name` is used */
+	WANT_VALUES = 8,    /* objects: `length`, `hash` or `value` is */
+	WANT_RETAINED = 16, /* objects: `retained` or `dominator` is */
 };
 
 struct scan_vtab {
@@ -52,7 +55,8 @@ static int scan_connect(sqlite3 *db, void *arg, int argc, const char *const *arg
 	int rc = sqlite3_declare_vtab(db,
 				      edges ? "CREATE TABLE x(src INTEGER, dst INTEGER, name TEXT)"
 					    : "CREATE TABLE x(addr INTEGER, type TEXT, size INTEGER, refcnt INTEGER, "
-					      "gc INTEGER, place TEXT, length INTEGER, hash TEXT, value)");
+					      "gc INTEGER, place TEXT, length INTEGER, hash TEXT, value, "
+					      "retained INTEGER HIDDEN, dominator INTEGER HIDDEN)");
 	if (rc != SQLITE_OK)
 		return rc;
 	struct scan_vtab *v = calloc(1, sizeof(*v));
@@ -87,7 +91,8 @@ static int scan_best(sqlite3_vtab *vtab, sqlite3_index_info *info)
 		}
 	}
 	info->idxNum = by | (v->edges && info->colUsed & 4 ? WANT_NAME : 0) |
-		       (!v->edges && info->colUsed & VALUE_COLUMNS ? WANT_VALUES : 0);
+		       (!v->edges && info->colUsed & VALUE_COLUMNS ? WANT_VALUES : 0) |
+		       (!v->edges && info->colUsed & RETAINED_COLUMNS ? WANT_RETAINED : 0);
 	info->estimatedCost = by ? 30 : (double)all * 2;
 	info->estimatedRows = by ? (v->edges ? 4 : 1) : (sqlite3_int64)all;
 	if (by)
@@ -179,9 +184,15 @@ static int scan_filter(sqlite3_vtab_cursor *cur, int num, const char *str, int a
 		c->by = BY_NOTHING; /* then SQLite compares by its own rules, row by row */
 	else
 		c->wanted = (uint64_t)sqlite3_value_int64(argv[0]);
+	if (argc > 0 && sqlite3_value_type(argv[0]) == SQLITE_NULL) { /* equal to nothing */
+		c->end = true;
+		return SQLITE_OK;
+	}
 	struct ma_error *err = NULL;
 	if (num & WANT_NAME) /* names of values have the type of their key */
 		err = ma_sql_objects_make(&v->sql->objects, v->sql->snap);
+	if (!err && num & WANT_RETAINED)
+		err = ma_sql_retained_make(&v->sql->retained, v->sql->snap);
 	if (!err && c->by != BY_NOTHING && ++v->lookups > SCANS_FIRST) {
 		err = begin_index(v, c);
 		return err ? ma_sql_fail(v->sql, err) : SQLITE_OK;
@@ -281,7 +292,15 @@ static int scan_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int colum
 {
 	struct scan_cursor *c = (struct scan_cursor *)cur;
 	struct scan_vtab *v = (struct scan_vtab *)cur->pVtab;
-	if (!v->edges && column >= 6) {
+	if (!v->edges && column >= RETAINED_COLUMN) {
+		uint64_t retained, dominator;
+		if (!ma_sql_retained_find(&v->sql->retained, c->object.addr, &retained, &dominator))
+			return SQLITE_OK;
+		if (column == RETAINED_COLUMN)
+			sqlite3_result_int64(ctx, (sqlite3_int64)retained);
+		else if (dominator)
+			sqlite3_result_int64(ctx, (sqlite3_int64)dominator);
+	} else if (!v->edges && column >= 6) {
 		if (c->has_value)
 			value_column(&c->value, ctx, column);
 	} else if (!v->edges)

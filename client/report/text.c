@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.h"
 
+#include "advice.h"
 #include "edge_name.h"
 #include "escape.h"
 #include "human.h"
@@ -13,6 +14,7 @@
 
 #define TYPES_SHOWN 12
 #define HOLDERS_SHOWN 6
+#define ADVICE_SHOWN 3
 #define CLASSES_SHOWN 6
 #define THREADS_SHOWN 8
 #define NAME_COLUMNS 40u
@@ -128,6 +130,19 @@ static void most(const struct ma_page *p, const struct ma_analysis *a)
 	fputc('\n', p->out);
 }
 
+/* What is not retained, since others hold it, too; or counts for holders below it, which are in the list themselves. */
+static void shared_note(const struct ma_page *p, const struct ma_analysis *a, const struct ma_holder *h)
+{
+	char b[MA_HUMAN_MAX];
+	uint64_t least = a->graph->totals.bytes / 100;
+	if (h->bytes > h->retained && h->bytes - h->retained > least)
+		fprintf(p->out, "      %s more that others hold, too\n",
+			ma_human_bytes(b, h->bytes - h->retained, p->opt->bytes));
+	else if (h->retained > h->bytes && h->retained - h->bytes > least)
+		fprintf(p->out, "      %s of it by others in this list\n",
+			ma_human_bytes(b, h->retained - h->bytes, p->opt->bytes));
+}
+
 /* "dict, 120,000 entries, mostly app.Session" */
 static void holder_note(const struct ma_page *p, const struct ma_analysis *a, const struct ma_holder *h)
 {
@@ -152,17 +167,21 @@ static void held_by(const struct ma_page *p, const struct ma_analysis *a)
 	uint64_t total = a->graph->totals.bytes;
 	unsigned wide = p->opt->bytes ? 18 : 10;
 	size_t columns = name_columns(p, wide + 24);
-	char b[MA_HUMAN_MAX];
+	char b[MA_HUMAN_MAX], beside[320];
 	if (!held->holders_count)
 		return;
-	ma_page_title(p, "HELD BY", "  (each object counts for the nearest holder on the shortest way to it)");
+	snprintf(beside, sizeof(beside), "%*s", (int)(columns + wide - 1), "retained");
+	ma_page_title(p, "HELD BY", beside);
 	for (size_t i = 0; i < held->holders_count && i < HOLDERS_SHOWN; i++) {
 		const struct ma_holder *h = &held->holders[i];
 		fprintf(p->out, " %2zu  ", i + 1);
 		ma_page_cell(p, h->path, strlen(h->path), columns, true);
-		fprintf(p->out, " %*s %3u %%\n", wide, ma_human_bytes(b, h->bytes, p->opt->bytes),
-			ma_percent(h->bytes, total));
+		fprintf(p->out, " %*s %3u %%\n", wide, ma_human_bytes(b, h->retained, p->opt->bytes),
+			ma_percent(h->retained, total));
 		holder_note(p, a, h);
+		shared_note(p, a, h);
+		if (i < ADVICE_SHOWN && ma_percent(h->bytes, total) >= 10)
+			fprintf(p->out, "      %s\n", ma_advice(a, h));
 	}
 	if (held->native_bytes > total / 100)
 		fprintf(p->out, "     %s are held by native code only\n",
@@ -210,11 +229,13 @@ static void types(const struct ma_page *p, const struct ma_analysis *a)
 {
 	const struct ma_totals *t = &a->graph->totals;
 	unsigned wide = p->opt->bytes ? 18 : 10;
-	size_t columns = name_columns(p, wide + 26);
-	char b[MA_HUMAN_MAX];
+	size_t columns = name_columns(p, wide + 26 + (a->with_held ? wide + 1 : 0));
+	char b[MA_HUMAN_MAX], last[64] = "     %";
 	size_t shown = 0, left = 0;
 	uint64_t left_bytes = 0;
-	table_head(p, "TYPES", columns, wide, "     %");
+	if (a->with_held)
+		snprintf(last, sizeof(last), "     %% %*s", wide, "retained");
+	table_head(p, "TYPES", columns, wide, last);
 	for (size_t i = 0; i < t->types_count; i++) {
 		const struct ma_type_total *type = &t->types[i];
 		if (p->opt->type_glob && fnmatch(p->opt->type_glob, type->name, 0))
@@ -229,7 +250,10 @@ static void types(const struct ma_page *p, const struct ma_analysis *a)
 		ma_page_cell(p, type->name, strlen(type->name), columns, true);
 		fprintf(p->out, " %13s", ma_human_count(b, type->count));
 		fprintf(p->out, " %*s", wide, ma_human_bytes(b, type->bytes, p->opt->bytes));
-		fprintf(p->out, " %3u %%\n", ma_percent(type->bytes, t->bytes));
+		fprintf(p->out, " %3u %%", ma_percent(type->bytes, t->bytes));
+		if (a->with_held)
+			fprintf(p->out, " %*s", wide, ma_human_bytes(b, type->retained, p->opt->bytes));
+		fputc('\n', p->out);
 	}
 	if (left)
 		fprintf(p->out, "  %zu more types, %s: --type '*' shows all\n", left,

@@ -116,6 +116,30 @@ Test(query, by_address_and_joined)
 	ma_snap_close(snap);
 }
 
+/* leaky.CACHE and all sessions hang below its module, whose namespace native code holds, too. */
+Test(query, retained_and_dominator)
+{
+	char sql[160];
+	begin(&(struct leaky_options){ .sessions = 500 });
+	snprintf(sql, sizeof(sql), "SELECT retained FROM objects WHERE addr = %" PRIu64, facts.session0);
+	expect_number(sql, 48 + 104);
+	snprintf(sql, sizeof(sql), "SELECT dominator FROM objects WHERE addr = %" PRIu64, facts.session0);
+	expect_number(sql, facts.cache);
+	snprintf(sql, sizeof(sql),
+		 "SELECT count(*) FROM objects o JOIN objects d ON d.addr = o.dominator WHERE d.addr = %" PRIu64,
+		 facts.cache);
+	expect_number(sql, 1000);
+	snprintf(sql, sizeof(sql), "SELECT retained FROM objects WHERE addr = %" PRIu64, facts.cache);
+	expect_number(sql, 64 + 500 * (104 + 48 + 104 + 60)); /* not the str that others have, too */
+	expect_number("SELECT retained FROM types WHERE type = 'leaky.Session'", 500 * (48 + 104));
+	expect_number("SELECT count(*) FROM objects o JOIN objects d ON d.addr = o.dominator WHERE o.dominator IS NULL",
+		      0);
+	char *text = ask("SELECT * FROM objects LIMIT 1", MA_QUERY_CSV);
+	cr_expect_null(strstr(text, "retained"), "only when asked for");
+	free(text);
+	ma_snap_close(snap);
+}
+
 Test(query, only_select)
 {
 	begin(&(struct leaky_options){ .sessions = 3 });
