@@ -26,7 +26,13 @@ def test_report_repeats_the_first_output(idle, memattach):
     _, snap = idle
     done = memattach.run("report", snap.path, "--json")
     assert done.rc == 0 and done.err == "", done
-    assert json.loads(done.out) == snap.report
+    again = json.loads(done.out)
+    # what the first leaves out, because it takes a look at the whole graph
+    assert again.pop("suspects")
+    assert all(t.pop("retained") >= t["bytes"] for t in again["types"] if t["type"] in ("dict", "list"))
+    for t in again["types"]:
+        t.pop("retained", None)
+    assert again == snap.report
 
 
 def test_command_and_rss(idle):
