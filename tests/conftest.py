@@ -16,13 +16,21 @@ from target import Target  # noqa: E402
 
 REPO = Path(__file__).resolve().parent.parent
 
+# What these files test does not depend on how a version was built: without --long they take one Python of each version.
+SAMPLED = {"test_unusual", "test_values", "test_memory", "test_malloc", "test_interpreters", "test_edge_names", "test_soak",
+           "test_where", "test_harmless", "test_books"}
+
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the tests marked long, too")
 
 
+def is_long(config):
+    return config.getoption("--long") or os.environ.get("MEMATTACH_LONG") == "1"
+
+
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--long") or os.environ.get("MEMATTACH_LONG") == "1":
+    if is_long(config):
         return
     for item in items:
         if item.get_closest_marker("long"):
@@ -34,10 +42,17 @@ def pytest_report_header(config):
     return [f"memattach: {memattach_path()}", f"target Pythons: {found}"]
 
 
+def is_sampled(metafunc):
+    # the support matrix is made of all that were found
+    return metafunc.module.__name__ in SAMPLED and not is_long(metafunc.config) and not os.environ.get("MEMATTACH_SUPPORT")
+
+
 def pytest_generate_tests(metafunc):
-    """`python` is every supported Python; `one_python` is 3.11; `hazard_python` is 3.11 and the newest."""
+    """`python` is every supported Python, in files of `SAMPLED` one of each version; `one_python` is 3.11;
+    `hazard_python` is 3.11 and the newest."""
     every = pythons.supported()
-    for name, chosen in (("python", every), ("one_python", pythons.one(every)), ("hazard_python", pythons.two(every))):
+    wanted = pythons.sample(every) if is_sampled(metafunc) else every
+    for name, chosen in (("python", wanted), ("one_python", pythons.one(every)), ("hazard_python", pythons.two(every))):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, chosen or [pytest.param(None, marks=pytest.mark.skip(
                 reason="no supported CPython found: set MEMATTACH_PYTHONS"))], ids=[p.id for p in chosen] or ["none"])

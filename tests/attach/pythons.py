@@ -127,3 +127,11 @@ def public(found):
         if p.path.startswith(("/usr/", "/opt/")) and not p.tree:
             return p
     return None
+
+
+def sample(found):
+    """One of each minor version, and one debug build."""
+    chosen = {}
+    for p in sorted(found, key=lambda p: (p.debug, p.tree is not None, p.id.startswith("usr-"))):
+        chosen.setdefault("debug" if p.debug else p.minor, p)
+    return [p for p in found if p in chosen.values()]
