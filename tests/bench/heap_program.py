@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program that tests/bench/attach.py measures: N objects with a __dict__ and a dict of N tuples and lists, eight
 objects for each N, and a thread whose heartbeat shows how long the program stood still. One JSON line of answer for
-each command line on stdin: `gap`, `fork N`, `guppy`, `muppy`, `quit`."""
+each command line on stdin: `gap`, `fork N`, `beat 0|1`, `guppy`, `muppy`, `quit`."""
 import gc
 import json
 import os
@@ -25,10 +25,15 @@ class Heartbeat(threading.Thread):
     def __init__(self):
         super().__init__(daemon=True)
         self.longest_ns = 0
+        self.beating = threading.Event()
+        self.beating.set()
 
     def run(self):
         last = time.perf_counter_ns()
         while True:
+            if not self.beating.is_set():
+                self.beating.wait()
+                last = time.perf_counter_ns()
             time.sleep(TICK_S)
             now = time.perf_counter_ns()
             self.longest_ns = max(self.longest_ns, now - last)
@@ -88,6 +93,9 @@ def main():
             answer(gap_ns=heartbeat.take())
         elif command == "fork":
             answer(fork_ns=forks(int(args[0])))
+        elif command == "beat":
+            heartbeat.beating.set() if int(args[0]) else heartbeat.beating.clear()
+            answer()
         else:
             heartbeat.take()
             found = {"guppy": guppy_heap, "muppy": muppy_summary}[command]()
