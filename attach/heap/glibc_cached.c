@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define TLS_BELOW (64u << 10) /* where the pointer to a thread's cache may be: in the thread-local data of libc */
+#define ARENAS_MAX 4096u /* of glibc: the MALLOC_ARENA_MAX of a machine is eight for each CPU */
 #define LIST_MAX (1u << 20)
 #define ALL_MAX (4u << 20)
 #define BUDGET_NS 2000000000u /* lists jump through memory: some 300 ns for each step */
@@ -32,6 +33,7 @@ struct cached {
 	struct ma_heap **heaps; /* sorted */
 	size_t heaps_count;
 	uint64_t *words; /* TLS_BELOW bytes */
+	ma_raddr *arenas; /* ARENAS_MAX */
 	uint64_t deadline;
 	uint64_t seen;
 	unsigned votes[2]; /* lists that end well with plain pointers, and with masked ones */
@@ -178,9 +180,8 @@ static void thread_cache(struct cached *c, uint64_t tls)
 
 static void fastbins(struct cached *c, const struct ma_glibc *g)
 {
-	static const size_t max = 4096;
-	ma_raddr v[4096];
-	size_t n = g->fastbins ? ma_glibc_arenas(c->s, g, v, max) : 0;
+	ma_raddr *v = c->arenas;
+	size_t n = g->fastbins ? ma_glibc_arenas(c->s, g, v, ARENAS_MAX) : 0;
 	for (size_t i = 0; i < n; i++)
 		for (unsigned k = 0; k < g->fastbins; k++) {
 			uint64_t first;
@@ -203,8 +204,9 @@ void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
 			    .heaps = calloc(n + 1, sizeof(*c.heaps)),
 			    .heaps_count = n,
 			    .words = malloc(TLS_BELOW),
+			    .arenas = malloc(ARENAS_MAX * sizeof(*c.arenas)),
 			    .deadline = ma_now_ns() + BUDGET_NS };
-	if (c.heaps && c.words) {
+	if (c.heaps && c.words && c.arenas) {
 		for (size_t i = 0; i < n; i++)
 			c.heaps[i] = &s->out->heaps[i];
 		qsort(c.heaps, n, sizeof(*c.heaps), by_start);
@@ -217,4 +219,5 @@ void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
 	}
 	free(c.heaps);
 	free(c.words);
+	free(c.arenas);
 }

@@ -126,7 +126,7 @@ static struct ma_error *scan(struct reading *r, uint64_t start, uint64_t end, bo
  * any other here: only what was read and never written has it. */
 static struct ma_error *plain(struct reading *r, uint64_t start, uint64_t end)
 {
-	uint64_t v[4096], page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t v[512], page = (uint64_t)sysconf(_SC_PAGESIZE);
 	while (start < end) {
 		uint64_t want = (end - start) / page;
 		if (want > MA_ARRAY_SIZE(v))

@@ -321,7 +321,7 @@ static struct ma_error *send_native(struct tracer *t)
 /* The twin's smaps: anonymous memory is equal to the kB to the target's, and reading it stops nobody. */
 static struct ma_error *send_smaps(struct tracer *t)
 {
-	char path[48], buf[65536];
+	char path[48], buf[8192];
 	snprintf(path, sizeof(path), "/proc/%d/smaps", t->twin.pid);
 	_cleanup_close_ int in = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_close_ int out = (int)syscall(SYS_memfd_create, "memattach-smaps", 1u);

@@ -99,7 +99,7 @@ static struct ma_error *span(struct ma_snap *s, struct ma_cursor *c)
 
 static struct ma_error *fill(struct ma_snap *s, struct ma_cursor *c)
 {
-	struct ma_snap_fill *row, r;
+	struct ma_snap_fill *row, r = { 0 };
 	r.addr = amount(c);
 	r.carved = amount(c);
 	r.used = amount(c);
@@ -114,7 +114,7 @@ static struct ma_error *fill(struct ma_snap *s, struct ma_cursor *c)
 
 static struct ma_error *zero(struct ma_snap *s, struct ma_cursor *c)
 {
-	struct ma_snap_zero *row, r;
+	struct ma_snap_zero *row, r = { 0 };
 	if (!range(c, &r.start, &r.end))
 		return NULL;
 	r.zeros = amount(c);

@@ -202,7 +202,7 @@ static struct ma_error *arena_record(struct ma_snap *s, struct ma_cursor *c)
 {
 	uint64_t kind = ma_cursor_varint(c);
 	if (kind == MA_ARN_ARENA) {
-		struct ma_snap_arena *row, r;
+		struct ma_snap_arena *row, r = { 0 };
 		r.addr = ma_cursor_varint(c);
 		r.bytes = ma_cursor_varint(c);
 		r.pools = ma_cursor_varint(c);
@@ -212,7 +212,7 @@ static struct ma_error *arena_record(struct ma_snap *s, struct ma_cursor *c)
 		ADD(&s->arenas, &row, MA_ROWS_MAX);
 		*row = r;
 	} else if (kind == MA_ARN_CLASS) {
-		struct ma_snap_class *row, r;
+		struct ma_snap_class *row, r = { 0 };
 		r.block_bytes = ma_cursor_varint(c);
 		r.pools = ma_cursor_varint(c);
 		r.used = ma_cursor_varint(c);
@@ -224,7 +224,7 @@ static struct ma_error *arena_record(struct ma_snap *s, struct ma_cursor *c)
 		ADD(&s->classes, &row, MA_ROWS_MAX);
 		*row = r;
 	} else if (kind == MA_ARN_FREELIST) {
-		struct ma_snap_freelist *row, r;
+		struct ma_snap_freelist *row, r = { 0 };
 		struct ma_str name;
 		MA_TRY(ma_snap_string(s, c, &name));
 		r.objects = ma_cursor_varint(c);
@@ -310,7 +310,7 @@ static struct ma_error *thread_record(struct load *l, struct ma_cursor *c)
 			c->bad = true;
 		}
 	} else if (kind == MA_THR_INTERP) {
-		struct ma_snap_interp *row, r;
+		struct ma_snap_interp *row, r = { 0 };
 		r.id = ma_cursor_varint(c);
 		r.addr = ma_cursor_varint(c);
 		r.collecting = ma_cursor_varint(c) != 0;
