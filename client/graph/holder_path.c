@@ -9,7 +9,7 @@
 
 #define STEPS_MAX 24 /* edges named of one way, the last ones */
 #define PATH_MAX_BYTES 4096
-#define TABLE_BITS 12 /* of the hash over sources: well over STEPS_MAX * MA_HELD_MAX */
+#define TABLE_BITS_MIN 12
 
 struct step { /* one edge whose name is wanted */
 	uint64_t src, dst;
@@ -17,22 +17,27 @@ struct step { /* one edge whose name is wanted */
 	uint64_t key;       /* of a dict's entry; the name comes when the key is known */
 	bool best;          /* no better name can come */
 	bool closure;       /* from a function to a cell of its closure: a borrowed edge has the name */
+	struct ma_way *way; /* with dst 0: count the elements of its node */
 };
 
 struct paths {
 	struct ma_graph *g;
 	const struct ma_tree *t;
-	struct ma_holder *holders;
-	size_t holders_count;
 	uint64_t globals; /* of the program's own module, 0 = not known */
-	struct step steps[MA_HELD_MAX * (2 * STEPS_MAX + 2)];
+	struct step *steps;
 	size_t count;
-	uint16_t table[1 << TABLE_BITS]; /* position in steps + 1 of a step from this source; neighbours share it */
+	uint32_t *table; /* position in steps + 1 of a step from this source; neighbours share it */
+	unsigned table_bits;
 };
 
-static size_t slot_of(uint64_t src)
+static size_t slot_of(const struct paths *p, uint64_t src)
 {
-	return (size_t)((src * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - TABLE_BITS));
+	return (size_t)((src * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - p->table_bits));
+}
+
+static size_t next_slot(const struct paths *p, size_t slot)
+{
+	return (slot + 1) & (((size_t)1 << p->table_bits) - 1);
 }
 
 static int by_source(const void *a, const void *b)
@@ -45,7 +50,7 @@ static int by_source(const void *a, const void *b)
 
 static void want(struct paths *p, uint64_t src, uint64_t dst)
 {
-	p->steps[p->count++] = (struct step){ src, dst, MA_BUF_INIT(MA_NAME_MAX + 64), 0, false, false };
+	p->steps[p->count++] = (struct step){ .src = src, .dst = dst, .name = MA_BUF_INIT(MA_NAME_MAX + 64) };
 }
 
 static uint64_t addr_of(const struct paths *p, uint32_t node)
@@ -53,23 +58,28 @@ static uint64_t addr_of(const struct paths *p, uint32_t node)
 	return ma_addr_index_addr(&p->g->index, node);
 }
 
-/* Sorts the steps, so that those of one source are neighbours, and files each source in the table. */
+/* Sorts the steps, each once, so that those of one source are neighbours, and files each source in the table. */
 static void file_steps(struct paths *p)
 {
 	qsort(p->steps, p->count, sizeof(p->steps[0]), by_source);
+	size_t out = 0;
+	for (size_t i = 0; i < p->count; i++) /* ways share their beginnings; names are not there yet */
+		if (!i || by_source(&p->steps[out - 1], &p->steps[i]))
+			p->steps[out++] = p->steps[i];
+	p->count = out;
 	for (size_t i = 0; i < p->count; i++) {
 		if (i && p->steps[i - 1].src == p->steps[i].src)
 			continue;
-		size_t slot = slot_of(p->steps[i].src);
+		size_t slot = slot_of(p, p->steps[i].src);
 		while (p->table[slot])
-			slot = (slot + 1) & ((1 << TABLE_BITS) - 1);
-		p->table[slot] = (uint16_t)(i + 1);
+			slot = next_slot(p, slot);
+		p->table[slot] = (uint32_t)(i + 1);
 	}
 }
 
 static size_t first_of(const struct paths *p, uint64_t src)
 {
-	for (size_t slot = slot_of(src); p->table[slot]; slot = (slot + 1) & ((1 << TABLE_BITS) - 1))
+	for (size_t slot = slot_of(p, src); p->table[slot]; slot = next_slot(p, slot))
 		if (p->steps[p->table[slot] - 1].src == src)
 			return p->table[slot];
 	return 0;
@@ -77,11 +87,8 @@ static size_t first_of(const struct paths *p, uint64_t src)
 
 static struct step *find_step(struct paths *p, uint64_t src, uint64_t dst)
 {
-	size_t i = first_of(p, src);
-	for (; i && i <= p->count && p->steps[i - 1].src == src; i++)
-		if (p->steps[i - 1].dst == dst)
-			return &p->steps[i - 1];
-	return NULL;
+	const struct step key = { .src = src, .dst = dst };
+	return p->count ? bsearch(&key, p->steps, p->count, sizeof(key), by_source) : NULL;
 }
 
 static const char *type_at(struct paths *p, uint64_t addr)
@@ -91,42 +98,44 @@ static const char *type_at(struct paths *p, uint64_t addr)
 }
 
 /* Entries of a dict are its values, elements of a set its keys. */
-static void count_element(struct paths *p, const struct ma_snap_edge *e, uint64_t *keys)
+static void count_element(struct ma_way *way, const struct ma_snap_edge *e, uint64_t *keys)
 {
-	for (size_t h = 0; h < p->holders_count; h++) {
-		if (p->holders[h].addr != e->src)
+	if (e->kind == MA_EDGE_KEY)
+		++*keys;
+	else if (e->kind != MA_EDGE_BORROWED)
+		way->elements++;
+}
+
+static void name_steps_of(struct paths *p, struct ma_snap_cursor *c, uint64_t src, struct step *first)
+{
+	struct ma_way *way = first->dst ? NULL : first->way; /* steps are sorted: it is the first of its source */
+	uint64_t keys = 0;
+	struct ma_snap_edge e;
+	while (ma_snap_next_edge(c, &e)) {
+		if (way)
+			count_element(way, &e, &keys);
+		struct step *s = find_step(p, src, e.dst);
+		if (!s || s->name.len || s->key || s->closure != (e.kind == MA_EDGE_BORROWED))
 			continue;
-		if (e->kind == MA_EDGE_KEY)
-			keys[h]++;
-		else if (e->kind != MA_EDGE_BORROWED)
-			p->holders[h].elements++;
+		if (e.kind == MA_EDGE_VALUE)
+			s->key = e.key;
+		else
+			ma_edge_name(&s->name, p->g->snap, &e, NULL, NULL);
 	}
+	if (way && !way->elements)
+		way->elements = keys;
 }
 
 static struct ma_error *name_steps(struct paths *p)
 {
-	uint64_t keys[MA_HELD_MAX] = { 0 };
 	struct ma_snap_cursor *c;
 	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
 	struct ma_snap_object o;
-	struct ma_snap_edge e;
 	while (ma_snap_next_object(c, &o)) {
-		if (!o.has_edges || !first_of(p, o.addr))
-			continue;
-		while (ma_snap_next_edge(c, &e)) {
-			count_element(p, &e, keys);
-			struct step *s = find_step(p, o.addr, e.dst);
-			if (!s || s->name.len || s->key || s->closure != (e.kind == MA_EDGE_BORROWED))
-				continue;
-			if (e.kind == MA_EDGE_VALUE)
-				s->key = e.key;
-			else
-				ma_edge_name(&s->name, p->g->snap, &e, NULL, NULL);
-		}
+		size_t first = o.has_edges ? first_of(p, o.addr) : 0;
+		if (first)
+			name_steps_of(p, c, o.addr, &p->steps[first - 1]);
 	}
-	for (size_t h = 0; h < p->holders_count; h++)
-		if (!p->holders[h].elements)
-			p->holders[h].elements = keys[h];
 	struct ma_error *err = ma_snap_cursor_error(c);
 	ma_snap_cursor_destroy(c);
 	return err;
@@ -142,12 +151,15 @@ static void name_key(struct paths *p, struct step *s, const struct ma_snap_value
  * dict. */
 static struct ma_error *name_keys(struct paths *p)
 {
-	uint64_t filter[(1 << TABLE_BITS) / 64] = { 0 };
+	_cleanup_free_ uint64_t *filter = calloc(((size_t)1 << p->table_bits) / 64, sizeof(*filter));
 	size_t left = 0;
+	if (!filter)
+		return &ma_enomem;
 	for (size_t i = 0; i < p->count; i++) {
 		if (!p->steps[i].key)
 			continue;
-		filter[slot_of(p->steps[i].key) / 64] |= UINT64_C(1) << slot_of(p->steps[i].key) % 64;
+		size_t slot = slot_of(p, p->steps[i].key);
+		filter[slot / 64] |= UINT64_C(1) << slot % 64;
 		left++;
 	}
 	struct ma_snap_cursor *c;
@@ -159,7 +171,8 @@ static struct ma_error *name_keys(struct paths *p)
 	struct ma_snap_object o;
 	struct ma_snap_value v;
 	while (values && !err && left && ma_snap_next_object(c, &o)) {
-		if (!(filter[slot_of(o.addr) / 64] >> slot_of(o.addr) % 64 & 1) || !ma_snap_value(c, &v))
+		size_t slot = slot_of(p, o.addr);
+		if (!(filter[slot / 64] >> slot % 64 & 1) || !ma_snap_value(c, &v))
 			continue;
 		for (size_t i = 0; i < p->count; i++) {
 			struct step *s = &p->steps[i];
@@ -426,11 +439,22 @@ static struct ma_error *name_modules(struct paths *p)
 	return err;
 }
 
-static struct ma_error *build(struct paths *p, const uint32_t *nodes)
+static struct ma_error *allocate(struct paths *p, size_t ways)
 {
-	for (size_t h = 0; h < p->holders_count; h++) {
+	size_t steps = ways * (2 * STEPS_MAX + 2);
+	for (p->table_bits = TABLE_BITS_MIN; ((size_t)1 << p->table_bits) < steps * 2;)
+		p->table_bits++;
+	p->steps = calloc(steps ? steps : 1, sizeof(*p->steps));
+	p->table = calloc((size_t)1 << p->table_bits, sizeof(*p->table));
+	return p->steps && p->table ? NULL : &ma_enomem;
+}
+
+static struct ma_error *build(struct paths *p, struct ma_way *ways, size_t count)
+{
+	MA_TRY(allocate(p, count));
+	for (size_t h = 0; h < count; h++) {
 		uint32_t way[STEPS_MAX + 1];
-		size_t n = way_up(p, nodes[h], way);
+		size_t n = way_up(p, ways[h].node, way);
 		for (size_t i = 0; i + 1 < n; i++)
 			want(p, addr_of(p, way[i + 1]), addr_of(p, way[i]));
 		for (size_t i = 1; i + 1 < n; i++)
@@ -438,7 +462,8 @@ static struct ma_error *build(struct paths *p, const uint32_t *nodes)
 				want(p, addr_of(p, way[i + 1]), addr_of(p, way[i - 1]));
 				p->steps[p->count - 1].closure = true;
 			}
-		want(p, p->holders[h].addr, 0); /* so that its edges are counted */
+		want(p, addr_of(p, ways[h].node), 0);
+		p->steps[p->count - 1].way = &ways[h];
 		if (p->t->parent[way[n - 1]] == MA_ROOT_MODULE)
 			want(p, 0, addr_of(p, way[n - 1]));
 	}
@@ -446,24 +471,24 @@ static struct ma_error *build(struct paths *p, const uint32_t *nodes)
 	MA_TRY(name_modules(p));
 	MA_TRY(name_steps(p));
 	MA_TRY(name_keys(p));
-	for (size_t h = 0; h < p->holders_count; h++)
-		MA_TRY(write_path(p, nodes[h], &p->holders[h].path));
+	for (size_t h = 0; h < count; h++)
+		MA_TRY(write_path(p, ways[h].node, &ways[h].path));
 	return NULL;
 }
 
-struct ma_error *ma_holder_paths(struct ma_graph *g, const struct ma_tree *t, const uint32_t *nodes,
-				 struct ma_holder *holders, size_t count)
+struct ma_error *ma_ways_name(struct ma_graph *g, const struct ma_tree *t, struct ma_way *ways, size_t count)
 {
-	struct paths *p = calloc(1, sizeof(*p));
-	if (!p)
-		return &ma_enomem;
-	p->g = g;
-	p->t = t;
-	p->holders = holders;
-	p->holders_count = count;
-	struct ma_error *err = build(p, nodes);
-	for (size_t i = 0; i < p->count; i++)
-		ma_buf_deinit(&p->steps[i].name);
-	free(p);
+	struct paths p = { .g = g, .t = t };
+	struct ma_error *err = build(&p, ways, count);
+	for (size_t i = 0; i < p.count; i++)
+		ma_buf_deinit(&p.steps[i].name);
+	free(p.steps);
+	free(p.table);
 	return err;
+}
+
+void ma_ways_deinit(struct ma_way *ways, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(ways[i].path);
 }

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/* holder_path.h - the way to a holder as Python would write it, from the tree of shortest ways. */
+/* holder_path.h - the way to an object as Python would write it, from the tree of shortest ways. */
 #ifndef MA_HOLDER_PATH_H
 #define MA_HOLDER_PATH_H
 
-#include "holders.h"
 #include "tree.h"
 
-/* Sets path and elements of `count` holders at `nodes`. One pass over the file, for the names of the edges. */
-MA_CHECK struct ma_error *ma_holder_paths(struct ma_graph *g, const struct ma_tree *t, const uint32_t *nodes,
-					  struct ma_holder *holders, size_t count);
+struct ma_way {
+	uint32_t node;
+	uint64_t elements; /* entries of a dict, items, attributes */
+	char *path;        /* "app.cache.items"; untrusted bytes, NUL-terminated */
+};
+
+/* Sets elements and path of `count` ways to different nodes; the caller frees them with ma_ways_deinit(), after an
+ * error, too. Two or three passes over the file, for the names of the edges. */
+MA_CHECK struct ma_error *ma_ways_name(struct ma_graph *g, const struct ma_tree *t, struct ma_way *ways, size_t count);
+void ma_ways_deinit(struct ma_way *ways, size_t count);
 
 #endif

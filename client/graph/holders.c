@@ -269,7 +269,15 @@ static struct ma_error *build(struct work *w, struct ma_held *held)
 	w->small = NULL;
 	ma_dominators_deinit(&w->dom);
 	MA_TRY(collect_classes(w, held));
-	return ma_holder_paths(w->g, &w->tree, w->nodes, held->holders, w->count);
+	struct ma_way ways[MA_HELD_MAX];
+	for (size_t h = 0; h < w->count; h++)
+		ways[h] = (struct ma_way){ .node = w->nodes[h] };
+	struct ma_error *err = ma_ways_name(w->g, &w->tree, ways, w->count);
+	for (size_t h = 0; h < w->count; h++) { /* paths change hands, after an error, too */
+		held->holders[h].path = ways[h].path;
+		held->holders[h].elements = ways[h].elements;
+	}
+	return err;
 }
 
 struct ma_error *ma_held_create(struct ma_graph *g, struct ma_held *ret)
