@@ -292,7 +292,8 @@ struct maa {
 	uint64_t ph_steps, ph_limit;
 	uint32_t frozen; /* the object walked is a constant of a frozen module (3.11): it counts nothing */
 	uint32_t unreached, found_by_list; /* unreached: MA_OX_UNREACHED while such an object is walked */
-	addr_t interned, interned_dicts[64]; /* the last one met; all that are known, one for each interpreter (3.12+) */
+	addr_t interned;                   /* the last one met */
+	addr_t interned_dicts[64];         /* all that are known, one for each interpreter (3.12+) */
 	uint32_t interned_count;
 	uint64_t sw_pool_bits[16];
 	addr_t rw_addr, rw_owner; /* of the record before in m->rw */

@@ -33,8 +33,9 @@ void ma_unwind_destroy_p(struct ma_unwind **u);
 MA_CHECK struct ma_error *ma_unwind_add(struct ma_unwind *u, struct ma_elf **e, const char *name, uint64_t start,
 					uint64_t offset);
 
-/* One frame, innermost first. `sp`: its stack pointer, 0 = not known; the frame reaches up to that of the next. `exact`: pc is the next instruction to run there (the innermost frame, and one that a
- * signal interrupted), else a return address. False ends the walk. */
+/* One frame, innermost first. `sp`: its stack pointer, 0 = not known; the frame reaches up to that of the next.
+ * `exact`: pc is the next instruction to run there (the innermost frame, and one that a signal interrupted), else a
+ * return address. False ends the walk. */
 typedef bool (*ma_unwind_frame)(void *arg, uint64_t pc, uint64_t sp, bool exact);
 
 /* After the last ma_unwind_add(). *whole_ret: the outermost frame was reached; false when the walk lost its way or was

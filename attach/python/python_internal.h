@@ -65,8 +65,8 @@ bool ma_layout_row_applies(const struct ma_layout_row *row, const struct ma_layo
 
 /* Each fills the rows it knows. *any_ret false: this source is not at hand. */
 MA_CHECK struct ma_error *ma_layout_from_dwarf(const struct ma_elf *e, struct ma_layout *l, bool *any_ret);
-/* tables.c: of the tables of this minor version, best first (of the same kind of build, release or Py_DEBUG; agreeing with
- * `known`, which may be NULL; nearest to the patch level), number `rank`, from 0. False: there are not so many. */
+/* tables.c: of the tables of this minor version, best first (of the same kind of build, release or Py_DEBUG; agreeing
+ * with `known`, which may be NULL; nearest to the patch level), number `rank`, from 0. False: there are not so many. */
 bool ma_layout_from_table(struct ma_layout *l, const struct ma_layout *known, unsigned rank);
 /* Alignment of a row's field by the table nearest to the version, 1 when not known. */
 unsigned ma_layout_alignment(const struct ma_layout *l, const struct ma_layout_row *row);

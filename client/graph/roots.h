@@ -6,11 +6,11 @@
 #include "graph.h"
 
 /* MA_ROOT_KIND(id, name in JSON and SQL) */
-#define MA_ROOT_KINDS(MA_ROOT_KIND)                                                  \
-	MA_ROOT_KIND(MODULE, "module")           /* a module, with its dict */       \
-	MA_ROOT_KIND(FRAME, "frame")             /* a local of a running frame */    \
-	MA_ROOT_KIND(INTERPRETER, "interpreter") /* of an interpreter or a thread */ \
-	MA_ROOT_KIND(TYPE, "type")               /* a static type */                 \
+#define MA_ROOT_KINDS(MA_ROOT_KIND)                                                                                  \
+	MA_ROOT_KIND(MODULE, "module")           /* a module, with its dict */                                       \
+	MA_ROOT_KIND(FRAME, "frame")             /* a local of a running frame */                                    \
+	MA_ROOT_KIND(INTERPRETER, "interpreter") /* of an interpreter or a thread */                                 \
+	MA_ROOT_KIND(TYPE, "type")               /* a static type */                                                 \
 	MA_ROOT_KIND(INTERNED, "interned")       /* a string in the table of interned ones, which does not own it */ \
 	MA_ROOT_KIND(NATIVE, "native")           /* more references counted than found: held by native code */
 
@@ -18,7 +18,7 @@ enum ma_root_kind {
 #define MA_ROOT_KIND(id, name) MA_ROOT_##id##_KIND,
 	MA_ROOT_KINDS(MA_ROOT_KIND)
 #undef MA_ROOT_KIND
-	MA_ROOT_KIND_COUNT
+		MA_ROOT_KIND_COUNT
 };
 
 struct ma_root_row {

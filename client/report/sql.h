@@ -6,8 +6,8 @@
  *	frames(tid, depth, file, function, line)       memory(name, bytes)
  *	buffers(addr, bytes, counted, kind, owner)     native_words(addr, object, library)
  *	roots(kind, addr, name, type, size, refcnt, found, excess)
- *	heaps(arena, main, start, bytes, used_chunks, used, cached, free, top, used_resident, free_resident, top_resident,
- *	      trimmable)                               arenas(addr, touched, used, free, pools)
+ *	heaps(arena, main, start, bytes, used_chunks, used, cached, free, top, used_resident, free_resident,
+ *	      top_resident, trimmable)                 arenas(addr, touched, used, free, pools)
  *
  * A hidden column is not part of `*`: it has to be asked for by name, since it takes a tree over the whole graph.
  * refcnt is 0 for immortal objects; place is arena, malloc, static or other. */

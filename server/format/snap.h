@@ -61,8 +61,8 @@ struct ma_raw_prev {
 MA_CHECK struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c);
 /* One field of a MALLOC block (mallocs.c). */
 MA_CHECK struct ma_error *ma_snap_malloc_field(struct ma_snap *s, struct ma_cursor *c);
-/* natives.c: a record of a NATIVE block (`first` of its block); and what the tool says of interpreters, to what the agent
- * says of them. */
+/* natives.c: a record of a NATIVE block (`first` of its block); and what the tool says of interpreters, to what the
+ * agent says of them. */
 struct ma_cursor;
 MA_CHECK struct ma_error *ma_snap_native_record(struct ma_snap *s, struct ma_cursor *c, bool first);
 void ma_snap_join_interps(struct ma_snap *s);

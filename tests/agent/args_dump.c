@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* args_dump PID [VALUES] - writes a struct maa_args with what attach/python knows of that process to stdout. VALUES is an
- * enum ma_values, 0 by default, with a key of zeros. */
+/* args_dump PID [VALUES] - writes a struct maa_args with what attach/python knows of that process to stdout. VALUES is
+ * an enum ma_values, 0 by default, with a key of zeros. */
 #include "cleanup.h"
 #include "python.h"
 

@@ -66,8 +66,8 @@ void sb_frame(struct snap_builder *b, uint64_t code, uint32_t file_id, uint32_t 
 void sb_entry(struct snap_builder *b, uint64_t addr);
 /* Native stacks: a thread, then its frames, innermost first. */
 void sb_native_thread(struct snap_builder *b, uint64_t tid, uint64_t fs_base, unsigned flags);
-void sb_native_frame(struct snap_builder *b, uint64_t pc, uint64_t sp, unsigned flags, const char *function, const char *module,
-		     const char *file, unsigned line);
+void sb_native_frame(struct snap_builder *b, uint64_t pc, uint64_t sp, unsigned flags, const char *function,
+		     const char *module, const char *file, unsigned line);
 void sb_interp(struct snap_builder *b, uint64_t id, uint64_t addr, bool collecting);
 
 void sb_arena(struct snap_builder *b, uint64_t addr, uint64_t bytes, uint64_t pools, uint64_t free_pools);

@@ -12,7 +12,7 @@ struct inner {
 };
 
 struct blob {
-	PyObject_HEAD
+	PyObject ob_base;
 	PyObject *held;
 	char *data;
 	size_t bytes;
@@ -66,8 +66,8 @@ static int blob_init(PyObject *self, PyObject *args, PyObject *kwargs)
 }
 
 static PyTypeObject blob_type = {
-	PyVarObject_HEAD_INIT(NULL, 0)
-	.tp_name = "blobtype.Blob",
+	PyVarObject_HEAD_INIT(NULL, 0) /* ends in a comma */
+		.tp_name = "blobtype.Blob",
 	.tp_basicsize = sizeof(struct blob),
 	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
 	.tp_dealloc = blob_dealloc,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The first process of a container, as tini is: starts the program, passes signals on, reaps whatever ends, and ends with
- * the program's exit code. It says "wrong" when it reaps anything else than its one child. */
+/* The first process of a container, as tini is: starts the program, passes signals on, reaps whatever ends, and ends
+ * with the program's exit code. It says "wrong" when it reaps anything else than its one child. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -75,11 +75,11 @@ Test(hostile, records_that_are_not)
 	FINE(MA_BLOCK_REGIONS, 1, "\1\2\3\4\1a\1\1\1\1\1\1\1\1\1");
 	FINE(MA_BLOCK_MALLOC, 1, "\1\3\1\0\1"); /* pages */
 	MALFORMED(MA_BLOCK_MALLOC, 1, "\1\4\1\0\1");
-	MALFORMED(MA_BLOCK_MALLOC, 1, "\1\3\1\1\0");         /* no page present */
-	MALFORMED(MA_BLOCK_MALLOC, 1, "\1\4\1\0\1\1");       /* half a pair */
-	MALFORMED(MA_BLOCK_MALLOC, 2, "\1\3\1\5\1\1\3\1\0\1"); /* backwards */
+	MALFORMED(MA_BLOCK_MALLOC, 1, "\1\3\1\1\0");                                    /* no page present */
+	MALFORMED(MA_BLOCK_MALLOC, 1, "\1\4\1\0\1\1");                                  /* half a pair */
+	MALFORMED(MA_BLOCK_MALLOC, 2, "\1\3\1\5\1\1\3\1\0\1");                          /* backwards */
 	MALFORMED(MA_BLOCK_MALLOC, 1, "\1\13\1\0\xff\xff\xff\xff\xff\xff\xff\xff\x7f"); /* beyond any address */
-	FINE(MA_BLOCK_MALLOC, 1, "\3\22\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"); /* a heap */
+	FINE(MA_BLOCK_MALLOC, 1, "\3\22\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1");          /* a heap */
 	MALFORMED(MA_BLOCK_MALLOC, 1, "\3\21\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1");
 	MALFORMED(MA_BLOCK_MALLOC, 1, "\3\22\1\1\1\0\1\1\1\1\1\1\1\1\1\1\1\1\1\1"); /* an empty one */
 	FINE(MA_BLOCK_MALLOC, 1, "\4\5\1\1\1\1\1"); /* a span, and what a later version adds */
@@ -88,7 +88,7 @@ Test(hostile, records_that_are_not)
 	MALFORMED(MA_BLOCK_MALLOC, 1, "\5\4\1\1\1\1");
 	FINE(MA_BLOCK_MALLOC, 1, "\6\3\1\1\1");
 	MALFORMED(MA_BLOCK_MALLOC, 1, "\6\3\1\1\2"); /* more zeros than bytes */
-	FINE(MA_BLOCK_MALLOC, 1, "\x7f\3abc");        /* an unknown tag is passed over */
+	FINE(MA_BLOCK_MALLOC, 1, "\x7f\3abc");       /* an unknown tag is passed over */
 	FINE(MA_BLOCK_RAW, 2, "\1\2\3\4\100\2\4");
 	MALFORMED(MA_BLOCK_RAW, 1, "\1\2\0\4");   /* an empty buffer */
 	MALFORMED(MA_BLOCK_RAW, 1, "\0\2\3\4");   /* no kind */
