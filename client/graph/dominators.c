@@ -266,6 +266,16 @@ struct ma_error *ma_dominators_create(struct ma_graph *g, struct ma_dominators *
 	return ma_dominators_compute(g, classes, flags, ret);
 }
 
+void ma_dom_follow_tree(struct ma_dominators *d, const struct ma_tree *t, uint8_t *seen)
+{
+	for (uint32_t i = 0; i < t->count; i++) {
+		uint32_t node = t->order[i], up = d->idom[node];
+		if (up != MA_DOM_NONE && !seen[up])
+			d->idom[node] = MA_DOM_NONE;
+		seen[node] = 1;
+	}
+}
+
 void ma_dominators_deinit(struct ma_dominators *d)
 {
 	free(d->idom);

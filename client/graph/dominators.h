@@ -36,8 +36,12 @@ MA_CHECK struct ma_error *ma_dominators_compute(const struct ma_graph *g, const 
 MA_CHECK struct ma_error *ma_dominators_create(struct ma_graph *g, struct ma_dominators *ret);
 void ma_dominators_deinit(struct ma_dominators *d);
 
+/* Takes out of `idom` what stands behind its node in t->order. A dominator is on every way, so it stands before; but of
+ * what nothing known leads to, garbage above all, tree and dominators choose roots each in its own way, and there it
+ * may be the other way round. `seen`: a byte of zero for each node. */
+void ma_dom_follow_tree(struct ma_dominators *d, const struct ma_tree *t, uint8_t *seen);
 /* What a person would say holds a node: its dominator; where several objects share it, the next one on the shortest way
- * to it; or an enum ma_root. It stands before the node in t->order: a dominator is on every way. */
+ * to it; or an enum ma_root. After ma_dom_follow_tree() it stands before the node in t->order. */
 static inline uint32_t ma_holder_of(const struct ma_tree *t, const struct ma_dominators *d, uint32_t node)
 {
 	return d->idom[node] != MA_DOM_NONE ? d->idom[node] : t->parent[node];

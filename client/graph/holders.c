@@ -252,6 +252,10 @@ static struct ma_error *build(struct work *w, struct ma_held *held)
 	MA_TRY(ma_tree_create(w->g, &w->tree));
 	MA_TRY(ma_dominators_create(w->g, &w->dom));
 	MA_TRY(ma_dom_retained_by_type(w->g, &w->dom));
+	_cleanup_free_ uint8_t *seen = calloc(w->g->count ? w->g->count : 1, 1);
+	if (!seen)
+		return &ma_enomem;
+	ma_dom_follow_tree(&w->dom, &w->tree, seen);
 	MA_TRY(find_holders(w));
 	held->holders_count = w->count;
 	for (size_t h = 0; h < w->count; h++) {

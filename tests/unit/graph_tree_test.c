@@ -1,6 +1,7 @@
 // link: ma_graph ma_test_support ma_format ma_base
 // SPDX-License-Identifier: Apache-2.0
 /* Random graphs, with cycles, long records and edges to nowhere: the tree has every object once, parents first. */
+#include "dominators.h"
 #include "holders.h"
 #include "snapshot_builder.h"
 #include "tree.h"
@@ -114,6 +115,39 @@ Test(tree, edges_of_the_graph)
 		ma_graph_destroy(g);
 		ma_snap_close(s);
 	}
+}
+
+/* Tree and dominators choose their roots apart; who goes through the tree in order meets what holds a node first. */
+Test(tree, holders_come_first)
+{
+	unsigned behind = 0;
+	for (unsigned seed = 1; seed <= 40; seed++) {
+		struct ma_snap *s = random_snapshot(seed, 40 + seed * 40);
+		struct ma_graph *g;
+		struct ma_tree t;
+		struct ma_dominators d;
+		cr_assert_null(ma_graph_create(s, true, &g));
+		cr_assert_null(ma_tree_create(g, &t));
+		cr_assert_null(ma_dominators_create(g, &d));
+		uint32_t *place = calloc(g->count, sizeof(*place));
+		uint8_t *seen = calloc(g->count, 1);
+		for (uint32_t i = 0; i < t.count; i++)
+			place[t.order[i]] = i;
+		for (uint32_t i = 0; i < g->count; i++)
+			behind += d.idom[i] != MA_DOM_NONE && place[d.idom[i]] > place[i];
+		ma_dom_follow_tree(&d, &t, seen);
+		for (uint32_t i = 0; i < g->count; i++) {
+			uint32_t up = ma_holder_of(&t, &d, i);
+			cr_assert(MA_IS_ROOT(up) || place[up] < place[i], "seed %u, node %u", seed, i);
+		}
+		free(seen);
+		free(place);
+		ma_dominators_deinit(&d);
+		ma_tree_deinit(&t);
+		ma_graph_destroy(g);
+		ma_snap_close(s);
+	}
+	cr_assert_gt(behind, 0, "without such a node this shows nothing");
 }
 
 Test(tree, what_is_held_adds_up)
