@@ -22,7 +22,13 @@ enum ma_cli_option {
 	MA_OPT_MAX_PAUSE = 32, /* --max-pause MS */
 	MA_OPT_NATIVE = 1024,  /* --native */
 	MA_OPT_VALUES = 2048,  /* --values none|hash|prefix:N|all */
+	MA_OPT_PID = 1 << 16,  /* --pid PID: of which process */
+	MA_OPT_NAME = 1 << 17, /* --name PATTERN */
+	MA_OPT_KEEP = 1 << 18, /* --keep N */
+	MA_OPT_PRUNE = 1 << 19,
 };
+
+#define MA_KEEP_ALL UINT64_MAX
 
 struct ma_cli {
 	FILE *out;   /* the result; write errors are reported by main() */
@@ -36,6 +42,10 @@ struct ma_cli {
 	uint64_t max_pause_ns; /* 0 = no limit */
 	enum ma_values values;
 	uint32_t values_limit; /* N of prefix:N */
+	uint64_t pid;          /* --pid, 0 = not given */
+	const char *name;      /* --name, or NULL */
+	uint64_t keep;         /* --keep; MA_KEEP_ALL = not given */
+	bool prune;
 };
 
 struct ma_command {
@@ -60,6 +70,8 @@ struct ma_error *ma_cmd_query(const struct ma_cli *cli);
 struct ma_error *ma_cmd_check(const struct ma_cli *cli);
 struct ma_error *ma_cmd_stacks(const struct ma_cli *cli);
 struct ma_error *ma_cmd_doctor(const struct ma_cli *cli);
+struct ma_error *ma_cmd_ls(const struct ma_cli *cli);
+struct ma_error *ma_cmd_rm(const struct ma_cli *cli);
 
 /* A process id from an argument; MA_ERR_USAGE when it is none, MA_ERR_UNSUPPORTED for ssh://, tls:// and core:. */
 MA_CHECK struct ma_error *ma_cli_parse_pid(const char *text, pid_t *ret);

@@ -21,22 +21,32 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 	"and float the value, too (prefix:N, all); nothing, and of the command line its first word (none).\n"         \
 	"Names of attributes, variables, functions and types are always there.\n"
 
+#define MA_OPT_WHICH (MA_OPT_PID | MA_OPT_NAME)
+#define MA_ARGS_MANY 4096
+
+#define SNAP_HELP                                                                                                   \
+	"SNAP is a file, an id of `memattach ls`, or @TIME with --pid or --name, for the snapshot nearest to it:\n" \
+	"@now, @30m (ago), @10:05 (the last one), @2026-11-21T10:05 (local), @2026-11-21T10:05:00Z.\n"
+
 const struct ma_command ma_commands[] = {
-	{ NULL, "PID", 1, 1, MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	{ NULL, "PID", 1, 1,
+	  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
 	  "take a snapshot and print the report",
 	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
-	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach).\n" VALUES_HELP,
+	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach). memattach ls lists it.\n" VALUES_HELP,
 	  ATTACHING(ma_cmd_target) },
-	{ "snap", "PID", 1, 1, MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES, "take a snapshot, no report",
-	  "Writes the snapshot file and prints one line: its path, size, objects, and how long the process was\n"
-	  "stopped.\n" VALUES_HELP,
+	{ "snap", "PID", 1, 1, MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	  "take a snapshot, no report",
+	  "Writes the snapshot file and prints one line: its path and size, how long it took and how long the process\n"
+	  "was stopped, and its id (memattach ls).\n" VALUES_HELP,
 	  ATTACHING(ma_cmd_snap) },
-	{ "report", "FILE", 1, 1, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE, "print the report of a snapshot file",
+	{ "report", "SNAP", 1, 1, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_WHICH,
+	  "print the report of a snapshot",
 	  "Needs neither the process nor the machine where the snapshot was taken. --type prints only the types\n"
-	  "whose name matches, all of them. The fields of --json are in docs/json.md.\n",
+	  "whose name matches, all of them. The fields of --json are in docs/json.md.\n" SNAP_HELP,
 	  ma_cmd_report },
-	{ "query", "FILE SQL", 2, 2, MA_OPT_CSV | MA_OPT_JSON, "ask a snapshot file with SQL",
+	{ "query", "SNAP SQL", 2, 2, MA_OPT_CSV | MA_OPT_JSON | MA_OPT_WHICH, "ask a snapshot with SQL",
 	  "One SELECT of SQLite over these tables:\n"
 	  "  objects(addr, type, size, refcnt, gc, place,   place: arena, malloc, static, other\n"
 	  "          length, hash, value,                   of contents, as far as --values asked for them\n"
@@ -45,12 +55,23 @@ const struct ma_command ma_commands[] = {
 	  "  types(type, count, bytes, retained)\n"
 	  "  frames(tid, depth, file, function, line)       depth 0 is the innermost\n"
 	  "  memory(name, bytes)                            the rows of resident memory\n"
-	  "For instance: memattach query FILE \"SELECT type, sum(size) FROM objects GROUP BY 1 ORDER BY 2 DESC\"\n",
+	  "For instance: memattach query SNAP \"SELECT type, sum(size) FROM objects GROUP BY 1 ORDER BY 2 "
+	  "DESC\"\n" SNAP_HELP,
 	  ma_cmd_query },
-	{ "check", "FILE", 1, 1, 0, "check every byte of a snapshot file",
+	{ "check", "SNAP", 1, 1, MA_OPT_WHICH, "check every byte of a snapshot",
 	  "Reads all of it and compares every checksum. Exit code 6 and the first thing that is wrong when it is\n"
-	  "damaged.\n",
+	  "damaged.\n" SNAP_HELP,
 	  ma_cmd_check },
+	{ "ls", "", 0, 0, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_WHICH | MA_OPT_PRUNE,
+	  "list the snapshots that were taken",
+	  "All snapshots of this user on this machine, the newest last, also those written with -o. One whose file\n"
+	  "was moved or deleted stays in the list as missing, until --prune drops it. The list is catalogue.db in\n"
+	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach).\n",
+	  ma_cmd_ls },
+	{ "rm", "[ID...]", 0, MA_ARGS_MANY, MA_OPT_WHICH | MA_OPT_KEEP, "remove snapshots, the files too",
+	  "Removes the snapshots with these ids, or with --keep N all but the newest N of each process (of that which\n"
+	  "--pid or --name chooses). A file that is no longer the one that was taken is left alone.\n",
+	  ma_cmd_rm },
 	{ "stacks", "PID", 1, 1, MA_OPT_JSON | MA_OPT_MAX_PAUSE | MA_OPT_NATIVE,
 	  "print the Python stack of every thread",
 	  "Like a snapshot, but without the heap, and nothing is kept. With --native the C functions stand between\n"

@@ -9,7 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_JSON = 256, OPT_CSV, OPT_BYTES, OPT_TYPE, OPT_MAX_PAUSE, OPT_NATIVE, OPT_VALUES, OPT_NO_COLOR };
+enum {
+	OPT_JSON = 256,
+	OPT_CSV,
+	OPT_BYTES,
+	OPT_TYPE,
+	OPT_MAX_PAUSE,
+	OPT_NATIVE,
+	OPT_VALUES,
+	OPT_NO_COLOR,
+	OPT_PID,
+	OPT_NAME,
+	OPT_KEEP,
+	OPT_PRUNE
+};
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -22,6 +35,10 @@ static const struct option long_options[] = {
 	{ "values", required_argument, NULL, OPT_VALUES },
 	{ "no-color", no_argument, NULL, OPT_NO_COLOR },
 	{ "no-colour", no_argument, NULL, OPT_NO_COLOR },
+	{ "pid", required_argument, NULL, OPT_PID },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "keep", required_argument, NULL, OPT_KEEP },
+	{ "prune", no_argument, NULL, OPT_PRUNE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -39,9 +56,13 @@ static const struct {
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
 	{ MA_OPT_NATIVE, "    --native", "", "the native frames of every thread too" },
 	{ MA_OPT_VALUES, "    --values", " WHAT", "of contents: none, hash (default), prefix:N, all" },
+	{ MA_OPT_PID, "    --pid", " PID", "snapshots of this process" },
+	{ MA_OPT_NAME, "    --name", " PATTERN", "whose command line has PATTERN in it (or matches it: * ? [)" },
+	{ MA_OPT_KEEP, "    --keep", " N", "remove all but the newest N of each process" },
+	{ MA_OPT_PRUNE, "    --prune", "", "drop those whose file is gone" },
 };
 
-static const char *const later[] = { "ls", "rm", "diff", "paths", "export", "watch" };
+static const char *const later[] = { "diff", "paths", "export", "watch" };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
 {
@@ -76,6 +97,18 @@ static struct ma_error *parse_values(const char *text, struct ma_cli *cli)
 				 MA_VALUES_PREFIX_MAX, text);
 	cli->values = MA_VALUES_PREFIX;
 	cli->values_limit = (uint32_t)v;
+	return NULL;
+}
+
+static struct ma_error *parse_count(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+{
+	char *end;
+	errno = 0;
+	unsigned long long v = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+	if (text[0] < '0' || text[0] > '9' || errno || *end || v < min || v > max)
+		return ma_errorf(MA_ERR_USAGE, "%s wants a number from %llu on, not '%s'", option,
+				 (unsigned long long)min, text);
+	*ret = v;
 	return NULL;
 }
 
@@ -148,6 +181,22 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 			MA_TRY(parse_values(optarg, cli));
 			*given |= MA_OPT_VALUES;
 			break;
+		case OPT_PID:
+			MA_TRY(parse_count("--pid", optarg, 1, INT_MAX, &cli->pid));
+			*given |= MA_OPT_PID;
+			break;
+		case OPT_NAME:
+			cli->name = optarg;
+			*given |= MA_OPT_NAME;
+			break;
+		case OPT_KEEP:
+			MA_TRY(parse_count("--keep", optarg, 0, UINT32_MAX, &cli->keep));
+			*given |= MA_OPT_KEEP;
+			break;
+		case OPT_PRUNE:
+			cli->prune = true;
+			*given |= MA_OPT_PRUNE;
+			break;
 		case OPT_NO_COLOR:
 			cli->colour = false;
 			break;
@@ -174,6 +223,7 @@ struct ma_error *ma_options_parse(int argc, char **argv, struct ma_cli *cli, str
 	*ret = (struct ma_request){ MA_WISH_RUN, NULL };
 	cli->colour = true;
 	cli->values = MA_VALUES_HASH;
+	cli->keep = MA_KEEP_ALL;
 	MA_TRY(read_options(argc, argv, cli, ret, &given));
 	if (ret->wish == MA_WISH_VERSION)
 		return NULL;

@@ -2,7 +2,7 @@
 #include "series_key.h"
 
 #include "cleanup.h"
-#include "snapshot_path.h"
+#include "data_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +67,7 @@ static struct ma_error *make_key(const char *path, uint8_t key[MA_SIPHASH_KEY_BY
 static struct ma_error *stored_key(uint8_t key[MA_SIPHASH_KEY_BYTES])
 {
 	_cleanup_free_ char *folder = NULL, *path = NULL;
-	MA_TRY(ma_snapshot_folder(&folder));
+	MA_TRY(ma_data_folder_make(&folder));
 	if (asprintf(&path, "%s/%s", folder, KEY_FILE) < 0)
 		return &ma_enomem;
 	struct ma_error *err = read_key(path, key);

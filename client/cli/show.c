@@ -5,10 +5,11 @@
 #include "report.h"
 #include "spinner.h"
 
-static struct ma_error *show(const struct ma_cli *cli, const struct ma_snap *s, const char *path, uint64_t taken_ns)
+static struct ma_error *show(const struct ma_cli *cli, const struct ma_snap *s, const char *path, const char *id,
+			     uint64_t taken_ns)
 {
 	const struct ma_report_options opt = {
-		.path = path,
+		.path = *id && !cli->json ? id : path,
 		.type_glob = cli->type_glob,
 		.bytes = cli->bytes,
 		.colour = cli->colour,
@@ -27,9 +28,9 @@ static struct ma_error *show(const struct ma_cli *cli, const struct ma_snap *s, 
 	return err;
 }
 
-struct ma_error *ma_show_report(const struct ma_cli *cli, const char *path, uint64_t taken_ns)
+struct ma_error *ma_show_report(const struct ma_cli *cli, const char *path, const char *id, uint64_t taken_ns)
 {
 	_cleanup_snap_ struct ma_snap *s = NULL;
 	MA_TRY(ma_snap_open(path, &s));
-	return show(cli, s, path, taken_ns);
+	return show(cli, s, path, id, taken_ns);
 }

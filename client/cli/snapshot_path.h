@@ -5,8 +5,6 @@
 
 #include "cli.h"
 
-/* The folder for snapshots, made with mode 0700 where it is not there. The caller frees *ret. */
-MA_CHECK struct ma_error *ma_snapshot_folder(char **ret);
 /* $XDG_DATA_HOME/memattach/<YYYYmmddTHHMMSS>-<pid>.mem (local time), else under ~/.local/share; the folder is made
  * with mode 0700. The caller frees *ret. */
 MA_CHECK struct ma_error *ma_snapshot_path_default(pid_t pid, char **ret);

@@ -84,3 +84,11 @@ const char *ma_human_time(char buf[MA_HUMAN_MAX], uint64_t realtime_ns)
 		strftime(buf, MA_HUMAN_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return buf;
 }
+
+const char *ma_human_program(const char *command)
+{
+	const char *end = command + strcspn(command, " "), *p = end;
+	while (p > command && p[-1] != '/')
+		p--;
+	return p < end ? p : command;
+}

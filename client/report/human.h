@@ -19,5 +19,7 @@ const char *ma_human_uptime(char buf[MA_HUMAN_MAX], uint64_t ns);
 unsigned ma_percent(uint64_t part, uint64_t whole);
 /* RFC 3339 in UTC: "2026-11-21T10:05:00Z"; "" for 0 */
 const char *ma_human_time(char buf[MA_HUMAN_MAX], uint64_t realtime_ns);
+/* A command line without the folder of its first word: within `command`. */
+const char *ma_human_program(const char *command);
 
 #endif

@@ -50,22 +50,13 @@ static size_t name_columns(const struct ma_page *p, size_t fixed)
 	return columns > NAME_COLUMNS + 20 ? NAME_COLUMNS + 20 : columns;
 }
 
-/* "/usr/bin/python3 app.py" as "python3 app.py" */
-static const char *program(const char *command)
-{
-	const char *end = command + strcspn(command, " "), *p = end;
-	while (p > command && p[-1] != '/')
-		p--;
-	return p < end ? p : command;
-}
-
 static void head(const struct ma_page *p, const struct ma_analysis *a)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
 	const struct ma_snap_meta *m = &tab->meta;
 	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
 	char right[128];
-	const char *what = program(m->command[0] ? m->command : m->exe);
+	const char *what = ma_human_program(m->command[0] ? m->command : m->exe);
 	int n = snprintf(right, sizeof(right), "    pid %" PRIu64 "   CPython ", m->pid);
 	size_t rest = (size_t)n + strlen(m->python) + strlen(m->host) + 20;
 	ma_page_cell(p, what, strlen(what), p->columns > rest + 16 ? p->columns - rest : 16, false);

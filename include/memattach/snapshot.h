@@ -226,6 +226,9 @@ struct ma_snap_tables {
 /* Opens a file. A foreign file gives MA_ERR_BAD_DATA. A truncated or damaged one opens up to what is whole:
  * tables->complete is false and `missing` says what is not there. */
 MA_CHECK struct ma_error *ma_snap_open(const char *path, struct ma_snap **ret);
+/* The same, but of the tables only `meta`, `stats` and what says whether the file is whole: constant memory. For whoever
+ * wants to know what a file is; not for a cursor. */
+MA_CHECK struct ma_error *ma_snap_open_head(const char *path, struct ma_snap **ret);
 const struct ma_snap_tables *ma_snap_tables(const struct ma_snap *s);
 void ma_snap_close(struct ma_snap *s);
 #define _cleanup_snap_ __attribute__((__cleanup__(ma_snap_close_p)))

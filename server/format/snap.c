@@ -146,12 +146,13 @@ static struct ma_error *open_snap(struct ma_snap *s, const char *path)
 	return NULL;
 }
 
-struct ma_error *ma_snap_open(const char *path, struct ma_snap **ret)
+static struct ma_error *create(const char *path, bool head_only, struct ma_snap **ret)
 {
 	struct ma_snap *s = calloc(1, sizeof(*s));
 	if (!s)
 		return &ma_enomem;
 	s->fd = -1;
+	s->head_only = head_only;
 	s->missing.limit = 4096;
 	struct ma_error *err = open_snap(s, path);
 	if (err) {
@@ -160,6 +161,16 @@ struct ma_error *ma_snap_open(const char *path, struct ma_snap **ret)
 	}
 	*ret = s;
 	return NULL;
+}
+
+struct ma_error *ma_snap_open(const char *path, struct ma_snap **ret)
+{
+	return create(path, false, ret);
+}
+
+struct ma_error *ma_snap_open_head(const char *path, struct ma_snap **ret)
+{
+	return create(path, true, ret);
 }
 
 const struct ma_snap_tables *ma_snap_tables(const struct ma_snap *s)

@@ -36,6 +36,7 @@ struct ma_snap {
 	char *path;
 	int fd;
 	uint64_t file_bytes;
+	bool head_only; /* nothing but META, RESULT and STATS is loaded */
 	struct ma_snap_chunk *chunks;
 	size_t chunks_count;
 	bool lost;             /* chunks that were written are not there */

@@ -384,6 +384,13 @@ static struct ma_error *load_chunk(struct load *l, const struct ma_snap_chunk *c
 	return NULL;
 }
 
+static bool wanted(const struct ma_snap *s, unsigned kind)
+{
+	if (s->head_only)
+		return kind == MA_BLOCK_META || kind == MA_BLOCK_RESULT || kind == MA_BLOCK_STATS;
+	return kind != MA_BLOCK_OBJECTS && kind != MA_BLOCK_VALUES;
+}
+
 static struct ma_error *load_chunks(struct load *l, void *dctx, void *stored, void *raw)
 {
 	struct ma_snap *s = l->s;
@@ -395,7 +402,7 @@ static struct ma_error *load_chunks(struct load *l, void *dctx, void *stored, vo
 			l->have_thread = false;
 			l->gap = true;
 		}
-		if (chunk->hdr.kind == MA_BLOCK_OBJECTS || chunk->hdr.kind == MA_BLOCK_VALUES)
+		if (!wanted(s, chunk->hdr.kind))
 			continue;
 		total += chunk->hdr.raw_bytes;
 		if (total > MA_TABLE_RAW_MAX)

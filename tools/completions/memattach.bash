@@ -9,6 +9,13 @@ _memattach_pids()
 	done
 }
 
+_memattach_ids()
+{
+	memattach ls 2>/dev/null | while read -r id _; do
+		case $id in *[!0-9a-f]*) ;; *) echo "$id" ;; esac
+	done
+}
+
 _memattach()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' word i
@@ -16,35 +23,42 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause | --values) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause | --values | --pid | --name | --keep) continue ;; esac
 		command=$word
 		break
 	done
 	case $prev in
 	-o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-	--type | --max-pause) return ;;
+	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
+	--type | --max-pause | --name | --keep) return ;;
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		local options='--no-color --help'
 		case $command in
 		'') options+=' --version --output --json --bytes --max-pause --values' ;;
-		snap) options+=' --output --max-pause --values' ;;
-		report) options+=' --json --bytes --type' ;;
-		query) options+=' --csv --json' ;;
-		check) ;;
+		snap) options+=' --keep --output --max-pause --values' ;;
+		report) options+=' --pid --name --json --bytes --type' ;;
+		query) options+=' --pid --name --csv --json' ;;
+		check) options+=' --pid --name' ;;
+		ls) options+=' --json --bytes --pid --name --prune' ;;
+		rm) options+=' --keep --pid --name' ;;
 		stacks) options+=' --json --max-pause --native' ;;
 		doctor) options+=' --json' ;;
-		[0-9]*) options+=' --output --json --bytes --max-pause --values' ;;
+		[0-9]*) options+=' --keep --output --json --bytes --max-pause --values' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return
 	fi
 	case $command in
-	'') mapfile -t COMPREPLY < <(compgen -W "snap report query check stacks doctor help $(_memattach_pids)" -- "$cur") ;;
-	help) mapfile -t COMPREPLY < <(compgen -W "snap report query check stacks doctor" -- "$cur") ;;
+	'') mapfile -t COMPREPLY < <(compgen -W "snap report query ls rm check stacks doctor help $(_memattach_pids)" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "snap report query ls rm check stacks doctor" -- "$cur") ;;
 	snap | stacks | doctor) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur") ;;
-	report | query | check) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	report | query | check)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W "$(_memattach_ids)" -- "$cur")
+		;;
+	rm) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_ids)" -- "$cur") ;;
 	esac
 }
 complete -F _memattach memattach

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot_arg.h"
+
+#include "cleanup.h"
+#include "escape.h"
+
+#include <string.h>
+
+void ma_cli_say(const char *text)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
+	ma_escape_text(&b, text, strlen(text));
+	fprintf(stderr, "memattach: %s\n", ma_buf_text(&b));
+}
+
+struct ma_error *ma_cli_snapshot(const struct ma_cli *cli, const char *word, struct ma_resolved *ret)
+{
+	const struct ma_catalogue_filter which = { .pid = cli->pid, .name = cli->name };
+	MA_TRY(ma_resolve(word, &which, time(NULL), ret));
+	if (ret->said)
+		ma_cli_say(ret->said);
+	return NULL;
+}

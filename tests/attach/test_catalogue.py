@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue as a user meets it: every snapshot is listed, found again by id and by time, and removed."""
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+
+import pytest
+
+
+def listed(memattach, *args):
+    done = memattach.run("ls", "--json", *args)
+    assert done.rc == 0 and done.err == "", done
+    return json.loads(done.out)
+
+
+def snap(memattach, pid, *args):
+    """Takes one; its path and id."""
+    done = memattach.run("snap", pid, *args)
+    assert done.rc == 0 and done.err == "", done
+    return done.out.split()[0], done.out.split()[-1]
+
+
+@pytest.fixture
+def idle(start, one_python):
+    return start(one_python, "idle", 100)
+
+
+def test_lists_what_was_taken(idle, memattach):
+    assert listed(memattach) == []
+    assert "no snapshots" in memattach.run("ls").out
+    own = memattach.folder / "own.mem"
+    path, first = snap(memattach, idle.pid)
+    report = memattach.run(idle.pid, "-o", own, "--json", "--values", "prefix:20")
+    assert report.rc == 0 and report.err == "", report
+    report = json.loads(report.out)
+    rows = listed(memattach)
+    assert [r["path"] for r in rows] == [path, str(own)]
+    assert rows[0]["id"] == first and rows[0]["values"] == "hash"
+    got = rows[1]
+    for field in ("taken_at", "host", "pid", "command", "python", "objects", "bytes", "rss_bytes", "values", "complete"):
+        assert got[field] == report[field], field
+    assert got["state"] == "there" and got["file_bytes"] == own.stat().st_size
+    folder = memattach.folder / "data" / "memattach"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "catalogue.db").stat().st_mode) == 0o600
+    text = memattach.run("ls").out
+    assert first in text and "idle.py" in text and max(map(len, text.splitlines())) <= 80, text
+
+
+def test_found_by_id_and_time(idle, memattach):
+    path, first = snap(memattach, idle.pid)
+    want = memattach.run("report", path, "--json").out
+    for word, options in ((first, ()), ("@now", ("--pid", idle.pid)), ("@5m", ("--name", "idle.py")), ("@now", ())):
+        done = memattach.run("report", word, "--json", *options)
+        assert done.rc == 0 and done.out == want, done
+        assert (f"{word} is {first}" in done.err) == (word != first), done
+    assert memattach.run("check", first).rc == 0
+    assert memattach.run("query", first, "SELECT count(*) FROM objects", "--csv").out.split()[1] != "0"
+    text = memattach.run("report", first).out
+    assert f"snapshot {first} " in text and f"memattach report {first}" in text
+    done = memattach.run("report", "@now", "--pid", "1")
+    assert done.rc == 1 and "no snapshot" in done.err, done
+    assert memattach.run("report", "@noon").rc == 2
+
+
+def test_moved_and_removed(idle, memattach):
+    (a, first), (b, second) = (snap(memattach, idle.pid, "-o", memattach.folder / f"{n}.mem") for n in "ab")
+    os.rename(a, a + ".moved")
+    assert [r["state"] for r in listed(memattach)] == ["missing", "there"]
+    assert "--prune" in memattach.run("ls").out
+    assert memattach.run("report", first).rc == 1
+    assert [r["id"] for r in listed(memattach, "--prune")] == [second]
+    done = memattach.run("rm", second, "3f2a")
+    assert done.rc == 1 and "3f2a" in done.err and "removed 1 snapshot" in done.out, done
+    assert not os.path.exists(b) and os.path.exists(a + ".moved") and listed(memattach) == []
+    # a file that is no longer the snapshot stays
+    c, third = snap(memattach, idle.pid, "-o", memattach.folder / "c.mem")
+    with open(c, "w") as f:
+        f.write("something that somebody wrote")
+    done = memattach.run("rm", third)
+    assert done.rc == 6 and "left alone" in done.err and os.path.exists(c), done
+
+
+def test_keep(start, one_python, idle, memattach):
+    other = start(one_python, "idle", 5)
+    kept, _ = snap(memattach, other.pid, "-o", memattach.folder / "other.mem")
+    paths = [snap(memattach, idle.pid, "-o", memattach.folder / f"{n}.mem")[0] for n in range(3)]
+    last, _ = snap(memattach, idle.pid, "--keep", 2, "-o", memattach.folder / "last.mem")
+    assert [os.path.exists(p) for p in paths] == [False, False, True]
+    assert [r["path"] for r in listed(memattach)] == [kept, paths[2], last]
+    done = memattach.run("rm", "--keep", 0, "--pid", idle.pid)
+    assert done.rc == 0 and "removed 2" in done.out, done
+    assert [r["path"] for r in listed(memattach)] == [kept]
+
+
+@pytest.mark.parametrize("trouble", ["garbage", "locked", "no folder"])
+def test_never_the_snapshot_s_fault(trouble, idle, memattach):
+    path, _ = snap(memattach, idle.pid)
+    db = memattach.folder / "data" / "memattach" / "catalogue.db"
+    holder = None
+    if trouble == "garbage":
+        db.write_bytes(b"no database" * 100)
+    elif trouble == "locked":
+        holder = sqlite3.connect(db, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+    else:
+        subprocess.run(["rm", "-r", memattach.folder / "data"], check=True)
+        (memattach.folder / "data").write_text("a file")
+    out = memattach.folder / "out.mem"
+    done = memattach.run(idle.pid, "-o", out, "--json", "--values", "none")
+    if holder:
+        holder.close()
+    assert done.rc == 0 and json.loads(done.out)["complete"], done
+    assert done.err.count("\n") == 1 and "not in the catalogue" in done.err, done
+    assert memattach.run("check", out).rc == 0
+
+
+def test_two_at_the_same_time(start, one_python, memattach):
+    targets = [start(one_python, "idle", 5) for _ in range(4)]
+    running = [memattach.start("snap", t.pid) for t in targets]
+    for p in running:
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == 0 and err == b"", err
+    assert sorted(r["pid"] for r in listed(memattach)) == sorted(t.pid for t in targets)
