@@ -348,6 +348,12 @@ static const char *step_name(struct paths *p, const uint32_t *way, size_t i)
 	return s ? ma_buf_text(&s->name) : "";
 }
 
+/* The results that functools.lru_cache keeps, and what a threading.local has: no attribute leads to them. */
+static bool is_hidden_dict(struct paths *p, uint32_t above, uint32_t node, const char *holder)
+{
+	return is_type(p, above, holder) && is_type(p, node, "dict");
+}
+
 static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 {
 	uint32_t way[STEPS_MAX + 1];
@@ -362,6 +368,13 @@ static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 		const char *type = ma_type_name(p->g->snap, p->g->type[way[i]]);
 		if (!strcmp(name, ".__dict__")) /* x.__dict__.a is x.a */
 			continue;
+		if (!name[0] && is_hidden_dict(p, way[i + 1], way[i], "functools._lru_cache_wrapper"))
+			name = ".<cache>";
+		if (!name[0] && i && is_hidden_dict(p, way[i + 1], way[i], "_thread._local") &&
+		    is_type(p, way[i - 1], "dict")) {
+			i--; /* a dict of each thread's dict */
+			continue;
+		}
 		const char *variable = closure_name(p, way, i);
 		if (name[0] == '.' && i == n - 2 && is_type(p, way[i + 1], "frame")) {
 			ma_buf_u8(&b, ' '); /* serve() cache */

@@ -110,8 +110,11 @@ static void find_owners(struct work *w, struct ma_held *held)
 		else if (parent == MA_ROOT_LOST)
 			owner = OWNER_LOST;
 		size_t h = w->below[node] >= least ? holder_at(w, node) : 0;
-		if (h)
+		if (h) {
+			held->holders[h - 1].native = owner & OWNER_NATIVE;
+			held->holders[h - 1].lost = owner & OWNER_LOST;
 			owner = (uint8_t)((owner & ~OWNER_BITS) | h);
+		}
 		w->small[node] = owner;
 		uint64_t size = ma_graph_size(w->g, node);
 		if (owner & OWNER_BITS)
@@ -130,19 +133,43 @@ struct share {
 	uint64_t count, bytes;
 };
 
-/* Adds each node to the share of its type: nodes directly below a holder with what hangs below them, or, when
- * `all`, every node that a holder has, by itself. */
-static void add_shares(const struct work *w, struct share *shares, bool all)
+/* Adds each node directly below a holder, with what hangs below it, to the share of its type. */
+static void add_elements(const struct work *w, struct share *shares)
 {
 	size_t types = w->g->totals.by_id_count;
 	for (uint32_t i = 0; i < w->tree.count; i++) {
 		uint32_t node = w->tree.order[i], parent = ma_holder_of(&w->tree, &w->dom, node);
-		size_t h = (all ? w->small[node] : MA_IS_ROOT(parent) ? 0 : w->small[parent]) & OWNER_BITS;
-		if (!h || w->g->type[node] >= types || w->nodes[h - 1] == node || (!all && w->nodes[h - 1] != parent))
+		size_t h = (MA_IS_ROOT(parent) ? 0 : w->small[parent]) & OWNER_BITS;
+		if (!h || w->g->type[node] >= types || w->nodes[h - 1] == node || w->nodes[h - 1] != parent)
 			continue;
 		struct share *s = &shares[(h - 1) * types + w->g->type[node]];
 		s->count++;
-		s->bytes += all ? ma_graph_size(w->g, node) : w->below[node];
+		s->bytes += w->below[node];
+	}
+}
+
+/* The same for every node that a holder has, each by itself; behind the holders come native code and garbage. */
+static void add_all(const struct work *w, struct share *shares)
+{
+	size_t types = w->g->totals.by_id_count;
+	for (uint32_t node = 0; node < w->tree.count; node++) {
+		uint8_t owner = w->small[node];
+		size_t h = owner & OWNER_BITS, group = owner & OWNER_NATIVE ? w->count
+						       : owner & OWNER_LOST ? w->count + 1
+									    : SIZE_MAX;
+		struct share own = { 1, ma_graph_size(w->g, node) };
+		if (w->g->type[node] >= types)
+			continue;
+		if (h && w->nodes[h - 1] != node) {
+			struct share *s = &shares[(h - 1) * types + w->g->type[node]];
+			s->count += own.count;
+			s->bytes += own.bytes;
+		}
+		if (group != SIZE_MAX) {
+			struct share *s = &shares[group * types + w->g->type[node]];
+			s->count += own.count;
+			s->bytes += own.bytes;
+		}
 	}
 }
 
@@ -158,22 +185,47 @@ static void take_largest(struct ma_holder *holder, const struct share *shares, s
 	}
 }
 
+/* `bytes`: of all that it consists of. */
+static void take_below(const struct work *w, struct ma_below *below, const struct share *shares, uint64_t bytes)
+{
+	for (size_t i = 0; i < w->g->totals.by_id_count; i++) {
+		const struct share *s = &shares[i];
+		if (!s->count)
+			continue;
+		ma_below_add(below, ma_type_name(w->g->snap, (uint32_t)i), s->count);
+		size_t at = below->consists_count;
+		while (at && below->consists[at - 1].bytes < s->bytes)
+			at--;
+		if (at == MA_CONSISTS_MAX || s->bytes < bytes / 20)
+			continue;
+		if (below->consists_count < MA_CONSISTS_MAX)
+			below->consists_count++;
+		memmove(&below->consists[at + 1], &below->consists[at],
+			(below->consists_count - 1 - at) * sizeof(below->consists[0]));
+		below->consists[at] = (struct ma_consists){ (uint32_t)i, s->count, s->bytes };
+	}
+}
+
 /* What a holder mostly has: the type of most bytes among its elements, each with what hangs below it; where it has few
- * elements (the head of a chain), among all that it holds. */
+ * elements (the head of a chain), among all that it holds. And what all of it is made of. */
 static struct ma_error *describe_elements(struct work *w, struct ma_held *held)
 {
-	size_t types = w->g->totals.by_id_count, n = types * (w->count ? w->count : 1);
-	_cleanup_free_ struct share *direct = calloc(n, sizeof(*direct));
-	_cleanup_free_ struct share *all = calloc(n, sizeof(*all));
+	size_t types = w->g->totals.by_id_count;
+	_cleanup_free_ struct share *direct = calloc(types * (w->count + 1), sizeof(*direct));
+	_cleanup_free_ struct share *all = calloc(types * (w->count + 2), sizeof(*all));
 	if (!direct || !all)
 		return &ma_enomem;
-	add_shares(w, direct, false);
-	add_shares(w, all, true);
+	add_elements(w, direct);
+	add_all(w, all);
 	for (size_t h = 0; h < w->count; h++) {
-		take_largest(&held->holders[h], &direct[h * types], types);
-		if (held->holders[h].mostly_count < LEAST_FAN_OUT)
-			take_largest(&held->holders[h], &all[h * types], types);
+		struct ma_holder *holder = &held->holders[h];
+		take_largest(holder, &direct[h * types], types);
+		if (holder->mostly_count < LEAST_FAN_OUT)
+			take_largest(holder, &all[h * types], types);
+		take_below(w, &holder->below, &all[h * types], holder->bytes);
 	}
+	take_below(w, &held->native, &all[w->count * types], held->native_bytes);
+	take_below(w, &held->lost, &all[(w->count + 1) * types], held->lost_bytes);
 	return NULL;
 }
 
@@ -281,7 +333,7 @@ static struct ma_error *build(struct work *w, struct ma_held *held)
 		held->holders[h].path = ways[h].path;
 		held->holders[h].elements = ways[h].elements;
 	}
-	return err;
+	return err ? err : ma_suspects_find(w->g, &w->tree, w->nodes, held);
 }
 
 struct ma_error *ma_held_create(struct ma_graph *g, struct ma_held *ret)

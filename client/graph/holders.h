@@ -7,7 +7,7 @@
 #ifndef MA_HOLDERS_H
 #define MA_HOLDERS_H
 
-#include "graph.h"
+#include "suspects.h"
 
 #define MA_HELD_MAX 12
 
@@ -19,8 +19,11 @@ struct ma_holder {
 	uint64_t elements; /* entries of a dict, items, attributes */
 	uint32_t mostly;   /* type id of most of its elements, by bytes with what hangs below; 0 = none */
 	uint64_t mostly_count, mostly_bytes;
-	bool namespace; /* of a module */
-	char *path;     /* "app.cache.items"; untrusted bytes, NUL-terminated */
+	bool namespace;    /* of a module */
+	bool native, lost; /* it hangs below what only native code holds, or in cycles that nothing reaches */
+	enum ma_suspect_kind kind;
+	struct ma_below below; /* all that `bytes` counts */
+	char *path;            /* "app.cache.items"; untrusted bytes, NUL-terminated */
 };
 
 /* A class (heap type with a module): its instances with what only hangs below them. */
@@ -30,6 +33,15 @@ struct ma_class_share {
 	uint64_t bytes; /* own_bytes + attributes and what hangs below, up to the next instance of a class */
 };
 
+struct ma_suspect {
+	int holder; /* position in `holders`; -1: a group of objects without one */
+	enum ma_suspect_kind kind;
+	const char *path; /* belongs to the holder, or a constant */
+	uint64_t bytes;   /* held or retained, whichever is more */
+	uint64_t retained, objects;
+	struct ma_below below;
+};
+
 struct ma_held {
 	struct ma_holder holders[MA_HELD_MAX]; /* most bytes first */
 	size_t holders_count;
@@ -37,6 +49,9 @@ struct ma_held {
 	size_t classes_count;
 	uint64_t native_bytes, native_objects; /* below what only native code holds */
 	uint64_t lost_bytes, lost_objects;     /* in cycles that nothing reaches */
+	struct ma_below native, lost;
+	struct ma_suspect suspects[MA_SUSPECTS_MAX]; /* most bytes first */
+	size_t suspects_count;
 };
 
 /* The graph's books must be open; they are closed by it. Sets `retained` of the types in g->totals, too. 41 bytes an

@@ -26,6 +26,9 @@ static const struct {
 
 const char *ma_advice(const struct ma_analysis *a, const struct ma_holder *h)
 {
+	const char *by_kind = ma_suspect_kind_advice(h->kind);
+	if (by_kind)
+		return by_kind;
 	const char *type = ma_type_name(a->snap, h->type_id);
 	if (h->namespace)
 		type = "module";

@@ -127,24 +127,64 @@ static json_t *types(const struct ma_totals *totals, const char *glob, bool reta
 	return list;
 }
 
-static json_t *suspects(const struct ma_analysis *a, int *failed)
+/* What a holder and a suspect have in common: a suspect may be a group of objects without a holder, then h is NULL. */
+static json_t *holder(const struct ma_analysis *a, const struct ma_holder *h, const char *path, int *failed)
+{
+	char address[24];
+	json_t *o = json_object();
+	set(o, "path", text(path), failed);
+	set(o, "type", h ? text(ma_type_name(a->snap, h->type_id)) : json_null(), failed);
+	if (h)
+		snprintf(address, sizeof(address), "0x%" PRIx64, h->addr);
+	set(o, "address", h ? json_string(address) : json_null(), failed);
+	set(o, "elements", number(h ? h->elements : 0), failed);
+	set(o, "mostly", h && h->mostly ? text(ma_type_name(a->snap, h->mostly)) : json_null(), failed);
+	return o;
+}
+
+static json_t *holders(const struct ma_analysis *a, int *failed)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < a->held.holders_count; i++) {
 		const struct ma_holder *h = &a->held.holders[i];
-		char address[24];
-		json_t *o = json_object();
-		snprintf(address, sizeof(address), "0x%" PRIx64, h->addr);
-		set(o, "path", text(h->path), failed);
-		set(o, "type", text(ma_type_name(a->snap, h->type_id)), failed);
-		set(o, "address", json_string(address), failed);
+		json_t *o = holder(a, h, h->path, failed);
 		set(o, "retained", number(h->retained), failed);
 		set(o, "held", number(h->bytes), failed);
 		set(o, "share", number(ma_percent(h->bytes, a->graph->totals.bytes)), failed);
 		set(o, "objects", number(h->objects), failed);
-		set(o, "elements", number(h->elements), failed);
-		set(o, "mostly", h->mostly ? text(ma_type_name(a->snap, h->mostly)) : json_null(), failed);
-		set(o, "advice", json_string(ma_advice(a, h)), failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
+static json_t *consists(const struct ma_analysis *a, const struct ma_below *below, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < below->consists_count; i++) {
+		const struct ma_consists *c = &below->consists[i];
+		json_t *o = json_object();
+		set(o, "type", text(ma_type_name(a->snap, c->type_id)), failed);
+		set(o, "count", number(c->count), failed);
+		set(o, "bytes", number(c->bytes), failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
+static json_t *suspects(const struct ma_analysis *a, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < a->held.suspects_count; i++) {
+		const struct ma_suspect *s = &a->held.suspects[i];
+		const struct ma_holder *h = s->holder < 0 ? NULL : &a->held.holders[s->holder];
+		json_t *o = holder(a, h, s->path, failed);
+		set(o, "kind", json_string(ma_suspect_kind_name(s->kind)), failed);
+		set(o, "retained", number(s->retained), failed);
+		set(o, "held", number(h ? h->bytes : s->bytes), failed);
+		set(o, "share", number(ma_percent(s->bytes, a->graph->totals.bytes)), failed);
+		set(o, "objects", number(s->objects), failed);
+		set(o, "consists", consists(a, &s->below, failed), failed);
+		set(o, "advice", json_string(h ? ma_advice(a, h) : ma_suspect_kind_advice(s->kind)), failed);
 		append(list, o, failed);
 	}
 	return list;
@@ -259,8 +299,10 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "refcount_excess", number(a->books.excess), &failed);
 	set(root, "faults", number(tab->meta.faults), &failed);
 	set(root, "types", types(t, opt->type_glob, a->with_held, &failed), &failed);
-	if (a->with_held)
+	if (a->with_held) {
 		set(root, "suspects", suspects(a, &failed), &failed);
+		set(root, "holders", holders(a, &failed), &failed);
+	}
 	set(root, "threads", threads(a->snap, &failed), &failed);
 	set(root, "interpreters", interpreters(tab, &failed), &failed);
 	ma_json_memory(root, a, &failed);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.h"
 
-#include "advice.h"
 #include "edge_name.h"
 #include "escape.h"
 #include "human.h"
 #include "page.h"
+#include "text_held.h"
 #include "text_memory.h"
 
 #include <fnmatch.h>
@@ -13,8 +13,6 @@
 #include <string.h>
 
 #define TYPES_SHOWN 12
-#define HOLDERS_SHOWN 6
-#define ADVICE_SHOWN 3
 #define CLASSES_SHOWN 6
 #define THREADS_SHOWN 8
 #define NAME_COLUMNS 40u
@@ -101,85 +99,6 @@ static void head(const struct ma_page *p, const struct ma_analysis *a)
 	if (!tab->complete) {
 		ma_page_sentence(p, "INCOMPLETE", tab->missing ? tab->missing : "the file is damaged");
 	}
-}
-
-/* The answer in one line, when there is one: the holder of the most. */
-static void most(const struct ma_page *p, const struct ma_analysis *a)
-{
-	const struct ma_holder *h = &a->held.holders[0];
-	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
-	unsigned percent = a->held.holders_count ? ma_percent(h->bytes, a->graph->totals.bytes) : 0;
-	if (percent < 10)
-		return;
-	fputs("largest  ", p->out);
-	ma_page_cell(p, h->path, strlen(h->path), p->columns - 40, false);
-	fprintf(p->out, " holds %s, %u %%: ", ma_human_bytes(b1, h->bytes, p->opt->bytes), percent);
-	if (h->mostly)
-		fprintf(p->out, "%s ", ma_human_count(b2, h->mostly_count));
-	const char *type = ma_type_name(a->snap, h->mostly ? h->mostly : h->type_id);
-	ma_page_cell(p, type, strlen(type), 60, false);
-	fputc('\n', p->out);
-}
-
-/* What is not retained, since others hold it, too; or counts for holders below it, which are in the list themselves. */
-static void shared_note(const struct ma_page *p, const struct ma_analysis *a, const struct ma_holder *h)
-{
-	char b[MA_HUMAN_MAX];
-	uint64_t least = a->graph->totals.bytes / 100;
-	if (h->bytes > h->retained && h->bytes - h->retained > least)
-		fprintf(p->out, "      %s more that others hold, too\n",
-			ma_human_bytes(b, h->bytes - h->retained, p->opt->bytes));
-	else if (h->retained > h->bytes && h->retained - h->bytes > least)
-		fprintf(p->out, "      %s of it by others in this list\n",
-			ma_human_bytes(b, h->retained - h->bytes, p->opt->bytes));
-}
-
-/* "dict, 120,000 entries, mostly app.Session" */
-static void holder_note(const struct ma_page *p, const struct ma_analysis *a, const struct ma_holder *h)
-{
-	char b[MA_HUMAN_MAX];
-	const char *type = ma_type_name(a->snap, h->type_id);
-	fputs("      ", p->out);
-	ma_page_cell(p, type, strlen(type), 28, false);
-	const char *what = !strcmp(type, "dict") ? "entries" : "references";
-	if (h->elements)
-		fprintf(p->out, ", %s %s", ma_human_count(b, h->elements), what);
-	if (h->mostly) {
-		const char *mostly = ma_type_name(a->snap, h->mostly);
-		fprintf(p->out, ", mostly %s ", ma_human_count(b, h->mostly_count));
-		ma_page_cell(p, mostly, strlen(mostly), p->columns - 60, false);
-	}
-	fputc('\n', p->out);
-}
-
-static void held_by(const struct ma_page *p, const struct ma_analysis *a)
-{
-	const struct ma_held *held = &a->held;
-	uint64_t total = a->graph->totals.bytes;
-	unsigned wide = p->opt->bytes ? 18 : 10;
-	size_t columns = name_columns(p, wide + 24);
-	char b[MA_HUMAN_MAX], beside[320];
-	if (!held->holders_count)
-		return;
-	snprintf(beside, sizeof(beside), "%*s", (int)(columns + wide - 1), "retained");
-	ma_page_title(p, "HELD BY", beside);
-	for (size_t i = 0; i < held->holders_count && i < HOLDERS_SHOWN; i++) {
-		const struct ma_holder *h = &held->holders[i];
-		fprintf(p->out, " %2zu  ", i + 1);
-		ma_page_cell(p, h->path, strlen(h->path), columns, true);
-		fprintf(p->out, " %*s %3u %%\n", wide, ma_human_bytes(b, h->retained, p->opt->bytes),
-			ma_percent(h->retained, total));
-		holder_note(p, a, h);
-		shared_note(p, a, h);
-		if (i < ADVICE_SHOWN && ma_percent(h->bytes, total) >= 10)
-			fprintf(p->out, "      %s\n", ma_advice(a, h));
-	}
-	if (held->native_bytes > total / 100)
-		fprintf(p->out, "     %s are held by native code only\n",
-			ma_human_bytes(b, held->native_bytes, p->opt->bytes));
-	if (held->lost_bytes > total / 100)
-		fprintf(p->out, "     %s are in cycles that nothing reaches: garbage not collected yet\n",
-			ma_human_bytes(b, held->lost_bytes, p->opt->bytes));
 }
 
 static void table_head(const struct ma_page *p, const char *title, size_t columns, unsigned wide, const char *last)
@@ -420,9 +339,9 @@ struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const st
 		types(&page, a);
 		return NULL;
 	}
-	most(&page, a);
+	ma_text_most(&page, a);
 	ma_text_memory(&page, a);
-	held_by(&page, a);
+	ma_text_held(&page, a);
 	classes(&page, a);
 	types(&page, a);
 	buffers(&page, a);

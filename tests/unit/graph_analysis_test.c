@@ -205,6 +205,12 @@ Test(analysis, the_cache_holds_the_sessions)
 	cr_expect_eq(h->mostly_bytes, 5000 * (48 + 104) + 54);
 	cr_expect_eq(h->bytes, 64 + 5000 * (104 + 48 + 104 + 60) + 54);
 	cr_expect_eq(h->objects, 1 + 3 * 5000 + 1);
+	cr_assert_eq(a.held.suspects_count, 1);
+	cr_expect_eq(a.held.suspects[0].holder, 0);
+	cr_expect_eq(a.held.suspects[0].kind, MA_SUSPECT_PLAIN);
+	cr_expect_eq(a.held.suspects[0].bytes, h->bytes);
+	cr_assert_eq(a.held.suspects[0].below.consists_count, 3);
+	cr_expect_eq(a.held.suspects[0].below.consists[2].count, 5000);
 	cr_assert_geq(a.held.classes_count, 1);
 	cr_expect_str_eq(a.held.classes[0].name, "leaky.Session");
 	cr_expect_eq(a.held.classes[0].count, 5000);
