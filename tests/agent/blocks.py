@@ -18,6 +18,9 @@ class Reader:
 
     def v(self):
         d, i, r, s = self.d, self.i, 0, 0
+        if i < self.end and d[i] < 128:
+            self.i = i + 1
+            return d[i]
         while True:
             if i >= self.end:
                 raise ValueError("varint over the end of its block")

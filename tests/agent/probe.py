@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs inside the Python under test: builds something, walks it with the agent, says as JSON what it found.
 Usage: probe.py BUILD_DIR OUT_FILE CASE"""
+import array
 import collections
 import ctypes
 import gc
@@ -82,21 +83,29 @@ def case_zoo():
     gc.disable()
     own, args = {id(globals())}, arguments()
     found = closure()
-    facts = [(id(o), size_of(o), type(o)) for o in found]
+    # arrays: as tuples and numbers these would be most of what is walked and read
+    addresses, kinds = array.array("Q", map(id, found)), [type(o) for o in found]
+    said_sizes = array.array("q", (-1 if size is None else size for size in map(size_of, found)))
     names = {}
-    for t in {t for _, _, t in facts}:
+    for t in set(kinds):
         names[t] = t.__qualname__ if t.__module__ == "builtins" else "%s.%s" % (t.__module__, t.__qualname__)
-    refs = [(id(o), id(x)) for o in found for x in gc.get_referents(o)
-            if not isinstance(o, (type(sys._getframe()), dict)) and o is not found]
-    own.update(map(id, (found, facts, names, refs, own)))
+    sources, targets = array.array("Q"), array.array("Q")
+    for o in found:
+        if not isinstance(o, (type(sys._getframe()), dict)) and o is not found:
+            referents = gc.get_referents(o)
+            sources.extend(array.array("Q", [id(o)]) * len(referents))
+            targets.extend(map(id, referents))
+    del o, referents
+    own.update(map(id, (found, addresses, kinds, said_sizes, names, sources, targets, own)))
     held = len(found)
     s, result = snapshot(args=args)
+    facts, refs = list(zip(addresses, said_sizes, kinds)), zip(sources, targets)
     result["held"] = held
     result["missing"] = sorted({t.__name__ for a, _, t in facts if a not in s.objects and a not in own})
     sizes, wrong = {}, set()
     for a, size, t in facts:
         o = s.objects.get(a)
-        if o is None or a in own or size is None:
+        if o is None or a in own or size < 0:
             continue
         # what this probe itself changes after it was measured: its code warms up, its classes get attributes
         if s.types[o[0]][1] & blocks.TF_SIZER and o[2] != size and t.__name__ not in ("code",):
