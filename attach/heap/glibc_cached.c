@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define TLS_BELOW (64u << 10) /* where the pointer to a thread's cache may be: in the thread-local data of libc */
-#define ARENAS_MAX 4096u /* of glibc: the MALLOC_ARENA_MAX of a machine is eight for each CPU */
+#define ARENAS_MAX 4096u      /* of glibc: the MALLOC_ARENA_MAX of a machine is eight for each CPU */
 #define LIST_MAX (1u << 20)
 #define ALL_MAX (4u << 20)
 #define BUDGET_NS 2000000000u /* lists jump through memory: some 300 ns for each step */
@@ -32,7 +32,7 @@ struct cached {
 	struct ma_survey_state *s;
 	struct ma_heap **heaps; /* sorted */
 	size_t heaps_count;
-	uint64_t *words; /* TLS_BELOW bytes */
+	uint64_t *words;  /* TLS_BELOW bytes */
 	ma_raddr *arenas; /* ARENAS_MAX */
 	uint64_t deadline;
 	uint64_t seen;
@@ -201,7 +201,7 @@ void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
 {
 	size_t n = s->out->heaps_count;
 	struct cached c = { .s = s,
-			    .heaps = calloc(n + 1, sizeof(*c.heaps)),
+			    .heaps = calloc(n + 1, sizeof(struct ma_heap *)),
 			    .heaps_count = n,
 			    .words = malloc(TLS_BELOW),
 			    .arenas = malloc(ARENAS_MAX * sizeof(*c.arenas)),
@@ -209,7 +209,7 @@ void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
 	if (c.heaps && c.words && c.arenas) {
 		for (size_t i = 0; i < n; i++)
 			c.heaps[i] = &s->out->heaps[i];
-		qsort(c.heaps, n, sizeof(*c.heaps), by_start);
+		qsort(c.heaps, n, sizeof(struct ma_heap *), by_start);
 		c.voting = true;
 		all_lists(&c, g);
 		c.voting = false;

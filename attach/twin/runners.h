@@ -10,12 +10,12 @@
 #define MA_RUNNERS_MAX (MA_GILS_MAX + 1)
 
 struct ma_runner {
-	struct ma_gil gil; /* locked */
-	bool found;        /* the thread that holds it is known */
-	bool is_origin;    /* the twin is a copy of it */
+	struct ma_fpregs fp; /* where it goes on, with regs */
+	struct ma_gil gil;   /* locked */
+	bool found;          /* the thread that holds it is known */
+	bool is_origin;      /* the twin is a copy of it */
 	bool done;
-	struct ma_regs regs; /* where it goes on */
-	struct ma_fpregs fp;
+	struct ma_regs regs;
 	struct ma_forward_result result;
 };
 

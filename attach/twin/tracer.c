@@ -31,12 +31,12 @@
 #define NATIVE_MAX (256u << 20)
 
 struct tracer {
+	struct ma_runners runners; /* all that hold a GIL, at the last stop */
 	const struct ma_tracer_job *job;
 	int end; /* of the channel */
 	struct ma_tracee target;
 	struct ma_twin twin;
-	struct ma_gil gil; /* of the main interpreter, and all that hold one, at the last stop */
-	struct ma_runners runners;
+	struct ma_gil gil;         /* of the main interpreter, at the last stop */
 	struct ma_thread *threads; /* of the target, as they were at the last stop */
 	size_t threads_count;
 	ma_raddr gadget;

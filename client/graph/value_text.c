@@ -111,7 +111,7 @@ static void put_float(struct ma_buf *b, double x)
 	for (int digits = 15; digits <= 17; digits++) {
 		double back = 0;
 		snprintf(text, sizeof(text), "%.*g", digits, x);
-		if (sscanf(text, "%lf", &back) == 1 && !memcmp(&back, &x, sizeof(x)))
+		if (sscanf(text, "%lf", &back) == 1 && back == x)
 			break;
 	}
 	ma_buf_str(b, text);
