@@ -9,7 +9,7 @@ install(DIRECTORY include/memattach DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
 
 # One archive a folder; the order of the link line is from those that use to those that are used.
 set(pc_libs "")
-foreach(lib ma_session ma_twin ma_agent_blob ma_trace ma_python ma_elf ma_proc ma_format ma_base)
+foreach(lib ma_session ma_stream ma_twin ma_agent_blob ma_trace ma_python ma_elf ma_proc ma_format ma_base)
   if(NOT TARGET ${lib})
     continue()
   endif()

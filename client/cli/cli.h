@@ -72,6 +72,8 @@ struct ma_error *ma_cmd_stacks(const struct ma_cli *cli);
 struct ma_error *ma_cmd_doctor(const struct ma_cli *cli);
 struct ma_error *ma_cmd_ls(const struct ma_cli *cli);
 struct ma_error *ma_cmd_rm(const struct ma_cli *cli);
+/* `memattach --stdio`. */
+MA_CHECK struct ma_error *ma_cmd_stdio(void);
 
 /* A process id from an argument; MA_ERR_USAGE when it is none, MA_ERR_UNSUPPORTED for ssh://, tls:// and core:. */
 MA_CHECK struct ma_error *ma_cli_parse_pid(const char *text, pid_t *ret);

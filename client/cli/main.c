@@ -47,6 +47,8 @@ static struct ma_error *run(int argc, char **argv, FILE *out)
 	case MA_WISH_HELP:
 		ma_options_help(out, request.command);
 		return NULL;
+	case MA_WISH_STDIO:
+		return ma_cmd_stdio();
 	case MA_WISH_RUN:
 		break;
 	}

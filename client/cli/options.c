@@ -21,9 +21,12 @@ enum {
 	OPT_PID,
 	OPT_NAME,
 	OPT_KEEP,
-	OPT_PRUNE
+	OPT_PRUNE,
+	OPT_STDIO
 };
 
+/* One a line, whatever their number is. */
+/* clang-format off */
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -39,10 +42,12 @@ static const struct option long_options[] = {
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "keep", required_argument, NULL, OPT_KEEP },
 	{ "prune", no_argument, NULL, OPT_PRUNE },
+	{ "stdio", no_argument, NULL, OPT_STDIO },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
 };
+/* clang-format on */
 
 static const struct {
 	enum ma_cli_option bit;
@@ -200,6 +205,9 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_NO_COLOR:
 			cli->colour = false;
 			break;
+		case OPT_STDIO:
+			ret->wish = MA_WISH_STDIO;
+			break;
 		case 'h':
 			ret->wish = MA_WISH_HELP;
 			break;
@@ -225,7 +233,7 @@ struct ma_error *ma_options_parse(int argc, char **argv, struct ma_cli *cli, str
 	cli->values = MA_VALUES_HASH;
 	cli->keep = MA_KEEP_ALL;
 	MA_TRY(read_options(argc, argv, cli, ret, &given));
-	if (ret->wish == MA_WISH_VERSION)
+	if (ret->wish == MA_WISH_VERSION || ret->wish == MA_WISH_STDIO)
 		return NULL;
 	char **words = argv + optind;
 	int count = argc - optind;
@@ -261,7 +269,8 @@ void ma_options_help(FILE *out, const struct ma_command *command)
 			fprintf(out, "  %-27s %s\n", line, ma_commands[i].summary);
 		}
 		fputs("  memattach help COMMAND      more about one command\n"
-		      "  memattach --version\n\n"
+		      "  memattach --version\n"
+		      "  memattach --stdio           what ssh:// starts on the far side (docs/protocol.md)\n\n"
 		      "exit codes: 0 done, 1 failed, 2 usage, 3 target gone, 4 not permitted,\n"
 		      "  5 not supported, 6 bad data, 7 a limit was passed\n",
 		      out);

@@ -5,7 +5,7 @@
 
 #include "cli.h"
 
-enum ma_wish { MA_WISH_RUN, MA_WISH_HELP, MA_WISH_VERSION };
+enum ma_wish { MA_WISH_RUN, MA_WISH_HELP, MA_WISH_VERSION, MA_WISH_STDIO };
 
 struct ma_request {
 	enum ma_wish wish;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* memattach/session.h - taking a snapshot: attach, format and stream composed. The local command, and later
- * --stdio and the TLS daemon, all call this one function: local is a session without a wire. */
+/* memattach/session.h - taking a snapshot: attach, format and stream composed. The local command and --stdio on the
+ * far side of a link call this one function: local is a session without a wire. */
 #ifndef MEMATTACH_SESSION_H
 #define MEMATTACH_SESSION_H
 
 #include <memattach/attach.h>
+#include <memattach/snapshot.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,6 +14,7 @@ extern "C" {
 struct ma_session_options {
 	struct ma_attach_options attach;
 	const char *path; /* where the snapshot goes; its folder must exist */
+	const struct ma_snap_output *output; /* in place of a file, or NULL; path is then a folder for unnamed files */
 	int zstd_level;   /* 0 = the default */
 };
 
@@ -45,6 +47,10 @@ struct ma_doctor {
  * thread. Whatever else would fail an attach stands in the struct. */
 MA_CHECK struct ma_error *ma_session_doctor(pid_t pid, struct ma_doctor *ret);
 void ma_doctor_deinit(struct ma_doctor *d);
+
+/* The far side's half of a link (docs/protocol.md): greets, answers requests until `in` ends. An error of a request goes to
+ * the other side; what is returned is an error of the link itself. */
+MA_CHECK struct ma_error *ma_session_serve(int in, int out);
 
 #ifdef __cplusplus
 }

@@ -21,15 +21,26 @@ struct ma_snap_writer_options {
 	size_t backlog_bytes; /* raw chunks waiting for compression before they are written uncompressed; 0 = 16 MiB */
 };
 
+/* Where the bytes of a snapshot go when not into a file: in order, each byte once. `write` may wait; an error that it
+ * returns ends the writer. */
+struct ma_snap_output {
+	void *arg;
+	struct ma_error *(*write)(void *arg, const void *data, size_t bytes);
+};
+
 /* Opens "PATH.tmp-XXXXXX" beside `path` (mode 0600, O_EXCL), so that an unwritable place shows before a
  * target is touched. Nothing ever stands half-written under `path` itself. */
 MA_CHECK struct ma_error *ma_snap_writer_create(const char *path, const struct ma_snap_writer_options *opt,
 						struct ma_snap_writer **ret);
+/* The same into `output`, which is copied. Chunks that wait for compression may need an unnamed file in `folder`. */
+MA_CHECK struct ma_error *ma_snap_writer_create_output(const struct ma_snap_output *output, const char *folder,
+						       const struct ma_snap_writer_options *opt,
+						       struct ma_snap_writer **ret);
 /* One block. Copies the payload; waits for nothing but the disk: when compression falls behind, the chunk
  * is written uncompressed and rewritten by commit. */
 MA_CHECK struct ma_error *ma_snap_writer_block(struct ma_snap_writer *w, const struct ma_block_hdr *hdr,
 					       const void *payload);
-/* Ends compression, rewrites what was left uncompressed, writes index and trailer, syncs, and renames to `path`.
+/* Ends compression, rewrites what was left uncompressed, writes index and trailer, and, of a file, syncs and renames to `path`.
  * An existing file of that name is replaced. */
 MA_CHECK struct ma_error *ma_snap_writer_commit(struct ma_snap_writer *w, uint64_t *file_bytes_ret);
 /* Removes the temporary file unless committed. NULL is allowed. */

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The writer: gathers blocks into chunks of one kind, and writes header, index and trailer around them. */
 #include "cleanup.h"
+#include "output_file.h"
 #include "writer_queue.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <memattach/snapshot.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zstd.h>
 
 /* Definitions gather in chunks of their own beside the open chunk, and go out before it: so that a file that is cut
@@ -15,54 +13,43 @@
 enum open_chunk { OPEN_TYPES, OPEN_NAMES, OPEN_OTHER, OPEN_COUNT };
 
 struct ma_snap_writer {
-	char *path, *temp;
-	int fd;
+	struct ma_output_file file;
+	bool has_output;
+	struct ma_snap_output output; /* in place of file, of which only the path is used */
 	bool committed, failed;
 	struct ma_write_queue *queue;
 	struct ma_chunk *open[OPEN_COUNT];
 };
 
-static struct ma_error *check_target(const char *path)
+static struct ma_error *append(struct ma_snap_writer *w, const void *data, size_t bytes, uint64_t *end)
 {
-	struct stat st;
-	const char *slash = strrchr(path, '/');
-	if (!*path || (slash && !slash[1]))
-		return ma_errorf(MA_ERR_USAGE, "cannot write \"%s\": it names no file", path);
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		/* a rename would replace the directory entry: /dev/null must stay what it is */
-		return ma_errorf(MA_ERR_USAGE, "cannot write %s: it exists and is not a regular file", path);
+	if (w->has_output) {
+		MA_TRY(w->output.write(w->output.arg, data, bytes));
+	} else {
+		int errnum = ma_pwrite_all(w->file.fd, data, bytes, *end);
+		if (errnum)
+			return ma_error_os(errnum, "cannot write %s", w->file.path);
+	}
+	*end += bytes;
 	return NULL;
 }
 
-static struct ma_error *begin(struct ma_snap_writer *w, const char *path, const struct ma_snap_writer_options *opt)
+/* The file's header, and the queue for what follows. */
+static struct ma_error *start(struct ma_snap_writer *w, const struct ma_snap_writer_options *opt)
 {
-	MA_TRY(check_target(path));
-	w->path = strdup(path);
-	if (!w->path)
-		return &ma_enomem;
-	char *temp;
-	if (asprintf(&temp, "%s.tmp-XXXXXX", path) < 0)
-		return &ma_enomem;
-	w->fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 and O_EXCL */
-	if (w->fd < 0) {
-		int errnum = errno;
-		free(temp);
-		return ma_error_os(errnum, "cannot write %s", path);
-	}
-	w->temp = temp;
+	uint64_t end = 0;
 	struct ma_file_hdr hdr = { .version = MA_FILE_VERSION, .wire_version = MA_WIRE_VERSION };
 	memcpy(hdr.magic, MA_FILE_MAGIC, sizeof(hdr.magic));
 	hdr.checksum = ma_file_sum(&hdr, offsetof(struct ma_file_hdr, checksum));
-	int errnum = ma_pwrite_all(w->fd, &hdr, sizeof(hdr), 0);
-	if (errnum)
-		return ma_error_os(errnum, "cannot write %s", path);
+	MA_TRY(append(w, &hdr, sizeof(hdr), &end));
 	struct ma_write_queue_options q = {
 		.zstd_level = opt ? opt->zstd_level : 0,
 		.threads = opt ? opt->threads : 0,
 		.backlog_bytes = opt ? opt->backlog_bytes : 0,
-		.fd = w->fd,
-		.off = sizeof(hdr),
-		.path = w->path,
+		.fd = w->file.fd,
+		.output = w->has_output ? &w->output : NULL,
+		.off = end,
+		.path = w->file.path,
 	};
 	return ma_write_queue_create(&q, &w->queue);
 }
@@ -73,8 +60,28 @@ struct ma_error *ma_snap_writer_create(const char *path, const struct ma_snap_wr
 	struct ma_snap_writer *w = calloc(1, sizeof(*w));
 	if (!w)
 		return &ma_enomem;
-	w->fd = -1;
-	struct ma_error *err = begin(w, path, opt);
+	w->file.fd = -1;
+	struct ma_error *err = ma_output_file_create(path, &w->file);
+	if (!err)
+		err = start(w, opt);
+	if (err) {
+		ma_snap_writer_destroy(w);
+		return err;
+	}
+	*ret = w;
+	return NULL;
+}
+
+struct ma_error *ma_snap_writer_create_output(const struct ma_snap_output *output, const char *folder,
+					      const struct ma_snap_writer_options *opt, struct ma_snap_writer **ret)
+{
+	struct ma_snap_writer *w = calloc(1, sizeof(*w));
+	if (!w)
+		return &ma_enomem;
+	w->file.fd = -1;
+	w->has_output = true;
+	w->output = *output;
+	struct ma_error *err = asprintf(&w->file.path, "%s/snapshot", folder) < 0 ? &ma_enomem : start(w, opt);
 	if (err) {
 		ma_snap_writer_destroy(w);
 		return err;
@@ -130,7 +137,7 @@ static struct ma_error *add_block(struct ma_snap_writer *w, const struct ma_bloc
 static struct ma_error *guard(struct ma_snap_writer *w)
 {
 	if (w->failed || w->committed)
-		return ma_errorf(MA_ERR_USAGE, "%s: the writer has %s", w->path, w->failed ? "failed" : "ended");
+		return ma_errorf(MA_ERR_USAGE, "%s: the writer has %s", w->file.path, w->failed ? "failed" : "ended");
 	w->failed = true; /* until the call is through */
 	return NULL;
 }
@@ -141,15 +148,6 @@ struct ma_error *ma_snap_writer_block(struct ma_snap_writer *w, const struct ma_
 	MA_TRY(guard(w));
 	MA_TRY(add_block(w, &copy, payload));
 	w->failed = false;
-	return NULL;
-}
-
-static struct ma_error *append(struct ma_snap_writer *w, const void *data, size_t bytes, uint64_t *end)
-{
-	int errnum = ma_pwrite_all(w->fd, data, bytes, *end);
-	if (errnum)
-		return ma_error_os(errnum, "cannot write %s", w->path);
-	*end += bytes;
 	return NULL;
 }
 
@@ -201,13 +199,8 @@ struct ma_error *ma_snap_writer_commit(struct ma_snap_writer *w, uint64_t *file_
 	MA_TRY(ma_write_queue_finish(w->queue));
 	const struct ma_index_row *rows = ma_write_queue_index(w->queue, &rows_count, &end);
 	MA_TRY(write_end(w, rows, rows_count, &end));
-	if (fsync(w->fd) != 0)
-		return ma_error_os(errno, "cannot write %s", w->path);
-	/* network file systems tell about a full disk here only */
-	if (close(ma_take_fd(w->fd)) != 0 && errno != EINTR)
-		return ma_error_os(errno, "cannot write %s", w->path);
-	if (rename(w->temp, w->path) != 0)
-		return ma_error_os(errno, "cannot rename %s to %s", w->temp, w->path);
+	if (!w->has_output)
+		MA_TRY(ma_output_file_publish(&w->file, ""));
 	w->committed = true;
 	w->failed = false;
 	if (file_bytes_ret)
@@ -222,11 +215,6 @@ void ma_snap_writer_destroy(struct ma_snap_writer *w)
 	ma_write_queue_destroy(w->queue); /* ends the threads before their file goes */
 	for (unsigned i = 0; i < OPEN_COUNT; i++)
 		free(w->open[i]);
-	if (w->fd >= 0)
-		close(w->fd);
-	if (w->temp && !w->committed)
-		unlink(w->temp);
-	free(w->temp);
-	free(w->path);
+	ma_output_file_deinit(&w->file);
 	free(w);
 }

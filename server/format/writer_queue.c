@@ -25,9 +25,10 @@ struct packer {
 
 struct ma_write_queue {
 	struct ma_write_queue_options opt;
-	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t work;  /* the queue or the spill has a chunk, or closing */
-	pthread_cond_t room;  /* a chunk left the queue */
+	pthread_mutex_t lock;  /* guards all below */
+	pthread_cond_t work;   /* the queue or the spill has a chunk, or closing */
+	pthread_cond_t room;   /* a chunk left the queue */
+	pthread_mutex_t order; /* of an output, whose chunks stand in the order of their offsets; taken before lock */
 
 	struct ma_chunk *head, **tail; /* waiting for compression */
 	size_t queued_bytes;           /* in the queue and in compression */
@@ -103,6 +104,7 @@ struct ma_error *ma_write_queue_create(const struct ma_write_queue_options *opt,
 	if (!q->opt.backlog_bytes)
 		q->opt.backlog_bytes = 16u << 20;
 	pthread_mutex_init(&q->lock, NULL);
+	pthread_mutex_init(&q->order, NULL);
 	pthread_cond_init(&q->work, NULL);
 	pthread_cond_init(&q->room, NULL);
 	q->tail = &q->head;
@@ -315,6 +317,24 @@ static bool make_room(struct ma_write_queue *q, int errnum)
 	return true;
 }
 
+/* Lock held; let go of while it waits. */
+static void write_to_output(struct ma_write_queue *q, const struct ma_chunk_hdr *hdr, const void *data)
+{
+	uint64_t off;
+	struct ma_error *err = NULL;
+	pthread_mutex_unlock(&q->lock);
+	pthread_mutex_lock(&q->order);
+	pthread_mutex_lock(&q->lock);
+	bool reserved = !q->failed && reserve(q, hdr, &off);
+	pthread_mutex_unlock(&q->lock);
+	if (reserved)
+		err = q->opt.output->write(q->opt.output->arg, data, sizeof(*hdr) + hdr->stored_bytes);
+	pthread_mutex_unlock(&q->order);
+	pthread_mutex_lock(&q->lock);
+	if (err)
+		fail(q, err);
+}
+
 /* Lock held; let go of while it works. */
 static void pack_and_write(struct ma_write_queue *q, struct packer *p, struct ma_chunk *c)
 {
@@ -327,7 +347,9 @@ static void pack_and_write(struct ma_write_queue *q, struct packer *p, struct ma
 		memcpy(out + sizeof(hdr), stored, hdr.stored_bytes);
 	memcpy(out, &hdr, sizeof(hdr));
 	pthread_mutex_lock(&q->lock);
-	if (!q->failed && reserve(q, &hdr, &off)) {
+	if (q->opt.output) {
+		write_to_output(q, &hdr, out);
+	} else if (!q->failed && reserve(q, &hdr, &off)) {
 		int errnum;
 		do {
 			pthread_mutex_unlock(&q->lock);
@@ -499,6 +521,7 @@ void ma_write_queue_destroy(struct ma_write_queue *q)
 	free(q->rows);
 	pthread_cond_destroy(&q->room);
 	pthread_cond_destroy(&q->work);
+	pthread_mutex_destroy(&q->order);
 	pthread_mutex_destroy(&q->lock);
 	free(q);
 }

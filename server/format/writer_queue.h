@@ -9,6 +9,8 @@
 
 #include "snap_file.h"
 
+#include <memattach/snapshot.h>
+
 struct ma_chunk {
 	struct ma_chunk *next;
 	uint32_t kind, seq, blocks, records, bytes;
@@ -21,8 +23,9 @@ struct ma_write_queue_options {
 	int zstd_level;
 	unsigned threads;
 	size_t backlog_bytes;
-	int fd;           /* of the snapshot; stays the caller's */
-	uint64_t off;     /* where the first chunk goes */
+	int fd;                              /* of the snapshot; stays the caller's */
+	const struct ma_snap_output *output; /* in place of fd, or NULL; stays the caller's */
+	uint64_t off;                        /* where the first chunk goes */
 	const char *path; /* of the snapshot: for messages, and its folder for the spill; stays the caller's */
 };
 

@@ -26,8 +26,10 @@ struct ma_error *ma_session_snapshot(const struct ma_session_options *options, s
 	struct ma_session_result result;
 	memset(&result, 0, sizeof(result));
 	/* The file first: an unwritable place shows before the target is touched. */
-	struct ma_error *err = ma_snap_writer_create(
-		options->path, &(struct ma_snap_writer_options){ .zstd_level = options->zstd_level }, &w);
+	const struct ma_snap_writer_options writer = { .zstd_level = options->zstd_level };
+	struct ma_error *err = options->output
+				       ? ma_snap_writer_create_output(options->output, options->path, &writer, &w)
+				       : ma_snap_writer_create(options->path, &writer, &w);
 	if (!err) {
 		struct ma_sink sink = { w, write_block };
 		err = ma_attach_snapshot(&options->attach, &sink, &result.attach);

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+/* list.h - the Python processes of this machine. Reads /proc; nothing is stopped. */
+#ifndef MA_LIST_H
+#define MA_LIST_H
+
+#include "messages.h"
+
+/* Calls `found` for each CPython process that may be looked at, by rising pid; an error of it ends the list. */
+MA_CHECK struct ma_error *ma_list_processes(struct ma_error *(*found)(void *arg, const struct ma_process *p),
+					    void *arg);
+
+#endif

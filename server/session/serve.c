@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The far side of a link. One thread answers requests one after the other; while it takes a snapshot a second one (the
+ * watch) reads the link, so that a cancel, or the end of the link, ends the twin at once; and the outbox's third one
+ * writes, so that a slow link holds up nothing. */
+#include "cleanup.h"
+#include "list.h"
+#include "outbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define HELLO_MS 60000  /* until the other side has greeted */
+#define STALL_MS 120000 /* a link that takes nothing for so long is dead */
+#define RATE_MIN 1024u
+
+struct serve {
+	struct ma_fd_stream fds;
+	struct ma_stream stream;
+	struct ma_frame_reader reader;
+};
+
+/* ------------------------------------------------------------------ the watch */
+
+struct watch {
+	struct serve *serve;
+	pthread_t thread;
+	int quit; /* eventfd: the request is through */
+	volatile int cancel;
+	bool running;
+	struct ma_error *err; /* what came instead of a cancel; of the link */
+};
+
+static void *watch_run(void *arg)
+{
+	struct watch *w = arg;
+	struct pollfd p[] = { { w->serve->fds.in, POLLIN, 0 }, { w->quit, POLLIN, 0 } };
+	for (;;) {
+		bool ended = false;
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (p[1].revents)
+			return NULL;
+		if (!p[0].revents)
+			continue;
+		struct ma_error *err = ma_frame_receive(&w->serve->stream, &w->serve->reader, STALL_MS, &ended);
+		if (!err && !ended && w->serve->reader.kind != MA_FRAME_CANCEL)
+			err = ma_errorf(MA_ERR_BAD_DATA, "a request came while another one runs");
+		if (!err && ended)
+			err = ma_errorf(MA_ERR_OS, "the other side has gone");
+		w->err = err;
+		break;
+	}
+	w->cancel = 1;
+	return NULL;
+}
+
+static struct ma_error *watch_start(struct watch *w, struct serve *s)
+{
+	sigset_t all, old;
+	*w = (struct watch){ .serve = s, .quit = eventfd(0, EFD_CLOEXEC) };
+	if (w->quit < 0)
+		return ma_error_os(errno, "cannot make an eventfd");
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int errnum = pthread_create(&w->thread, NULL, watch_run, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	w->running = !errnum;
+	if (!errnum)
+		return NULL;
+	close(w->quit);
+	return ma_error_os(errnum, "cannot start a thread");
+}
+
+/* The error of the link that ended the request, or NULL. */
+static struct ma_error *watch_stop(struct watch *w)
+{
+	if (!w->running)
+		return NULL;
+	if (eventfd_write(w->quit, 1) == 0)
+		pthread_join(w->thread, NULL);
+	close(w->quit);
+	w->running = false;
+	return ma_take_ptr(w->err);
+}
+
+/* ------------------------------------------------------------------ a snapshot */
+
+static void on_progress(void *arg, const struct ma_attach_progress *now)
+{
+	ma_outbox_progress(arg, now);
+}
+
+static struct ma_error *to_outbox(void *arg, const void *data, size_t bytes)
+{
+	return ma_outbox_put(arg, data, bytes);
+}
+
+static struct ma_error *check_request(const struct ma_snapshot_request *r)
+{
+	if (r->pid < 1)
+		return ma_errorf(MA_ERR_USAGE, "no process id");
+	if (r->pid == getpid())
+		return ma_errorf(MA_ERR_USAGE, "pid %d is memattach itself", (int)r->pid);
+	if (r->values > MA_VALUES_ALL ||
+	    (r->values == MA_VALUES_PREFIX && (r->values_limit < 1 || r->values_limit > MA_VALUES_PREFIX_MAX)))
+		return ma_errorf(MA_ERR_USAGE, "no such --values");
+	if (r->zstd_level > 19 || (r->rate && r->rate < RATE_MIN))
+		return ma_errorf(MA_ERR_USAGE, "no such level or rate");
+	return NULL;
+}
+
+static struct ma_error *take(const struct ma_snapshot_request *r, struct ma_outbox *outbox, const char *folder,
+			     struct watch *w, struct ma_session_result *ret)
+{
+	struct ma_snap_output output = { outbox, to_outbox };
+	struct ma_session_options options = {
+		.attach = {
+			.pid = r->pid,
+			.threads_only = r->threads_only,
+			.native = r->native,
+			.values = { .mode = r->values, .limit = r->values_limit },
+			.note = r->note,
+			.stop_timeout_ns = r->stop_timeout_ns,
+			.safe_timeout_ns = r->safe_timeout_ns,
+			.walk_timeout_ns = r->walk_timeout_ns,
+			.max_pause_ns = r->max_pause_ns,
+			.progress = on_progress,
+			.progress_arg = outbox,
+			.cancel = &w->cancel,
+		},
+		.path = folder,
+		.output = &output,
+		.zstd_level = (int)r->zstd_level,
+	};
+	memcpy(options.attach.values.key, r->key, sizeof(r->key));
+	MA_TRY(ma_session_snapshot(&options, ret));
+	return ma_outbox_finish(outbox, &w->cancel);
+}
+
+/* An error that concerns the link; one of the request itself is in *failed_ret. */
+static struct ma_error *snapshot(struct serve *s, const struct ma_snapshot_request *r, struct ma_session_result *ret,
+				 struct ma_error **failed_ret)
+{
+	const char *tmp = getenv("TMPDIR");
+	const char *folder = tmp && tmp[0] == '/' ? tmp : "/tmp";
+	const struct ma_outbox_options options = {
+		.stream = &s->stream, .folder = folder, .rate = r->rate, .timeout_ms = STALL_MS
+	};
+	struct ma_outbox *outbox = NULL;
+	struct watch w;
+	*failed_ret = check_request(r);
+	if (*failed_ret)
+		return NULL;
+	MA_TRY(ma_outbox_create(&options, &outbox));
+	struct ma_error *err = watch_start(&w, s);
+	if (!err) {
+		*failed_ret = take(r, outbox, folder, &w, ret);
+		err = watch_stop(&w);
+	}
+	ma_outbox_destroy(outbox);
+	if (err) {
+		ma_error_free(ma_take_ptr(*failed_ret));
+		free(ma_take_ptr(ret->attach.left_behind));
+	}
+	return err;
+}
+
+static struct ma_error *answer_snapshot(struct serve *s, struct ma_error **failed_ret)
+{
+	struct ma_snapshot_request r = { 0 };
+	struct ma_session_result result = { 0 };
+	struct ma_error *err = ma_record_get(s->reader.payload, s->reader.bytes, ma_snapshot_request_fields,
+					     ma_snapshot_request_count, &r);
+	if (!err)
+		err = snapshot(s, &r, &result, failed_ret);
+	ma_record_free(ma_snapshot_request_fields, ma_snapshot_request_count, &r);
+	if (!err && !*failed_ret) {
+		const struct ma_snapshot_done done = {
+			.pause_ns = result.attach.pause_ns,
+			.safe_ns = result.attach.safe_ns,
+			.twin_ns = result.attach.twin_ns,
+			.walk_ns = result.attach.walk_ns,
+			.attempts = result.attach.attempts,
+			.consistency = result.attach.consistency,
+			.faults = result.attach.faults,
+			.left_behind = result.attach.left_behind,
+			.file_bytes = result.file_bytes,
+			.total_ns = result.total_ns,
+		};
+		err = ma_message_send(&s->stream, MA_FRAME_DONE, ma_snapshot_done_fields, ma_snapshot_done_count, &done,
+				      STALL_MS);
+	}
+	free(result.attach.left_behind);
+	return err;
+}
+
+/* ------------------------------------------------------------------ the other requests */
+
+static struct ma_error *send_process(void *arg, const struct ma_process *p)
+{
+	struct serve *s = arg;
+	return ma_message_send(&s->stream, MA_FRAME_PROCESS, ma_process_fields, ma_process_count, p, STALL_MS);
+}
+
+static struct ma_error *answer_list(struct serve *s)
+{
+	MA_TRY(ma_list_processes(send_process, s));
+	return ma_frame_send(&s->stream, MA_FRAME_DONE, NULL, 0, STALL_MS);
+}
+
+static struct ma_error *answer_doctor(struct serve *s, struct ma_error **failed_ret)
+{
+	struct ma_doctor wanted = { 0 }, d = { 0 };
+	struct ma_error *err =
+		ma_record_get(s->reader.payload, s->reader.bytes, ma_doctor_fields, ma_doctor_count, &wanted);
+	if (!err && wanted.pid < 1)
+		*failed_ret = ma_errorf(MA_ERR_USAGE, "no process id");
+	else if (!err)
+		*failed_ret = ma_session_doctor(wanted.pid, &d);
+	ma_doctor_deinit(&wanted);
+	if (!err && !*failed_ret)
+		err = ma_message_send(&s->stream, MA_FRAME_DIAGNOSIS, ma_doctor_fields, ma_doctor_count, &d, STALL_MS);
+	if (!err && !*failed_ret)
+		err = ma_frame_send(&s->stream, MA_FRAME_DONE, NULL, 0, STALL_MS);
+	ma_doctor_deinit(&d);
+	return err;
+}
+
+static struct ma_error *answer(struct serve *s)
+{
+	struct ma_error *failed = NULL, *err = NULL;
+	switch (s->reader.kind) {
+	case MA_FRAME_LIST:
+		err = answer_list(s);
+		break;
+	case MA_FRAME_SNAPSHOT:
+		err = answer_snapshot(s, &failed);
+		break;
+	case MA_FRAME_DOCTOR:
+		err = answer_doctor(s, &failed);
+		break;
+	case MA_FRAME_CANCEL: /* it crossed the answer */
+		return NULL;
+	default:
+		failed = ma_errorf(MA_ERR_UNSUPPORTED, "memattach " MA_VERSION " knows no request %u", s->reader.kind);
+	}
+	if (failed && !err)
+		err = ma_error_send(&s->stream, failed, STALL_MS);
+	ma_error_free(failed);
+	return err;
+}
+
+static struct ma_error *greet(struct serve *s, bool *ended_ret)
+{
+	struct ma_hello hello = { 0 };
+	MA_TRY(ma_hello_send(&s->stream, HELLO_MS));
+	MA_TRY(ma_frame_receive(&s->stream, &s->reader, HELLO_MS, ended_ret));
+	if (*ended_ret)
+		return NULL;
+	MA_TRY(ma_hello_check(&s->reader, &hello));
+	ma_record_free(ma_hello_fields, ma_hello_count, &hello);
+	return NULL;
+}
+
+struct ma_error *ma_session_serve(int in, int out)
+{
+	struct serve s = { .fds = { in, out } };
+	bool ended = false;
+	s.stream = ma_fd_stream(&s.fds);
+	MA_TRY(ma_frame_reader_init(&s.reader));
+	struct ma_error *err = greet(&s, &ended);
+	while (!err && !ended) {
+		err = ma_frame_receive(&s.stream, &s.reader, -1, &ended);
+		if (!err && !ended)
+			err = answer(&s);
+	}
+	/* To one that can still read, the reason why we end. */
+	if (err && err->code != MA_ERR_OS) {
+		struct ma_error *ignored = ma_error_send(&s.stream, err, 1000);
+		ma_error_free(ignored);
+	}
+	ma_frame_reader_deinit(&s.reader);
+	return err;
+}
