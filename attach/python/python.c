@@ -181,11 +181,13 @@ static struct ma_error *find_once(pid_t pid, int task_dir, struct ma_python *ret
 
 struct ma_error *ma_python_find(pid_t pid, int task_dir, struct ma_python *ret)
 {
+	uint64_t began = ma_boot_ns();
 	for (;;) {
 		struct ma_error *err = find_once(pid, task_dir, ret);
 		if (!err)
 			return NULL;
-		if ((err->code != MA_ERR_UNSUPPORTED && err->code != MA_ERR_BAD_DATA) || !ma_wait_while_young(task_dir))
+		if ((err->code != MA_ERR_UNSUPPORTED && err->code != MA_ERR_BAD_DATA) ||
+		    !ma_wait_while_young(task_dir, err, began))
 			return explain(pid, task_dir, err);
 		ma_error_free(err);
 	}

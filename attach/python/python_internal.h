@@ -7,6 +7,7 @@
 #include "proc.h"
 #include "python.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 static inline uint64_t ma_page_bytes(void)
@@ -22,9 +23,13 @@ MA_CHECK struct ma_error *ma_peek_u64(pid_t pid, ma_raddr addr, uint64_t *ret);
 size_t ma_peek_some(pid_t pid, ma_raddr addr, void *buf, size_t bytes);
 
 /* ---- young.c */
-/* True, after a short pause, while the process of `task_dir` is less than a second old: what was missing may be there
- * now (the dynamic linker has not mapped libpython yet, Python is not initialised yet). */
-bool ma_wait_while_young(int task_dir);
+uint64_t ma_boot_ns(void); /* CLOCK_BOOTTIME */
+/* errnum of an error that a Python which is being initialised may give: it may pass. */
+#define MA_STARTING EAGAIN
+/* True, after a short pause, when what `err` says is missing may be there now: the process of `task_dir` is less than a
+ * second old, or, for a second from `began_ns` on (a process that has just executed a new program may be old), its
+ * dynamic linker has not mapped libpython yet or Python is not initialised yet. */
+bool ma_wait_while_young(int task_dir, const struct ma_error *err, uint64_t began_ns);
 
 /* ---- image.c: the image that holds the interpreter. */
 struct ma_image {

@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "python_internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define MAX_INTERPRETERS 1024
@@ -108,6 +109,13 @@ static struct ma_error *check_dicts(pid_t pid, const struct ma_python *py, ma_ra
 	return NULL;
 }
 
+static struct ma_error *starting(struct ma_error *err)
+{
+	if (err != &ma_enomem)
+		err->errnum = MA_STARTING;
+	return err;
+}
+
 static struct ma_error *check_interpreters(pid_t pid, const struct ma_python *py)
 {
 	const struct ma_layout *l = &py->layout;
@@ -115,8 +123,8 @@ static struct ma_error *check_interpreters(pid_t pid, const struct ma_python *py
 	unsigned threads = 0;
 	MA_TRY(follow(pid, py->runtime, l->runtime_interp_head, &interp));
 	if (!interp)
-		return ma_errorf(MA_ERR_UNSUPPORTED, "pid %d: Python has no interpreter: it is just starting or ending",
-				 pid);
+		return starting(ma_errorf(MA_ERR_UNSUPPORTED,
+					  "pid %d: Python has no interpreter: it is just starting or ending", pid));
 	if (l->minor <= 11)
 		MA_TRY(check_gil(pid, l, py->runtime + (uint64_t)l->runtime_gil));
 	if (l->minor == 8)
@@ -199,7 +207,7 @@ static struct ma_error *check_types(pid_t pid, const struct ma_python *py)
 	if (flags >> 31 != 1) /* Py_TPFLAGS_TYPE_SUBCLASS, the highest in use */
 		return ma_errorf(MA_ERR_BAD_DATA, "layout: the flags of type are %#lx", flags);
 	if (!(flags & bool_flags & 1 << 12)) /* Py_TPFLAGS_READY */
-		return ma_errorf(MA_ERR_UNSUPPORTED, "pid %d: Python is just starting", pid);
+		return starting(ma_errorf(MA_ERR_UNSUPPORTED, "pid %d: Python is just starting", pid));
 	MA_TRY(follow(pid, known[MA_KT_BOOL], l->type_base, &base));
 	if (base != known[MA_KT_LONG])
 		return ma_errorf(MA_ERR_BAD_DATA, "layout: the base of bool is %#lx", base);

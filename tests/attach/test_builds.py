@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python inside of other programs, in every way of linking it."""
 import copy
+import ctypes
 import glob
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
@@ -202,3 +205,42 @@ def test_just_started(python, memattach):
         finally:
             p.kill()
             p.communicate()
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+PTRACE_TRACEME, PTRACE_DETACH = 0, 17
+
+
+def test_just_executed(one_python, memattach):
+    """An old process that has executed Python a moment ago, held before the first step of the dynamic linker: doctor
+    waits, and says what it is when it has come up. So is a container's program that a shell script executes at last."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.dup2(read, 0)
+            time.sleep(1.2)  # more than the second of age for which any process is given time
+            LIBC.ptrace(PTRACE_TRACEME, 0, None, None)
+            os.execv(one_python.path, [one_python.path, "-c", "import sys; sys.stdin.read()"])
+        finally:
+            os._exit(1)
+    doctor = None
+    try:
+        assert os.WIFSTOPPED(os.waitpid(pid, 0)[1])
+        LIBC.ptrace(PTRACE_DETACH, pid, None, ctypes.c_void_p(signal.SIGSTOP))
+        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        assert not any("libc" in line for line in maps(pid))
+        doctor = subprocess.Popen([memattach.path, "doctor", str(pid), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):  # it has looked, and looks again
+            doctor.wait(0.3)
+        os.kill(pid, signal.SIGCONT)
+        out, err = doctor.communicate(timeout=30)
+        assert doctor.returncode == 0 and json.loads(out)["python"] == one_python.version, (out, err)
+    finally:
+        if doctor:
+            doctor.kill()
+            doctor.communicate()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(read)
+        os.close(write)
