@@ -16,6 +16,8 @@
 #define CLASSES_SHOWN 6
 #define THREADS_SHOWN 8
 #define NAME_COLUMNS 40u
+#define THREAD_FIXED 25 /* columns of its number, of GIL, of a line, and between them */
+#define PATH_LEAST 16
 
 const char *ma_consistency_name(uint64_t consistency)
 {
@@ -245,24 +247,49 @@ static void native(const struct ma_page *p, const struct ma_analysis *a)
 	}
 }
 
+static const struct ma_snap_frame *innermost(const struct ma_snap_tables *tab, const struct ma_snap_thread *th)
+{
+	return th->frames_begin < th->frames_end && th->frames_begin < tab->frames_count
+		       ? &tab->frames[th->frames_begin]
+		       : NULL;
+}
+
+/* Columns for the names of the threads shown and of their functions: what the longest takes, and no more than leaves
+ * room for the end of a path. */
+static void thread_columns(const struct ma_page *p, const struct ma_snap *s, size_t *name_ret, size_t *function_ret)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	size_t name = 8, function = 8, room = p->columns - THREAD_FIXED - PATH_LEAST;
+	for (size_t i = 0; i < tab->threads_count && i < THREADS_SHOWN; i++) {
+		const struct ma_snap_frame *f = innermost(tab, &tab->threads[i]);
+		size_t n = ma_text_columns(tab->threads[i].name), m = f ? ma_snap_name(s, f->function_id).len : 0;
+		name = n > name ? n : name;
+		function = m > function ? m : function;
+	}
+	*name_ret = name < room / 2 ? name : room / 2;
+	*function_ret = function < room - *name_ret ? function : room - *name_ret;
+}
+
 static void threads(const struct ma_page *p, const struct ma_analysis *a)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(a->snap);
+	size_t name_columns, function_columns;
 	char beside[32];
+	thread_columns(p, a->snap, &name_columns, &function_columns);
 	snprintf(beside, sizeof(beside), "  %zu", tab->threads_count);
 	ma_page_title(p, "THREADS", beside);
 	for (size_t i = 0; i < tab->threads_count && i < THREADS_SHOWN; i++) {
 		const struct ma_snap_thread *th = &tab->threads[i];
 		fprintf(p->out, "  %8" PRIu64 "  ", th->tid);
-		ma_page_cell(p, th->name, strlen(th->name), 16, true);
+		ma_page_cell(p, th->name, strlen(th->name), name_columns, true);
 		fputs(th->holds_gil ? " GIL  " : "      ", p->out);
-		if (th->frames_begin < th->frames_end && th->frames_begin < tab->frames_count) {
-			const struct ma_snap_frame *f = &tab->frames[th->frames_begin];
+		const struct ma_snap_frame *f = innermost(tab, th);
+		if (f) {
 			struct ma_str fn = ma_snap_name(a->snap, f->function_id);
 			struct ma_str file = ma_snap_name(a->snap, f->file_id);
-			ma_page_cell(p, fn.p, fn.len, 18, true);
-			fputs(" ", p->out);
-			ma_page_path(p, file.p, file.len, p->columns - 62);
+			ma_page_cell(p, fn.p, fn.len, function_columns, true);
+			fputs("  ", p->out);
+			ma_page_path(p, file.p, file.len, p->columns - THREAD_FIXED - name_columns - function_columns);
 			fprintf(p->out, ":%u", f->line);
 		}
 		fputc('\n', p->out);

@@ -114,7 +114,8 @@ void leaky_snapshot(const char *path, const struct leaky_options *opt, struct le
 	uint32_t t_module = sb_type(b, "", "module", STATIC + 0x403000, own, 72, 0);
 	uint32_t t_session = sb_type(b, "leaky", "Session", type, MA_TF_HEAP, 48, 0);
 	uint32_t t_evil = opt->hostile ? sb_type(b, "", LEAKY_HOSTILE_TYPE, STATIC + 0x404000, 0, 16, 0) : 0;
-	uint32_t n_file = sb_name(b, "/srv/leaky.py"), n_serve = sb_name(b, "serve"), n_main = sb_name(b, "<module>");
+	uint32_t n_file = sb_name(b, "/srv/leaky.py"), n_serve = sb_name(b, opt->function ? opt->function : "serve"),
+		 n_main = sb_name(b, "<module>");
 	uint32_t n_modules = sb_name(b, "sys.modules"), n_leaky = sb_name(b, "leaky"), n_dict = sb_name(b, "__dict__");
 	uint32_t n_cache = sb_name(b, "CACHE"), n_user = sb_name(b, "user"), n_class = sb_name(b, "Session");
 

@@ -7,10 +7,11 @@
 #include <stdint.h>
 
 struct leaky_options {
-	unsigned sessions; /* in leaky.CACHE: dict of str -> leaky.Session, each with an attribute dict and a str */
-	bool excess;       /* one str has a reference count that is too small */
-	bool hostile;      /* names with escape sequences, wrong UTF-8, formulas */
-	uint64_t rss_anon; /* 0 = as much as the regions have */
+	unsigned sessions;    /* in leaky.CACHE: dict of str -> leaky.Session, each with an attribute dict and a str */
+	bool excess;          /* one str has a reference count that is too small */
+	bool hostile;         /* names with escape sequences, wrong UTF-8, formulas */
+	uint64_t rss_anon;    /* 0 = as much as the regions have */
+	const char *function; /* that its thread runs; NULL: "serve" */
 };
 
 /* Figures of the file, told by the program that made it. */

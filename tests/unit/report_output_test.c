@@ -177,6 +177,16 @@ Test(text, fits_80_columns_and_is_plain_when_piped)
 	end();
 }
 
+Test(text, threads_take_the_room_there_is)
+{
+	begin(&(struct leaky_options){ .sessions = 100, .function = "ThreadPool.wait_for_next_task" });
+	char *text = output(ma_report_text, &(struct ma_report_options){ .path = "x.mem", .columns = 80 });
+	cr_expect_not_null(strstr(text, "MainThread GIL  ThreadPool.wait_for_next_task  /srv/leaky.py:17\n"), "%s",
+			   text);
+	free(text);
+	end();
+}
+
 Test(text, says_when_books_do_not_balance)
 {
 	begin(&(struct leaky_options){ .sessions = 100, .excess = true });
