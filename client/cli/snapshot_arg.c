@@ -13,6 +13,16 @@ void ma_cli_say(const char *text)
 	fprintf(stderr, "memattach: %s\n", ma_buf_text(&b));
 }
 
+void ma_cli_say_incomplete(const char *path, const struct ma_snap *s)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
+	if (tab->complete)
+		return;
+	ma_buf_printf(&b, "%s is incomplete: %s", path, tab->missing ? tab->missing : "the file is damaged");
+	ma_cli_say(ma_buf_text(&b));
+}
+
 struct ma_error *ma_cli_snapshot(const struct ma_cli *cli, const char *word, struct ma_resolved *ret)
 {
 	const struct ma_catalogue_filter which = { .pid = cli->pid, .name = cli->name };
