@@ -26,6 +26,9 @@ enum ma_cli_option {
 	MA_OPT_NAME = 1 << 17, /* --name PATTERN */
 	MA_OPT_KEEP = 1 << 18, /* --keep N */
 	MA_OPT_PRUNE = 1 << 19,
+	MA_OPT_EVERY = 1 << 20, /* --every TIME */
+	MA_OPT_COUNT = 1 << 21, /* --count N */
+	MA_OPT_TREE = 1 << 22,  /* --tree */
 };
 
 #define MA_KEEP_ALL UINT64_MAX
@@ -45,7 +48,8 @@ struct ma_cli {
 	uint64_t pid;          /* --pid, 0 = not given */
 	const char *name;      /* --name, or NULL */
 	uint64_t keep;         /* --keep; MA_KEEP_ALL = not given */
-	bool prune;
+	bool prune, tree;
+	uint64_t every_s, count; /* 0 = not given */
 };
 
 struct ma_command {

@@ -36,10 +36,13 @@ const struct ma_command ma_commands[] = {
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
 	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach). memattach ls lists it.\n" VALUES_HELP,
 	  ATTACHING(ma_cmd_target) },
-	{ "snap", "PID", 1, 1, MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	{ "snap", "PID...", 1, MA_ARGS_MANY,
+	  MA_OPT_EVERY | MA_OPT_COUNT | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
 	  "take a snapshot, no report",
 	  "Writes the snapshot file and prints one line: its path and size, how long it took and how long the process\n"
-	  "was stopped, and its id (memattach ls).\n" VALUES_HELP,
+	  "was stopped, and its id (memattach ls). With --every TIME a series: --count N of them, or until Ctrl-C "
+	  "(which\n"
+	  "waits for the one under way) or the end of the process. -o then names a folder.\n" VALUES_HELP,
 	  ATTACHING(ma_cmd_snap) },
 	{ "report", "SNAP", 1, 1, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_WHICH,
 	  "print the report of a snapshot",

@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "cleanup.h"
+#include "when.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -22,7 +23,10 @@ enum {
 	OPT_NAME,
 	OPT_KEEP,
 	OPT_PRUNE,
-	OPT_STDIO
+	OPT_STDIO,
+	OPT_EVERY,
+	OPT_COUNT,
+	OPT_TREE
 };
 
 /* One a line, whatever their number is. */
@@ -43,6 +47,9 @@ static const struct option long_options[] = {
 	{ "keep", required_argument, NULL, OPT_KEEP },
 	{ "prune", no_argument, NULL, OPT_PRUNE },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
+	{ "every", required_argument, NULL, OPT_EVERY },
+	{ "count", required_argument, NULL, OPT_COUNT },
+	{ "tree", no_argument, NULL, OPT_TREE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -64,6 +71,9 @@ static const struct {
 	{ MA_OPT_PID, "    --pid", " PID", "snapshots of this process" },
 	{ MA_OPT_NAME, "    --name", " PATTERN", "whose command line has PATTERN in it (or matches it: * ? [)" },
 	{ MA_OPT_KEEP, "    --keep", " N", "remove all but the newest N of each process" },
+	{ MA_OPT_EVERY, "    --every", " TIME", "again after 30s, 5m, 1h" },
+	{ MA_OPT_COUNT, "    --count", " N", "so many times in all" },
+	{ MA_OPT_TREE, "    --tree", "", "its Python children, too" },
 	{ MA_OPT_PRUNE, "    --prune", "", "drop those whose file is gone" },
 };
 
@@ -145,6 +155,8 @@ static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_
 				 command->name ? " " : "", command->args);
 	if (cli->json && cli->csv)
 		return ma_errorf(MA_ERR_USAGE, "--json and --csv exclude each other");
+	if (cli->count && !cli->every_s)
+		return ma_errorf(MA_ERR_USAGE, "--count goes with --every TIME");
 	return NULL;
 }
 
@@ -197,6 +209,20 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_KEEP:
 			MA_TRY(parse_count("--keep", optarg, 0, UINT32_MAX, &cli->keep));
 			*given |= MA_OPT_KEEP;
+			break;
+		case OPT_EVERY:
+			if (!ma_when_duration(optarg, &cli->every_s))
+				return ma_errorf(MA_ERR_USAGE, "--every wants a time as 30s, 5m or 1h30m, not '%s'",
+						 optarg);
+			*given |= MA_OPT_EVERY;
+			break;
+		case OPT_COUNT:
+			MA_TRY(parse_count("--count", optarg, 1, UINT32_MAX, &cli->count));
+			*given |= MA_OPT_COUNT;
+			break;
+		case OPT_TREE:
+			cli->tree = true;
+			*given |= MA_OPT_TREE;
 			break;
 		case OPT_PRUNE:
 			cli->prune = true;

@@ -10,20 +10,29 @@
 #include <sys/stat.h>
 #include <time.h>
 
-struct ma_error *ma_snapshot_path_default(pid_t pid, char **ret)
+struct ma_error *ma_snapshot_path_default(const char *wanted, pid_t pid, char **ret)
 {
 	_cleanup_free_ char *folder = NULL;
-	MA_TRY(ma_data_folder_make(&folder));
+	if (!wanted)
+		MA_TRY(ma_data_folder_make(&folder));
 	time_t now = time(NULL);
 	struct tm tm;
 	char stamp[32] = "";
 	if (localtime_r(&now, &tm))
 		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
-	char *path;
-	if (asprintf(&path, "%s/%s-%d.mem", folder, stamp, (int)pid) < 0)
-		return &ma_enomem;
-	*ret = path;
-	return NULL;
+	/* two in one second, or the hour that the clock shows twice */
+	for (unsigned more = 1;; more++) {
+		char suffix[16] = "", *path;
+		if (more > 1)
+			snprintf(suffix, sizeof(suffix), "-%u", more);
+		if (asprintf(&path, "%s/%s-%d%s.mem", wanted ? wanted : folder, stamp, (int)pid, suffix) < 0)
+			return &ma_enomem;
+		if (access(path, F_OK) || more == 1000) {
+			*ret = path;
+			return NULL;
+		}
+		free(path);
+	}
 }
 
 struct ma_error *ma_snapshot_path_temporary(char **ret)

@@ -5,9 +5,9 @@
 
 #include "cli.h"
 
-/* $XDG_DATA_HOME/memattach/<YYYYmmddTHHMMSS>-<pid>.mem (local time), else under ~/.local/share; the folder is made
- * with mode 0700. The caller frees *ret. */
-MA_CHECK struct ma_error *ma_snapshot_path_default(pid_t pid, char **ret);
+/* <folder>/<YYYYmmddTHHMMSS>-<pid>.mem (local time), with -2 and so on behind it while there is such a file. `folder`:
+ * NULL for $XDG_DATA_HOME/memattach, else under ~/.local/share, which is made with mode 0700. The caller frees *ret. */
+MA_CHECK struct ma_error *ma_snapshot_path_default(const char *folder, pid_t pid, char **ret);
 /* A file name in a new folder of mode 0700 under $TMPDIR or /tmp, for ma_snapshot_path_discard(). */
 MA_CHECK struct ma_error *ma_snapshot_path_temporary(char **ret);
 /* Removes the file, if it is there, and its folder. */

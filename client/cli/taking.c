@@ -4,42 +4,14 @@
 #include "cleanup.h"
 #include "escape.h"
 #include "human.h"
+#include "interrupt.h"
 #include "series_key.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 
 #define QUIET_NS 1000000000u  /* progress shows from here on, */
 #define REFRESH_NS 100000000u /* and changes this often */
-
-static volatile int cancelled;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	cancelled = 1;
-}
-
-static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
-
-/* One that is ignored (nohup, a shell's background job) stays ignored. */
-static void catch_signals(struct sigaction old[])
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-	sigemptyset(&sa.sa_mask);
-	for (size_t i = 0; i < MA_ARRAY_SIZE(caught); i++) {
-		sigaction(caught[i], NULL, &old[i]);
-		if (old[i].sa_handler != SIG_IGN)
-			sigaction(caught[i], &sa, NULL);
-	}
-}
-
-static void release_signals(const struct sigaction old[])
-{
-	for (size_t i = 0; i < MA_ARRAY_SIZE(caught); i++)
-		sigaction(caught[i], &old[i], NULL);
-}
 
 struct progress {
 	bool shown;
@@ -74,33 +46,47 @@ static struct ma_error *name_target(struct ma_error *err, pid_t pid)
 	return strncmp(err->message, prefix, (size_t)n) ? ma_error_prefix(err, "%s", prefix) : err;
 }
 
-struct ma_error *ma_take_snapshot(const struct ma_cli *cli, pid_t pid, const char *path, bool threads_only,
+/* One key for all that are taken together: where it can not be stored, their hashes match at least each other's. */
+static struct ma_error *key_of(struct ma_taking *t, uint8_t key[MA_SIPHASH_KEY_BYTES])
+{
+	if (!t->keyed)
+		MA_TRY(ma_series_key_get(t->key, &t->note));
+	t->keyed = true;
+	memcpy(key, t->key, MA_SIPHASH_KEY_BYTES);
+	return NULL;
+}
+
+void ma_taking_deinit(struct ma_taking *t)
+{
+	free(t->note);
+	*t = (struct ma_taking){ 0 };
+}
+
+struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t, pid_t pid, const char *path,
 				  struct ma_session_result *ret)
 {
 	struct progress progress = { false, QUIET_NS };
-	_cleanup_free_ char *note = NULL;
 	struct ma_session_options options = {
 		.attach = {
 			.pid = pid,
-			.threads_only = threads_only,
+			.threads_only = t->threads_only,
 			.native = cli->native,
 			.values = { .mode = cli->values, .limit = cli->values_limit },
 			.max_pause_ns = cli->max_pause_ns,
 			.progress = isatty(STDERR_FILENO) ? show_progress : NULL,
 			.progress_arg = &progress,
-			.cancel = &cancelled,
+			.cancel = ma_interrupt_cancel(),
 		},
 		.path = path,
 	};
-	struct sigaction old[MA_ARRAY_SIZE(caught)];
 	if (pid == getpid())
 		return ma_errorf(MA_ERR_USAGE, "pid %d is memattach itself", (int)pid);
-	if (!threads_only && cli->values != MA_VALUES_NONE)
-		MA_TRY(ma_series_key_get(options.attach.values.key, &note));
-	options.attach.note = note;
-	catch_signals(old);
+	if (!t->threads_only && cli->values != MA_VALUES_NONE)
+		MA_TRY(key_of(t, options.attach.values.key));
+	options.attach.note = t->note;
+	ma_interrupt_catch(false);
 	struct ma_error *err = ma_session_snapshot(&options, ret);
-	release_signals(old);
+	ma_interrupt_release();
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (err)

@@ -2,9 +2,11 @@
 """The catalogue as a user meets it: every snapshot is listed, found again by id and by time, and removed."""
 import json
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -124,3 +126,95 @@ def test_two_at_the_same_time(start, one_python, memattach):
         out, err = p.communicate(timeout=60)
         assert p.returncode == 0 and err == b"", err
     assert sorted(r["pid"] for r in listed(memattach)) == sorted(t.pid for t in targets)
+
+
+def follow(process, lines):
+    """The next `lines` lines of a running command."""
+    return [process.stdout.readline().decode().split() for _ in range(lines)]
+
+
+def test_series(idle, memattach):
+    began = time.monotonic()
+    done = memattach.run("snap", idle.pid, "--every", "1s", "--count", 3)
+    assert done.rc == 0 and done.err == "", done
+    *lines, last = done.out.splitlines()
+    assert len(lines) == 3 and 2 <= time.monotonic() - began < 60
+    rows = listed(memattach)
+    assert [x.split()[0] for x in lines] == [r["path"] for r in rows] and len({r["path"] for r in rows}) == 3
+    assert last == f"next  memattach diff {rows[0]['id']} {rows[2]['id']}"
+    assert all(memattach.run("check", r["id"]).rc == 0 for r in rows)
+    idle.ping()
+
+
+def test_series_keeps_the_newest_in_a_folder(idle, memattach):
+    folder = memattach.folder / "here"
+    done = memattach.run("snap", idle.pid, "--every", "1s", "--count", 3, "--keep", 2, "-o", folder)
+    assert done.rc == 2 and "folder" in done.err, done
+    folder.mkdir()
+    done = memattach.run("snap", idle.pid, "--every", "1s", "--count", 3, "--keep", 2, "-o", folder)
+    assert done.rc == 0, done
+    assert sorted(map(str, folder.iterdir())) == sorted(x.split()[0] for x in done.out.splitlines()[1:3])
+
+
+def test_series_has_one_key_where_none_can_be_stored(idle, memattach):
+    (memattach.folder / "data").write_text("a file")
+    out = memattach.folder / "out"
+    out.mkdir()
+    done = memattach.run("snap", idle.pid, "--every", "1s", "--count", 2, "-o", out)
+    assert done.rc == 0, done
+    select = "SELECT hash FROM objects WHERE type = 'str' AND length = 9 ORDER BY 1"
+    a, b = (memattach.run("query", x.split()[0], select, "--csv").out for x in done.out.splitlines()[:2])
+    assert a == b and a.count("\n") > 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_series_is_interrupted(number, idle, memattach):
+    p = memattach.start("snap", idle.pid, "--every", "1h")
+    (line,) = follow(p, 1)
+    p.send_signal(number)
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 0 and out == b"" and err == b"memattach: interrupted: 1 snapshot was taken\n", (out, err)
+    assert [r["path"] for r in listed(memattach)] == [line[0]]
+    idle.ping()
+
+
+def test_series_ends_with_the_process(idle, memattach):
+    p = memattach.start("snap", idle.pid, "--every", "1h")
+    follow(p, 1)
+    idle.end_well()
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 0 and b"has ended" in err, (p.returncode, out, err)
+    done = memattach.run("snap", idle.pid, "--every", "1s")
+    assert done.rc == 3 and done.out == "", done
+
+
+def test_series_of_two(start, one_python, idle, memattach):
+    other = start(one_python, "idle", 5)
+    p = memattach.start("snap", idle.pid, other.pid, "--every", "1s")
+    follow(p, 2)
+    other.end_well()
+    seen = len(listed(memattach, "--pid", idle.pid))
+    while p.stdout.readline() and len(listed(memattach, "--pid", idle.pid)) < seen + 2:
+        pass
+    idle.end_well()
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 0 and err.decode().splitlines() == [f"memattach: pid {x} has ended" for x in (other.pid, idle.pid)]
+    assert all(r["complete"] for r in listed(memattach))
+
+
+def test_series_goes_on_after_a_failure(idle, memattach):
+    out = memattach.folder / "out"
+    out.mkdir()
+    p = memattach.start("snap", idle.pid, "--every", "1s", "--count", 3, "-o", out)
+    follow(p, 1)
+    out.rename(memattach.folder / "away")
+    err = p.stderr.readline()
+    (memattach.folder / "away").rename(out)
+    lines, rest = p.communicate(timeout=30)
+    assert p.returncode == 1 and b"cannot" in err and b"of 3 snapshots failed" in rest, (err, rest)
+
+
+def test_series_usage(memattach):
+    for args in (("--count", "3"), ("--every", "fast"), ("--every", "0s"), ("--every", "1s", "--count", "0")):
+        done = memattach.run("snap", 1, *args)
+        assert done.rc == 2, done

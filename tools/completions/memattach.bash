@@ -23,21 +23,21 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause | --values | --pid | --name | --keep) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause | --values | --pid | --name | --keep | --every | --count) continue ;; esac
 		command=$word
 		break
 	done
 	case $prev in
 	-o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
-	--type | --max-pause | --name | --keep) return ;;
+	--type | --max-pause | --name | --keep | --every | --count) return ;;
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		local options='--no-color --help'
 		case $command in
 		'') options+=' --version --output --json --bytes --max-pause --values' ;;
-		snap) options+=' --keep --output --max-pause --values' ;;
+		snap) options+=' --every --count --keep --output --max-pause --values' ;;
 		report) options+=' --pid --name --json --bytes --type' ;;
 		query) options+=' --pid --name --csv --json' ;;
 		check) options+=' --pid --name' ;;

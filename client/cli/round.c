@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "round.h"
+
+#include "cleanup.h"
+#include "escape.h"
+#include "human.h"
+#include "listing.h"
+#include "snapshot_path.h"
+
+#include <string.h>
+
+void ma_taken_deinit(struct ma_taken *t)
+{
+	free(t->path);
+	ma_catalogue_row_deinit(&t->row);
+	*t = (struct ma_taken){ 0 };
+}
+
+struct ma_error *ma_take_listed(const struct ma_cli *cli, struct ma_taking *taking, pid_t pid, const char *folder,
+				uint64_t tree, struct ma_taken *ret)
+{
+	_cleanup_taken_ struct ma_taken t = { 0 };
+	if (folder || !cli->output) {
+		MA_TRY(ma_snapshot_path_default(folder, pid, &t.path));
+	} else {
+		t.path = strdup(cli->output);
+		if (!t.path)
+			return &ma_enomem;
+	}
+	MA_TRY(ma_take_snapshot(cli, taking, pid, t.path, &t.result));
+	ma_list_snapshot(cli, t.path, tree, &t.row);
+	*ret = t;
+	t = (struct ma_taken){ 0 };
+	return NULL;
+}
+
+void ma_taken_print(const struct ma_cli *cli, const struct ma_taken *t)
+{
+	_cleanup_buf_ struct ma_buf shown = MA_BUF_INIT(1 << 16);
+	char size[MA_HUMAN_MAX], total[MA_HUMAN_MAX], pause[MA_HUMAN_MAX];
+	ma_escape_text(&shown, t->path, strlen(t->path));
+	fprintf(cli->out, "%s   %s   %s   stopped %s%s%s\n", ma_buf_text(&shown),
+		ma_human_bytes(size, t->result.file_bytes, false), ma_human_duration(total, t->result.total_ns),
+		ma_human_duration(pause, t->result.attach.pause_ns), t->row.id[0] ? "   " : "", t->row.id);
+}

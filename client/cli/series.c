@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "series.h"
+
+#include "cleanup.h"
+#include "interrupt.h"
+#include "round.h"
+#include "snapshot_arg.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+
+struct series {
+	const struct ma_cli *cli;
+	const struct ma_targets *targets;
+	struct ma_taking taking;
+	struct pollfd *pidfds; /* of each target: its number may be given to another process once it has ended */
+	bool *ended;
+	const char *folder;
+	uint64_t taken, failed;
+	char first[MA_ID_MAX], last[MA_ID_MAX];
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+__attribute__((format(printf, 1, 2))) static void sayf(const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (text)
+		ma_cli_say(text);
+}
+
+static bool all_ended(const struct series *s)
+{
+	for (size_t i = 0; i < s->targets->count; i++)
+		if (!s->ended[i])
+			return false;
+	return true;
+}
+
+static void has_ended(struct series *s, size_t i)
+{
+	s->ended[i] = true;
+	if (s->pidfds[i].fd >= 0)
+		close(s->pidfds[i].fd);
+	s->pidfds[i].fd = -1; /* poll passes over it */
+	sayf("pid %d has ended", (int)s->targets->pids[i]);
+}
+
+/* An error ends the series. */
+static struct ma_error *take_one(struct series *s, size_t i)
+{
+	_cleanup_taken_ struct ma_taken t = { 0 };
+	_cleanup_error_ struct ma_error *err =
+		ma_take_listed(s->cli, &s->taking, s->targets->pids[i], s->folder, 0, &t);
+	if (!err) {
+		ma_taken_print(s->cli, &t);
+		snprintf(s->taken++ ? s->last : s->first, MA_ID_MAX, "%s", t.row.id);
+		/* who waits for the next one wants to see this one */
+		return fflush(s->cli->out) ? ma_errorf(MA_ERR_OS, "cannot write the output") : NULL;
+	}
+	if (!s->taken || err->code == MA_ERR_CANCELLED)
+		return ma_take_ptr(err);
+	if (err->code == MA_ERR_TARGET_GONE) {
+		has_ended(s, i);
+		return NULL;
+	}
+	ma_cli_say(err->message);
+	s->failed++;
+	return NULL;
+}
+
+static struct ma_error *take_round(struct series *s)
+{
+	for (size_t i = 0; i < s->targets->count && !ma_interrupt_asked(); i++)
+		if (!s->ended[i])
+			MA_TRY(take_one(s, i));
+	return NULL;
+}
+
+/* Waits for `until_ns`, a signal, or the end of all processes. */
+static void wait_for(struct series *s, uint64_t until_ns)
+{
+	sigset_t old;
+	ma_interrupt_hold(&old);
+	for (uint64_t now; !ma_interrupt_asked() && !all_ended(s) && (now = now_ns()) < until_ns;) {
+		uint64_t left = until_ns - now;
+		struct timespec t = { .tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S) };
+		if (ppoll(s->pidfds, s->targets->count, &t, &old) <= 0)
+			continue;
+		for (size_t i = 0; i < s->targets->count; i++)
+			if (!s->ended[i] && s->pidfds[i].revents)
+				has_ended(s, i);
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+static struct ma_error *run(struct series *s)
+{
+	uint64_t rounds = s->cli->every_s ? s->cli->count ?: UINT64_MAX : 1, every = s->cli->every_s * NS_PER_S;
+	uint64_t next = now_ns();
+	for (uint64_t round = 1;; round++) {
+		MA_TRY(take_round(s));
+		if (round == rounds || ma_interrupt_asked() || all_ended(s))
+			break;
+		uint64_t now = now_ns();
+		next += every;
+		if (next < now)
+			next += (now - next + every - 1) / every * every;
+		wait_for(s, next);
+		if (ma_interrupt_asked() || all_ended(s))
+			break;
+	}
+	if (ma_interrupt_asked())
+		sayf("interrupted: %" PRIu64 " snapshot%s %s taken", s->taken, s->taken == 1 ? "" : "s",
+		     s->taken == 1 ? "was" : "were");
+	if (s->first[0] && s->last[0] && s->targets->count == 1)
+		fprintf(s->cli->out, "next  memattach diff %s %s\n", s->first, s->last);
+	if (s->failed)
+		return ma_errorf(MA_ERR_OS, "%" PRIu64 " of %" PRIu64 " snapshots failed", s->failed,
+				 s->failed + s->taken);
+	return NULL;
+}
+
+static struct ma_error *watch(struct series *s)
+{
+	s->pidfds = calloc(s->targets->count, sizeof(*s->pidfds));
+	s->ended = calloc(s->targets->count, sizeof(*s->ended));
+	if (!s->pidfds || !s->ended)
+		return &ma_enomem;
+	/* for a pid that is none the attach knows best what is wrong */
+	for (size_t i = 0; i < s->targets->count; i++)
+		s->pidfds[i] =
+			(struct pollfd){ .fd = (int)syscall(SYS_pidfd_open, s->targets->pids[i], 0), .events = POLLIN };
+	return NULL;
+}
+
+struct ma_error *ma_take_series(const struct ma_cli *cli, const struct ma_targets *targets)
+{
+	struct stat st;
+	struct series s = { .cli = cli, .targets = targets };
+	if (cli->output && (cli->every_s || targets->count > 1)) {
+		if (stat(cli->output, &st) || !S_ISDIR(st.st_mode))
+			return ma_errorf(MA_ERR_USAGE, "-o wants a folder for more than one snapshot: %s is none",
+					 cli->output);
+		s.folder = cli->output;
+	}
+	ma_interrupt_catch(cli->every_s > 0);
+	struct ma_error *err = watch(&s);
+	if (!err)
+		err = run(&s);
+	ma_interrupt_release();
+	for (size_t i = 0; s.pidfds && i < targets->count; i++)
+		if (s.pidfds[i].fd >= 0)
+			close(s.pidfds[i].fd);
+	free(s.pidfds);
+	free(s.ended);
+	ma_taking_deinit(&s.taking);
+	return err;
+}
