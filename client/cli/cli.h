@@ -20,6 +20,7 @@ enum ma_cli_option {
 	MA_OPT_BYTES = 8,      /* --bytes */
 	MA_OPT_TYPE = 16,      /* --type GLOB */
 	MA_OPT_MAX_PAUSE = 32, /* --max-pause MS */
+	MA_OPT_MODULE = 64,    /* --module GLOB */
 	MA_OPT_NATIVE = 1024,  /* --native */
 	MA_OPT_VALUES = 2048,  /* --values none|hash|prefix:N|all */
 	MA_OPT_PID = 1 << 16,  /* --pid PID: of which process */
@@ -38,7 +39,7 @@ struct ma_cli {
 	char **args; /* arguments after the command's name (for `memattach TARGET`: TARGET) */
 	int args_count;
 	const char *output; /* -o, or NULL */
-	const char *type_glob;
+	const char *type_glob, *module_glob;
 	bool json, csv, bytes, native;
 	bool colour;           /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
 	unsigned columns;      /* width of the terminal, else 80 */
@@ -70,6 +71,7 @@ const struct ma_command *ma_command_find(const char *name);
 struct ma_error *ma_cmd_target(const struct ma_cli *cli);
 struct ma_error *ma_cmd_snap(const struct ma_cli *cli);
 struct ma_error *ma_cmd_report(const struct ma_cli *cli);
+struct ma_error *ma_cmd_paths(const struct ma_cli *cli);
 struct ma_error *ma_cmd_query(const struct ma_cli *cli);
 struct ma_error *ma_cmd_check(const struct ma_cli *cli);
 struct ma_error *ma_cmd_stacks(const struct ma_cli *cli);

@@ -44,11 +44,21 @@ const struct ma_command ma_commands[] = {
 	  "(which\n"
 	  "waits for the one under way) or the end of the process. -o then names a folder.\n" VALUES_HELP,
 	  ATTACHING(ma_cmd_snap) },
-	{ "report", "SNAP", 1, 1, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_WHICH,
+	{ "report", "SNAP", 1, 1, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_MODULE | MA_OPT_WHICH,
 	  "print the report of a snapshot",
-	  "Needs neither the process nor the machine where the snapshot was taken. --type prints only the types\n"
-	  "whose name matches, all of them. The fields of --json are in docs/json.md.\n" SNAP_HELP,
+	  "Needs neither the process nor the machine where the snapshot was taken. --type prints the types whose\n"
+	  "name matches: how large their objects are, what holds them, the largest. --module prints what modules\n"
+	  "and packages retain, and of a single module what its globals do. The fields of --json are in "
+	  "docs/json.md.\n" SNAP_HELP,
 	  ma_cmd_report },
+	{ "paths", "SNAP TYPE|ADDR", 2, 2, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_WHICH,
+	  "say what holds an object or a type",
+	  "The shortest way to the object at ADDR (0x7f...) from a module, a frame or the interpreter, as Python "
+	  "would\n"
+	  "write it, and what refers to it. Of a TYPE (app.Session; * and ? match several) the ways to all its "
+	  "objects,\n"
+	  "those merged that go through the same holder: [*] stands for what differs.\n" SNAP_HELP,
+	  ma_cmd_paths },
 	{ "query", "SNAP SQL", 2, 2, MA_OPT_CSV | MA_OPT_JSON | MA_OPT_WHICH, "ask a snapshot with SQL",
 	  "One SELECT of SQLite over these tables:\n"
 	  "  objects(addr, type, size, refcnt, gc, place,   place: arena, malloc, static, other\n"
@@ -56,6 +66,7 @@ const struct ma_command ma_commands[] = {
 	  "          retained, dominator)                   these two are not part of *\n"
 	  "  edges(src, dst, name)                          who refers to whom, and how\n"
 	  "  types(type, count, bytes, retained)\n"
+	  "  modules(module, package, addr, retained, instances, bytes)\n"
 	  "  frames(tid, depth, file, function, line)       depth 0 is the innermost\n"
 	  "  memory(name, bytes)                            the rows of resident memory\n"
 	  "For instance: memattach query SNAP \"SELECT type, sum(size) FROM objects GROUP BY 1 ORDER BY 2 "

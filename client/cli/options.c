@@ -15,6 +15,7 @@ enum {
 	OPT_CSV,
 	OPT_BYTES,
 	OPT_TYPE,
+	OPT_MODULE,
 	OPT_MAX_PAUSE,
 	OPT_NATIVE,
 	OPT_VALUES,
@@ -37,6 +38,7 @@ static const struct option long_options[] = {
 	{ "csv", no_argument, NULL, OPT_CSV },
 	{ "bytes", no_argument, NULL, OPT_BYTES },
 	{ "type", required_argument, NULL, OPT_TYPE },
+	{ "module", required_argument, NULL, OPT_MODULE },
 	{ "max-pause", required_argument, NULL, OPT_MAX_PAUSE },
 	{ "native", no_argument, NULL, OPT_NATIVE },
 	{ "values", required_argument, NULL, OPT_VALUES },
@@ -65,6 +67,7 @@ static const struct {
 	{ MA_OPT_CSV, "    --csv", "", "comma-separated values" },
 	{ MA_OPT_BYTES, "    --bytes", "", "exact numbers in place of 1.42 GB" },
 	{ MA_OPT_TYPE, "    --type", " GLOB", "only types whose name matches" },
+	{ MA_OPT_MODULE, "    --module", " GLOB", "what the modules whose name matches retain" },
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
 	{ MA_OPT_NATIVE, "    --native", "", "the native frames of every thread too" },
 	{ MA_OPT_VALUES, "    --values", " WHAT", "of contents: none, hash (default), prefix:N, all" },
@@ -77,7 +80,7 @@ static const struct {
 	{ MA_OPT_PRUNE, "    --prune", "", "drop those whose file is gone" },
 };
 
-static const char *const later[] = { "diff", "paths", "export", "watch" };
+static const char *const later[] = { "diff", "export", "watch" };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
 {
@@ -153,6 +156,8 @@ static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_
 	if (cli->args_count < command->args_min || cli->args_count > command->args_max)
 		return ma_errorf(MA_ERR_USAGE, "usage: memattach %s%s%s", command->name ? command->name : "",
 				 command->name ? " " : "", command->args);
+	if (cli->type_glob && cli->module_glob)
+		return ma_errorf(MA_ERR_USAGE, "--type and --module exclude each other");
 	if (cli->json && cli->csv)
 		return ma_errorf(MA_ERR_USAGE, "--json and --csv exclude each other");
 	if (cli->count && !cli->every_s)
@@ -185,6 +190,10 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_TYPE:
 			cli->type_glob = optarg;
 			*given |= MA_OPT_TYPE;
+			break;
+		case OPT_MODULE:
+			cli->module_glob = optarg;
+			*given |= MA_OPT_MODULE;
 			break;
 		case OPT_MAX_PAUSE:
 			MA_TRY(parse_ms(optarg, &cli->max_pause_ns));

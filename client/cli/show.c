@@ -16,6 +16,12 @@ static struct ma_error *show(const struct ma_cli *cli, const struct ma_snap *s, 
 		.columns = cli->columns,
 		.taken_ns = taken_ns,
 	};
+	if (cli->module_glob) {
+		ma_spinner_start("reading the snapshot");
+		struct ma_error *err = ma_report_modules(cli->out, s, cli->module_glob, cli->json, &opt);
+		ma_spinner_stop();
+		return err;
+	}
 	struct ma_analysis a;
 	/* who takes a snapshot and asks for JSON wants it soon; `memattach report` has the rest */
 	ma_spinner_start("reading the snapshot");

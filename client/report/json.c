@@ -3,6 +3,7 @@
 
 #include "advice.h"
 #include "cleanup.h"
+#include "detail.h"
 #include "edge_name.h"
 #include "human.h"
 #include "json_util.h"
@@ -266,7 +267,7 @@ static void set_process(json_t *root, const struct ma_snap_meta *m, int *failed)
 	set(root, "call_ns", number(m->call_ns), failed);
 }
 
-static struct ma_error *dump(FILE *out, json_t *root, int failed)
+struct ma_error *ma_json_dump(FILE *out, json_t *root, int failed)
 {
 	if (failed || !root) {
 		json_decref(root);
@@ -311,7 +312,12 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "roots", roots(a, &failed), &failed);
 	set(root, "native_held", native_held(&a->native, &failed), &failed);
 	set(root, "notes", notes(tab, &failed), &failed);
-	return dump(out, root, failed);
+	struct ma_error *err = opt->type_glob ? ma_json_type(root, a->snap, opt->type_glob, &failed) : NULL;
+	if (err) {
+		json_decref(root);
+		return err;
+	}
+	return ma_json_dump(out, root, failed);
 }
 
 struct ma_error *ma_stacks_json(FILE *out, const struct ma_snap *s)
@@ -322,5 +328,5 @@ struct ma_error *ma_stacks_json(FILE *out, const struct ma_snap *s)
 	set_process(root, &tab->meta, &failed);
 	set(root, "threads", threads(s, &failed), &failed);
 	set(root, "notes", notes(tab, &failed), &failed);
-	return dump(out, root, failed);
+	return ma_json_dump(out, root, failed);
 }

@@ -7,6 +7,7 @@
 #include "escape.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 /* jansson's _new functions take over their value and do nothing with NULL; every failure is lack of memory and
@@ -41,6 +42,8 @@ static inline json_t *number(uint64_t v)
 	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
 }
 
+/* Writes `root` and frees it; write errors show in ferror(out). `failed`: something in it is missing. */
+MA_CHECK struct ma_error *ma_json_dump(FILE *out, json_t *root, int failed);
 /* Adds what the report says about resident memory (json_memory.c). */
 void ma_json_memory(json_t *root, const struct ma_analysis *a, int *failed);
 

@@ -21,6 +21,10 @@ struct ma_report_options {
 MA_CHECK struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const struct ma_report_options *opt);
 MA_CHECK struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const struct ma_report_options *opt);
 
+/* What the modules whose name matches keep, by package, and of a single one what in its namespace keeps how much. */
+MA_CHECK struct ma_error *ma_report_modules(FILE *out, const struct ma_snap *s, const char *glob, bool json,
+					    const struct ma_report_options *opt);
+
 /* The threads and frames alone, for `memattach stacks`. */
 MA_CHECK struct ma_error *ma_stacks_text(FILE *out, const struct ma_snap *s, const struct ma_report_options *opt);
 MA_CHECK struct ma_error *ma_stacks_json(FILE *out, const struct ma_snap *s);

@@ -3,6 +3,7 @@
  *
  *	objects(addr, type, size, refcnt, gc, place, length, hash, value), hidden: retained, dominator
  *	edges(src, dst, name)   types(type, count, bytes), hidden: retained
+ *	modules(module, package, addr, retained, instances, bytes)
  *	frames(tid, depth, file, function, line)       memory(name, bytes)
  *	buffers(addr, bytes, counted, kind, owner)     native_words(addr, object, library)
  *	roots(kind, addr, name, type, size, refcnt, found, excess)
@@ -15,6 +16,7 @@
 #define MA_SQL_H
 
 #include "buffers.h"
+#include "modules.h"
 #include "roots.h"
 #include "sql_index.h"
 #include "sql_retained.h"
@@ -31,6 +33,8 @@ struct ma_sql {
 	bool have_buffers;
 	struct ma_roots roots; /* the same */
 	bool have_roots;
+	struct ma_modules modules; /* the same */
+	bool have_modules;
 	struct ma_sql_objects objects; /* the same */
 	struct ma_sql_edges edges;
 	struct ma_sql_retained retained;

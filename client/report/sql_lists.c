@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tables that are lists in memory: types, frames, memory, buffers, native_words, roots. */
+/* The tables that are lists in memory: types, modules, frames, memory, buffers, native_words, roots. */
 #include "sql.h"
 
 #include "edge_name.h"
@@ -72,6 +72,37 @@ static void types_column(const struct ma_sql *sql, const struct list_cursor *c, 
 		sqlite3_result_int64(ctx, (sqlite3_int64)(column == 1   ? t->count
 							  : column == 2 ? t->bytes
 									: t->retained));
+}
+
+static int modules_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	if (!sql->have_modules) {
+		_cleanup_trees_ struct ma_trees t = { 0 };
+		struct ma_error *err = ma_trees_create(sql->snap, &t);
+		if (!err)
+			err = ma_modules_create(&t, &sql->modules);
+		for (size_t i = 0; i < sql->modules.count && !err; i++) { /* nodes go with the trees */
+			struct ma_module *m = &sql->modules.rows[i];
+			m->addr = m->node == MA_NO_INDEX ? 0 : ma_addr_index_addr(&t.graph->index, m->node);
+		}
+		if (err)
+			return ma_sql_fail(sql, err);
+		sql->have_modules = true;
+	}
+	c->rows = sql->modules.count;
+	return SQLITE_OK;
+}
+
+static void modules_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_module *m = &sql->modules.rows[c->row];
+	if (column < 2)
+		sqlite3_result_text(ctx, m->name, column ? (int)m->package : -1, SQLITE_STATIC);
+	else if (column > 2 || m->addr)
+		sqlite3_result_int64(ctx, (sqlite3_int64)(column == 2   ? m->addr
+							  : column == 3 ? m->retained
+							  : column == 4 ? m->count
+									: m->bytes));
 }
 
 static int memory_begin(struct ma_sql *sql, struct list_cursor *c)
@@ -259,6 +290,9 @@ static const struct list_kind kinds[] = {
 	  arenas_begin, arenas_column },
 	{ "types", "CREATE TABLE x(type TEXT, count INTEGER, bytes INTEGER, retained INTEGER HIDDEN)", types_begin,
 	  types_column },
+	{ "modules",
+	  "CREATE TABLE x(module TEXT, package TEXT, addr INTEGER, retained INTEGER, instances INTEGER, bytes INTEGER)",
+	  modules_begin, modules_column },
 	{ "frames", "CREATE TABLE x(tid INTEGER, depth INTEGER, file TEXT, function TEXT, line INTEGER)", frames_begin,
 	  frames_column },
 	{ "memory", "CREATE TABLE x(name TEXT, bytes INTEGER)", memory_begin, memory_column },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.h"
 
+#include "detail.h"
 #include "edge_name.h"
 #include "escape.h"
 #include "human.h"
@@ -364,7 +365,7 @@ struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const st
 	head(&page, a);
 	if (opt->type_glob) {
 		types(&page, a);
-		return NULL;
+		return ma_text_type(&page, a->snap);
 	}
 	ma_text_most(&page, a);
 	ma_text_memory(&page, a);

@@ -3,6 +3,7 @@
 /* Random graphs, with cycles, long records and edges to nowhere: the tree has every object once, parents first. */
 #include "dominators.h"
 #include "holders.h"
+#include "merged_ways.h"
 #include "snapshot_builder.h"
 #include "tree.h"
 
@@ -175,6 +176,33 @@ Test(tree, what_is_held_adds_up)
 		cr_assert_leq(held.native_bytes + held.lost_bytes, g->totals.bytes);
 		ma_held_deinit(&held);
 		ma_graph_destroy(g);
+		ma_snap_close(s);
+	}
+}
+
+/* The merged ways of a type have each of its objects once, and what they retain is at most the heap. */
+Test(tree, merged_ways_have_every_object)
+{
+	for (unsigned seed = 1; seed <= 40; seed++) {
+		struct ma_snap *s = random_snapshot(seed, 20 + seed * 30);
+		struct ma_trees t;
+		struct ma_merged_ways m;
+		bool wanted[6] = { false };
+		wanted[1 + seed % 5] = true;
+		cr_assert_null(ma_trees_create(s, &t));
+		cr_assert_null(ma_merged_ways_create(&t, wanted, &m));
+		uint64_t count = m.others_count, retained = 0;
+		for (size_t i = 0; i < m.ways_count; i++) {
+			count += m.ways[i].count;
+			retained += m.ways[i].retained;
+			cr_assert(m.ways[i].path && wanted[t.graph->type[m.ways[i].example]]);
+			cr_assert(!i || m.ways[i].count <= m.ways[i - 1].count);
+		}
+		cr_expect_eq(count, t.graph->totals.by_id[1 + seed % 5].count);
+		cr_expect_eq(m.retained, t.graph->totals.by_id[1 + seed % 5].retained);
+		cr_expect(m.others ? retained <= m.retained : retained == m.retained);
+		ma_merged_ways_deinit(&m);
+		ma_trees_deinit(&t);
 		ma_snap_close(s);
 	}
 }
