@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "attach"))
 
 import pythons  # noqa: E402
 from memattach import Memattach  # noqa: E402
-from target import Target  # noqa: E402
+from target import Target, wait_until  # noqa: E402
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -110,3 +110,26 @@ def native(tmp_path_factory):
 def need_root():
     if os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+@pytest.fixture
+def cgroup():
+    """cgroup(hierarchy, {file: value}) makes a control group (v1) and returns its folder."""
+    made = []
+
+    def make(hierarchy, values):
+        folder = f"/sys/fs/cgroup/{hierarchy}/memattach-test-{os.getpid()}-{len(made)}"
+        try:
+            os.mkdir(folder)
+            made.append(folder)
+            for name, value in values.items():
+                with open(f"{folder}/{name}", "w") as f:
+                    f.write(str(value))
+        except OSError as e:
+            pytest.skip(f"no v1 control group '{hierarchy}' here: {e}")
+        return folder
+
+    yield make
+    for folder in made:
+        wait_until(lambda: not open(folder + "/cgroup.procs").read().strip(), what="an empty control group")
+        os.rmdir(folder)

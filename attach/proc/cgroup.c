@@ -47,21 +47,50 @@ static uint64_t stat_read(const char *folder, const char *key)
 	return 0;
 }
 
+/* "full avg10=1.25 avg60=..." of memory.pressure, Documentation/accounting/psi.rst. */
+static double stall_read(const char *folder)
+{
+	_cleanup_free_ char *text = file_read(folder, "memory.pressure");
+	struct text t = { text, text ? text + strlen(text) : NULL }, line;
+	uint64_t whole, part;
+	while (text && text_line(&t, &line, NULL))
+		if (text_key(&line, "full avg10=") && text_u64(&line, &whole) && whole <= 100 &&
+		    text_char(&line, '.') && line.end - line.p >= 2 && line.p[0] >= '0' && line.p[0] <= '9') {
+			part = (uint64_t)(line.p[0] - '0');
+			return (double)whole + (double)part / 10;
+		}
+	return 0;
+}
+
+/* Keeps the pair with the least room. */
+static void keep_least(uint64_t limit, uint64_t usage, uint64_t *limit_ret, uint64_t *usage_ret)
+{
+	usage = usage < limit ? usage : limit;
+	if (!*limit_ret || limit - usage < *limit_ret - *usage_ret) {
+		*limit_ret = limit;
+		*usage_ret = usage;
+	}
+}
+
 static void memory_level(const char *folder, bool v2, struct ma_cgroup_limits *l)
 {
-	uint64_t limit, usage, on;
+	uint64_t limit, high, usage, on;
 	if (v2 && number_read(folder, "memory.oom.group", &on) && on == 1)
 		l->oom_group = true;
-	if (!number_read(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) || limit >= UNLIMITED ||
-	    !number_read(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &usage))
+	double stall = v2 ? stall_read(folder) : 0;
+	if (stall > l->memory_stall)
+		l->memory_stall = stall;
+	bool limited = number_read(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) && limit < UNLIMITED;
+	bool slowed = v2 && number_read(folder, "memory.high", &high) && high && high < UNLIMITED;
+	if ((!limited && !slowed) || !number_read(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &usage))
 		return;
 	uint64_t droppable = stat_read(folder, v2 ? "inactive_file" : "total_inactive_file");
 	usage -= droppable < usage ? droppable : usage;
-	uint64_t room = limit > usage ? limit - usage : 0;
-	if (!l->memory_limit || room < l->memory_limit - l->memory_usage) {
-		l->memory_limit = limit;
-		l->memory_usage = usage < limit ? usage : limit;
-	}
+	if (limited)
+		keep_least(limit, usage, &l->memory_limit, &l->memory_usage);
+	if (slowed && (!limited || high < limit))
+		limit = high;
+	keep_least(limit, usage, &l->pressed_limit, &l->pressed_usage);
 }
 
 static void pids_level(const char *folder, bool v2, struct ma_cgroup_limits *l)

@@ -28,6 +28,17 @@ uint64_t ma_meminfo_text_commit_left(const char *meminfo)
 	return limit > used && limit - used < UINT64_MAX >> 10 ? (limit - used) << 10 : 0;
 }
 
+bool ma_meminfo_text_memory(const char *meminfo, uint64_t *total_ret, uint64_t *available_ret)
+{
+	uint64_t total, available;
+	if (!number_after(meminfo, "MemTotal:", &total) || !number_after(meminfo, "MemAvailable:", &available) ||
+	    total >= UINT64_MAX >> 10 || available > total)
+		return false;
+	*total_ret = total << 10;
+	*available_ret = available << 10;
+	return true;
+}
+
 uint64_t ma_maps_commit_bytes(const struct ma_maps *maps)
 {
 	uint64_t sum = 0;

@@ -117,4 +117,15 @@ void ma_cgroup_move_to_own(pid_t pid, const char *its_cgroups, bool *moved_ret, 
  * room; UINT64_MAX without a limit or where none can be read. */
 uint64_t ma_cgroup_memory_room(const char *cgroups);
 
+/* How near a process is to the end of its memory, in bytes. A limit of 0 is none, or none that can be read. */
+struct ma_room {
+	uint64_t rss;
+	uint64_t twin_need;                /* what a copy of it may take in its cgroup while it lives */
+	uint64_t group_limit, group_usage; /* of the cgroup level with the least room; memory.high counts as a limit */
+	double group_stall; /* percent of the last 10 s that all of a level waited for memory; 0 on cgroup v1 */
+	uint64_t machine_limit, machine_usage;
+};
+/* `dir`: of /proc/PID. Fails when its status cannot be read. */
+MA_CHECK struct ma_error *ma_room_read(int dir, struct ma_room *ret);
+
 #endif

@@ -30,6 +30,8 @@ bool ma_fdinfo_text_is_direct(const char *fdinfo);
 uint64_t ma_limits_text_nproc(const char *limits);
 /* Bytes that overcommit mode 2 has left (CommitLimit - Committed_AS), 0 when none. */
 uint64_t ma_meminfo_text_commit_left(const char *meminfo);
+/* Bytes of memory that the machine has, and that it can give without swapping; false where the text does not say. */
+bool ma_meminfo_text_memory(const char *meminfo, uint64_t *total_ret, uint64_t *available_ret);
 /* What a fork of this program adds to Committed_AS: its private writable regions. */
 uint64_t ma_maps_commit_bytes(const struct ma_maps *maps);
 /* The memory a twin may cost the target's cgroup. See the rule in limits.c. */

@@ -30,6 +30,7 @@ enum ma_cli_option {
 	MA_OPT_EVERY = 1 << 20, /* --every TIME */
 	MA_OPT_COUNT = 1 << 21, /* --count N */
 	MA_OPT_TREE = 1 << 22,  /* --tree */
+	MA_OPT_AT = 1 << 24,   /* --at 90%|SIZE */
 };
 
 #define MA_KEEP_ALL UINT64_MAX
@@ -51,6 +52,7 @@ struct ma_cli {
 	uint64_t keep;         /* --keep; MA_KEEP_ALL = not given */
 	bool prune, tree;
 	uint64_t every_s, count; /* 0 = not given */
+	const char *at;        /* --at, or NULL */
 };
 
 struct ma_command {
@@ -80,6 +82,7 @@ struct ma_error *ma_cmd_ls(const struct ma_cli *cli);
 struct ma_error *ma_cmd_rm(const struct ma_cli *cli);
 /* `memattach --stdio`. */
 MA_CHECK struct ma_error *ma_cmd_stdio(void);
+struct ma_error *ma_cmd_watch(const struct ma_cli *cli);
 
 /* A process id from an argument; MA_ERR_USAGE when it is none, MA_ERR_UNSUPPORTED for ssh://, tls:// and core:. */
 MA_CHECK struct ma_error *ma_cli_parse_pid(const char *text, pid_t *ret);

@@ -94,6 +94,14 @@ const struct ma_command ma_commands[] = {
 	{ "doctor", "PID", 1, 1, MA_OPT_JSON, "say whether attaching would work, and what the pause would be",
 	  "Only reads /proc; nothing is stopped. Where something is in the way it says what helps.\n",
 	  ATTACHING(ma_cmd_doctor) },
+	{ "watch", "PID", 1, 1, MA_OPT_AT | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	  "take a snapshot before memory runs out",
+	  "Waits until the process is near the end of its memory, takes one snapshot, and leaves. The end is the\n"
+	  "limit of its cgroup (memory.max or memory.high; v1: memory.limit_in_bytes) or the memory of the machine,\n"
+	  "whichever is nearer; file cache that can be dropped does not count. The snapshot comes sooner where a\n"
+	  "copy of the process would not fit in any more at that point, or where the cgroup waits for memory.\n"
+	  "With a size it is resident memory of the process alone that counts.\n",
+	  ATTACHING(ma_cmd_watch) },
 };
 const size_t ma_commands_count = sizeof(ma_commands) / sizeof(ma_commands[0]);
 

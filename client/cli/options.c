@@ -19,6 +19,7 @@ enum {
 	OPT_MAX_PAUSE,
 	OPT_NATIVE,
 	OPT_VALUES,
+	OPT_AT,
 	OPT_NO_COLOR,
 	OPT_PID,
 	OPT_NAME,
@@ -42,6 +43,7 @@ static const struct option long_options[] = {
 	{ "max-pause", required_argument, NULL, OPT_MAX_PAUSE },
 	{ "native", no_argument, NULL, OPT_NATIVE },
 	{ "values", required_argument, NULL, OPT_VALUES },
+	{ "at", required_argument, NULL, OPT_AT },
 	{ "no-color", no_argument, NULL, OPT_NO_COLOR },
 	{ "no-colour", no_argument, NULL, OPT_NO_COLOR },
 	{ "pid", required_argument, NULL, OPT_PID },
@@ -71,6 +73,7 @@ static const struct {
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
 	{ MA_OPT_NATIVE, "    --native", "", "the native frames of every thread too" },
 	{ MA_OPT_VALUES, "    --values", " WHAT", "of contents: none, hash (default), prefix:N, all" },
+	{ MA_OPT_AT, "    --at", " POINT", "90% of the memory there is (default), or a size: 2GB" },
 	{ MA_OPT_PID, "    --pid", " PID", "snapshots of this process" },
 	{ MA_OPT_NAME, "    --name", " PATTERN", "whose command line has PATTERN in it (or matches it: * ? [)" },
 	{ MA_OPT_KEEP, "    --keep", " N", "remove all but the newest N of each process" },
@@ -80,7 +83,7 @@ static const struct {
 	{ MA_OPT_PRUNE, "    --prune", "", "drop those whose file is gone" },
 };
 
-static const char *const later[] = { "diff", "export", "watch" };
+static const char *const later[] = { "diff", "export" };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
 {
@@ -206,6 +209,10 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_VALUES:
 			MA_TRY(parse_values(optarg, cli));
 			*given |= MA_OPT_VALUES;
+			break;
+		case OPT_AT:
+			cli->at = optarg;
+			*given |= MA_OPT_AT;
 			break;
 		case OPT_PID:
 			MA_TRY(parse_count("--pid", optarg, 1, INT_MAX, &cli->pid));

@@ -27,6 +27,35 @@ struct ma_session_result {
 /* The output is opened before the target is touched. On an error nothing is left at `path`. */
 MA_CHECK struct ma_error *ma_session_snapshot(const struct ma_session_options *options, struct ma_session_result *ret);
 
+/* Waiting for the moment before a process runs out of memory: `memattach watch`. */
+struct ma_watch_look;
+struct ma_watch_options {
+	pid_t pid;
+	unsigned at_percent; /* 1 to 99: of the limit of its cgroup, or of the machine's memory */
+	uint64_t at_bytes;   /* or, when not 0, of resident memory of its own */
+	/* Called once, when the watch begins; may be NULL. */
+	void (*armed)(void *arg, const struct ma_watch_look *look);
+	void *arg;
+};
+
+enum ma_watch_cause {
+	MA_WATCH_NOT_YET,
+	MA_WATCH_REACHED,
+	MA_WATCH_EARLY,   /* before that point, since a copy would not have fit in later */
+	MA_WATCH_STALLED, /* v2: the cgroup waits for memory instead of running */
+};
+
+struct ma_watch_look {
+	const char *what;          /* "its memory cgroup", "the machine", "the process" */
+	uint64_t usage, at, limit; /* bytes; limit 0 with at_bytes */
+	enum ma_watch_cause cause;
+};
+
+/* Returns when a snapshot is due, and why. First looks whether an attach would be permitted and supported, with the
+ * errors of ma_session_doctor() and MA_ERR_PERMISSION, MA_ERR_UNSUPPORTED; MA_ERR_TARGET_GONE when the process ends
+ * before. Only reads /proc and the files of cgroups. */
+MA_CHECK struct ma_error *ma_session_watch(const struct ma_watch_options *options, struct ma_watch_look *ret);
+
 /* What `memattach doctor` says. Reads only; nothing is stopped. Strings belong to the struct and may be NULL. */
 struct ma_doctor {
 	pid_t pid, pid_inside;          /* inside: in its own pid namespace */

@@ -176,3 +176,8 @@ def baseline(python, program, *args, **options):
         finally:
             t.close()
     return _baselines[key]
+
+
+def in_group(folder):
+    """The `wrap` of a Target that starts it in a cgroup (the fixture `cgroup`)."""
+    return ("/bin/sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh")

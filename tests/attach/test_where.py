@@ -9,7 +9,7 @@ import pytest
 
 import pythons
 from memattach import check_error, check_nothing_left
-from target import TARGETS, baseline, line_of, wait_until
+from target import TARGETS, baseline, in_group, line_of, wait_until
 from unharmed import Unharmed, children, maps, state
 
 NOBODY = 65534
@@ -168,33 +168,6 @@ def test_seccomp_refused_without_privilege(start, public_memattach, need_root, p
     check_error(done, (1, 5), "seccomp")
     check_nothing_left(folder + "/mine")
     t.end_well()
-
-
-@pytest.fixture
-def cgroup(request):
-    """cgroup(hierarchy, {file: value}) makes a control group (v1) and returns its folder."""
-    made = []
-
-    def make(hierarchy, values):
-        folder = f"/sys/fs/cgroup/{hierarchy}/memattach-test-{os.getpid()}-{len(made)}"
-        try:
-            os.mkdir(folder)
-            made.append(folder)
-            for name, value in values.items():
-                with open(f"{folder}/{name}", "w") as f:
-                    f.write(str(value))
-        except OSError as e:
-            pytest.skip(f"no v1 control group '{hierarchy}' here: {e}")
-        return folder
-
-    yield make
-    for folder in made:
-        wait_until(lambda: not open(folder + "/cgroup.procs").read().strip(), what="an empty control group")
-        os.rmdir(folder)
-
-
-def in_group(folder):
-    return ("/bin/sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh")
 
 
 def test_cpu_quota(one_python, cgroup, memattach, need_root):

@@ -143,6 +143,20 @@ Test(cgroup, limits_of_v2)
 	put("a/b/memory.max", "410000000\n");
 	ma_cgroup_limits_read(mounts, "0::/a/b\n", &l);
 	cr_expect_eq(l.memory_limit, 410000000);
+	/* memory.high is no limit to a copy, but one to a watch; its own level has the least room. */
+	put("a/b/memory.high", "401000000\n");
+	put("a/memory.pressure",
+	    "some avg10=99.99 avg60=0.00 avg300=0.00 total=1\nfull avg10=12.34 avg60=1.00 total=1\n");
+	put("a/b/memory.pressure",
+	    "some avg10=1.00 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.50 avg60=1.00 total=1\n");
+	ma_cgroup_limits_read(mounts, "0::/a/b\n", &l);
+	cr_expect_eq(l.memory_limit, 410000000);
+	cr_expect_eq(l.pressed_limit, 401000000);
+	cr_expect_eq(l.pressed_usage, 400000000);
+	cr_expect_float_eq(l.memory_stall, 12.3, 1e-9);
+	put("a/memory.pressure", "full avg10=999.00\nfull avg10=x\nfull avg10=1\n");
+	ma_cgroup_limits_read(mounts, "0::/a\n", &l);
+	cr_expect_eq(l.memory_stall, 0);
 	ma_cgroup_limits_read(mounts, "0::/\n", &l);
 	cr_expect_eq(l.memory_limit, 0);
 	cr_expect_eq(l.pids_max, 0);

@@ -354,6 +354,13 @@ Test(preflight, pure_parts)
 	cr_expect_eq(ma_limits_text_nproc(""), UINT64_MAX);
 	cr_expect_eq(ma_meminfo_text_commit_left("CommitLimit:  1000 kB\nCommitted_AS:  400 kB\n"), 600 << 10);
 	cr_expect_eq(ma_meminfo_text_commit_left("CommitLimit:  1000 kB\nCommitted_AS:  4000 kB\n"), 0);
+	uint64_t total, available;
+	cr_expect(ma_meminfo_text_memory("MemTotal:  1000 kB\nMemFree: 3 kB\nMemAvailable:  400 kB\n", &total,
+					 &available));
+	cr_expect_eq(total, 1000 << 10);
+	cr_expect_eq(available, 400 << 10);
+	cr_expect_not(ma_meminfo_text_memory("MemTotal:  1000 kB\nMemAvailable:  1400 kB\n", &total, &available));
+	cr_expect_not(ma_meminfo_text_memory("MemTotal:  1000 kB\n", &total, &available));
 	struct ma_map v[] = { { .start = 0, .end = 10, .prot = 3 },
 			      { .start = 10, .end = 30, .prot = 1 },
 			      { .start = 30, .end = 70, .prot = 3 | 8 } };

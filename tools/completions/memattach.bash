@@ -23,14 +23,14 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause | --values | --pid | --name | --keep | --every | --count) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at) continue ;; esac
 		command=$word
 		break
 	done
 	case $prev in
 	-o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
-	--type | --max-pause | --name | --keep | --every | --count) return ;;
+	--type | --max-pause | --name | --keep | --every | --count | --at) return ;;
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
 	if [[ $cur == -* ]]; then
@@ -45,15 +45,16 @@ _memattach()
 		rm) options+=' --keep --pid --name' ;;
 		stacks) options+=' --json --max-pause --native' ;;
 		doctor) options+=' --json' ;;
+		watch) options+=' --at --output --max-pause --values' ;;
 		[0-9]*) options+=' --keep --output --json --bytes --max-pause --values' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return
 	fi
 	case $command in
-	'') mapfile -t COMPREPLY < <(compgen -W "snap report query ls rm check stacks doctor help $(_memattach_pids)" -- "$cur") ;;
-	help) mapfile -t COMPREPLY < <(compgen -W "snap report query ls rm check stacks doctor" -- "$cur") ;;
-	snap | stacks | doctor) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur") ;;
+	'') mapfile -t COMPREPLY < <(compgen -W "snap report query ls rm check stacks doctor watch help $(_memattach_pids)" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "snap report query ls rm check stacks doctor watch" -- "$cur") ;;
+	snap | stacks | doctor | watch) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur") ;;
 	report | query | check)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W "$(_memattach_ids)" -- "$cur")

@@ -9,7 +9,7 @@ end
 function __memattach_ids
     memattach ls 2>/dev/null | string match -r '^[0-9a-f]{4,} .*' | string replace ' ' \t
 end
-set -l commands snap report query ls rm check stacks doctor help
+set -l commands snap report query ls rm check stacks doctor watch help
 complete -c memattach -f
 complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a snap -d 'take a snapshot, no report'
 complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a report -d 'print the report of a snapshot file'
@@ -19,15 +19,16 @@ complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a rm -d 'r
 complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a check -d 'check every byte of a snapshot file'
 complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a stacks -d 'print the Python stack of every thread'
 complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'say whether attaching would work'
+complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a watch -d 'take a snapshot before memory runs out'
 complete -c memattach -n "not __fish_seen_subcommand_from $commands" -a help -d 'more about one command'
 complete -c memattach -n "not __fish_seen_subcommand_from report query check ls rm help" -a '(__memattach_pids)'
 complete -c memattach -n "__fish_seen_subcommand_from report query check" -F
-complete -c memattach -n "__fish_seen_subcommand_from help" -a 'snap report query ls rm check stacks doctor'
+complete -c memattach -n "__fish_seen_subcommand_from help" -a 'snap report query ls rm check stacks doctor watch'
 complete -c memattach -n "not __fish_seen_subcommand_from report query check ls rm stacks doctor help" -s o -l output -r -F -d 'where the snapshot goes'
 complete -c memattach -n "not __fish_seen_subcommand_from report query check ls rm doctor help" -l max-pause -x -d 'refuse a longer stop (ms)'
 complete -c memattach -n "not __fish_seen_subcommand_from report query check ls rm stacks doctor help" -l values -x -a 'none hash prefix: all' -d 'of contents of objects'
 complete -c memattach -n "not __fish_seen_subcommand_from snap check rm help" -l json -d 'machine-readable'
-complete -c memattach -n "not __fish_seen_subcommand_from snap query check rm stacks doctor help" -l bytes -d 'exact numbers'
+complete -c memattach -n "not __fish_seen_subcommand_from snap query check rm stacks doctor watch help" -l bytes -d 'exact numbers'
 complete -c memattach -n "__fish_seen_subcommand_from report" -l type -x -d 'types whose name matches'
 complete -c memattach -n "__fish_seen_subcommand_from stacks" -l native -d 'native frames too'
 complete -c memattach -n "__fish_seen_subcommand_from query" -l csv -d 'comma-separated'
@@ -41,3 +42,4 @@ complete -c memattach -n "__fish_seen_subcommand_from ls" -l prune -d 'drop thos
 complete -c memattach -l no-color -d 'neither colour nor bars'
 complete -c memattach -s h -l help -d 'help'
 complete -c memattach -s V -l version -d 'version'
+complete -c memattach -n "__fish_seen_subcommand_from watch" -l at -x -d '90% or a size'
