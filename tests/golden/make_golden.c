@@ -75,6 +75,26 @@ static void refused(const uint8_t *bytes, size_t len)
 	free(copy);
 }
 
+/* Each chunk of kind `only` (of any, when 0) lost; the files are named with `prefix`. */
+static void lost(const uint8_t *bytes, size_t len, const char *prefix, unsigned only)
+{
+	size_t offs[64], n = snap_bytes_chunks(bytes, len, offs, 64);
+	uint8_t *copy = malloc(len);
+	must(copy, "malloc");
+	for (size_t i = 0; i < n; i++) {
+		struct ma_chunk_hdr h;
+		char name[64];
+		memcpy(copy, bytes, len);
+		memcpy(&h, bytes + offs[i], sizeof(h));
+		if (only && h.kind != only)
+			continue;
+		snprintf(name, sizeof(name), "%slost_%zu_%s", prefix, i, ma_chunk_kind_name(h.kind));
+		copy[offs[i] + (i & 1 ? 20 : sizeof(h) + 3)] ^= 0x10;
+		golden("golden/damaged", name, copy, len);
+	}
+	free(copy);
+}
+
 static void damaged(const uint8_t *bytes, size_t len)
 {
 	size_t offs[64], n = snap_bytes_chunks(bytes, len, offs, 64);
@@ -83,15 +103,7 @@ static void damaged(const uint8_t *bytes, size_t len)
 	golden("golden/damaged", "cut_in_chunk", bytes, offs[n - 2] + 60);
 	golden("golden/damaged", "cut_after_chunk", bytes, offs[n - 2]);
 	golden("golden/damaged", "no_trailer", bytes, len - sizeof(struct ma_file_trailer));
-	for (size_t i = 0; i < n; i++) {
-		struct ma_chunk_hdr h;
-		char name[64];
-		memcpy(copy, bytes, len);
-		memcpy(&h, bytes + offs[i], sizeof(h));
-		snprintf(name, sizeof(name), "lost_%zu_%s", i, ma_chunk_kind_name(h.kind));
-		copy[offs[i] + (i & 1 ? 20 : sizeof(h) + 3)] ^= 0x10;
-		golden("golden/damaged", name, copy, len);
-	}
+	lost(bytes, len, "", 0);
 	memcpy(copy, bytes, len);
 	copy[len - sizeof(struct ma_file_trailer) - 5] ^= 1;
 	golden("golden/damaged", "index", copy, len);
@@ -125,6 +137,19 @@ static void blocks(const uint8_t *bytes, size_t len, const char *name)
 	}
 	save("fuzz/corpus/snapshot_blocks", name, "", all.data, all.len);
 	ZSTD_freeDCtx(d);
+}
+
+static void values(const char *path, enum ma_values mode, const char *name)
+{
+	size_t len;
+	char prefix[64];
+	sb_values_sample(path, mode);
+	_cleanup_free_ uint8_t *bytes = snap_bytes_read(path, &len);
+	remove(path);
+	golden("golden/v1", name, bytes, len);
+	blocks(bytes, len, name);
+	snprintf(prefix, sizeof(prefix), "%s_", name);
+	lost(bytes, len, prefix, MA_BLOCK_VALUES);
 }
 
 int main(int argc, char **argv)
@@ -162,10 +187,8 @@ int main(int argc, char **argv)
 	remove(path);
 	golden("golden/v1", "malloc", memory, len);
 	blocks(memory, len, "malloc");
-	sb_values_sample(path);
-	_cleanup_free_ uint8_t *values = snap_bytes_read(path, &len);
-	remove(path);
-	golden("golden/v1", "values", values, len);
-	blocks(values, len, "values");
+	values(path, MA_VALUES_PREFIX, "values");
+	values(path, MA_VALUES_HASH, "values_hash");
+	values(path, MA_VALUES_ALL, "values_all");
 	return 0;
 }

@@ -88,7 +88,7 @@ void sb_sample(const char *path, unsigned objects);
  * that called Python back, a loop that has no frame yet, a thread that goes on in another block, one without Python. */
 void sb_native_sample(const char *path);
 /* A dict with keys and values of every kind of value, their texts cut at 20 characters. */
-void sb_values_sample(const char *path);
+void sb_values_sample(const char *path, enum ma_values mode);
 
 /* One field of a MALLOC block, in a block of its own. */
 void sb_malloc_field(struct snap_builder *b, enum ma_malloc_tag tag, const uint64_t *v, size_t count);

@@ -106,6 +106,74 @@ Test(damage, each_byte_flipped)
 	free(bytes);
 }
 
+/* A value is that of its object or none at all, wherever a file with values is cut or damaged. */
+static void values_are_right(const void *bytes, size_t len, enum ma_values mode)
+{
+	const char *const expected[] = { "", "key",
+					 mode == MA_VALUES_ALL ? "caf\xc3\xa9 au lait sans sucre s."
+							       : "caf\xc3\xa9 au lait sans su" };
+	struct ma_snap *s;
+	struct ma_snap_cursor *c;
+	struct ma_snap_object o;
+	struct ma_snap_value v;
+	struct ma_error *err = snap_bytes_open(bytes, len, &s);
+	if (err) {
+		is_error(err, MA_ERR_BAD_DATA, "");
+		return;
+	}
+	ok(ma_snap_cursor_create(s, &c));
+	ok(ma_snap_cursor_values(c));
+	while (ma_snap_next_object(c, &o)) {
+		size_t i = (o.addr - 0x7f0000010000) / 128;
+		if (!ma_snap_value(c, &v) || !v.known || i > 2)
+			continue;
+		cr_assert_eq(v.length, i == 1 ? 3 : 26);
+		cr_assert_eq(v.has_text, mode != MA_VALUES_HASH);
+		if (v.has_text)
+			cr_assert(v.text_bytes == strlen(expected[i]) && !memcmp(v.text, expected[i], v.text_bytes));
+	}
+	ok(ma_snap_cursor_error(c));
+	ma_snap_cursor_destroy(c);
+	ma_snap_close(s);
+}
+
+static void damage_values(enum ma_values mode)
+{
+	char path[64];
+	size_t len;
+	uint64_t o, e;
+	snprintf(path, sizeof(path), "/tmp/format_damage_test-%d.mem", (int)getpid());
+	sb_values_sample(path, mode);
+	uint8_t *bytes = snap_bytes_read(path, &len);
+	unlink(path);
+	ok(snap_bytes_check(bytes, len, &o, &e));
+	values_are_right(bytes, len, mode);
+	for (size_t i = 0; i < len; i++) {
+		values_are_right(bytes, i, mode);
+		is_error(snap_bytes_check(bytes, i, &o, &e), MA_ERR_BAD_DATA, "");
+		bytes[i] ^= 0x41;
+		values_are_right(bytes, len, mode);
+		is_error(snap_bytes_check(bytes, len, &o, &e), MA_ERR_BAD_DATA, "");
+		bytes[i] ^= 0x41;
+	}
+	free(bytes);
+}
+
+Test(damage, values_hash)
+{
+	damage_values(MA_VALUES_HASH);
+}
+
+Test(damage, values_prefix)
+{
+	damage_values(MA_VALUES_PREFIX);
+}
+
+Test(damage, values_all)
+{
+	damage_values(MA_VALUES_ALL);
+}
+
 /* A file with several chunks of objects. */
 struct big {
 	uint8_t *bytes;

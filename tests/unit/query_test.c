@@ -219,7 +219,7 @@ Test(query, a_long_table_has_one_head)
 Test(query, values)
 {
 	snprintf(path, sizeof(path), "/tmp/query_test-%d.mem", (int)getpid());
-	sb_values_sample(path);
+	sb_values_sample(path, MA_VALUES_PREFIX);
 	cr_assert_null(ma_snap_open(path, &snap));
 	unlink(path);
 	for (unsigned i = 0; i < 4; i++) {
