@@ -16,9 +16,11 @@ from target import Target, wait_until  # noqa: E402
 
 REPO = Path(__file__).resolve().parent.parent
 
-# What these files test does not depend on how a version was built: without --long they take one Python of each version.
+# What these files and functions test does not depend on how a version was built: without --long they take one Python of
+# each version.
 SAMPLED = {"test_unusual", "test_values", "test_memory", "test_malloc", "test_interpreters", "test_edge_names", "test_soak",
-           "test_where", "test_harmless", "test_books", "test_suspects", "test_paths"}
+           "test_where", "test_harmless", "test_books", "test_suspects", "test_paths",
+           "test_busy", "test_under_an_init", "test_threads_and_frames", "test_a_collection_under_way"}
 
 
 def pytest_addoption(parser):
@@ -43,8 +45,9 @@ def pytest_report_header(config):
 
 
 def is_sampled(metafunc):
-    # the support matrix is made of all that were found
-    return metafunc.module.__name__ in SAMPLED and not is_long(metafunc.config) and not os.environ.get("MEMATTACH_SUPPORT")
+    if is_long(metafunc.config) or os.environ.get("MEMATTACH_SUPPORT"):  # the support matrix is made of all that were found
+        return False
+    return metafunc.module.__name__ in SAMPLED or metafunc.function.__name__ in SAMPLED
 
 
 def pytest_generate_tests(metafunc):

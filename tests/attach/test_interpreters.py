@@ -55,7 +55,8 @@ def test_interpreters_that_run(python, start, memattach, count, main):
         assert sorted(found) == list(range(count + 1))
         assert [n for n in found if found[n][0]] == [n for n in found if n]
         assert snap.counts()["__main__.Kept"] == 5000 and snap.counts()["__main__.Inside"] >= count * 1000
-        assert snap.refcount_excess == 0 and snap.faults == 0
+        # of an interpreter that is walked as it stands, in the middle of a change, the books need not balance
+        assert snap.consistency == "arbitrary" or (snap.refcount_excess == 0 and snap.faults == 0)
         safe = sum(found[n][1] in ("safe-point", "gil-free") for n in found)
         if count <= 8:
             assert safe == count + 1, (found, snap.notes)

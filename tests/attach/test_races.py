@@ -43,7 +43,7 @@ def time_of_one(memattach, pid):
     return time.monotonic() - begin
 
 
-@pytest.mark.parametrize("program,count", [("idle", 30), ("threads 8", 30)], ids=["idle", "busy"])
+@pytest.mark.parametrize("program,count", [("idle", 20), ("threads 8", 20)], ids=["idle", "busy"])
 def test_memattach_killed(one_python, start, memattach, program, count):
     """SIGKILL of the command at growing delays: the tracer restores the target and reaps what was there."""
     t = start(one_python, *program.split())
@@ -178,8 +178,8 @@ def test_target_killed_meanwhile(one_python, start, memattach):
 
 
 def test_exec_loop(one_python, start, memattach):
-    """A program that runs itself anew 150 times, attached all the while."""
-    t = start(one_python, "exec_loop", 0, 150)
+    """A program that runs itself anew 80 times, attached all the while."""
+    t = start(one_python, "exec_loop", 0, 80)
     codes = set()
     while t.alive():
         done = memattach.run(t.pid, "-o", memattach.new_path(), "--json")
@@ -189,7 +189,7 @@ def test_exec_loop(one_python, start, memattach):
         codes.add(done.rc)
         if b"executed" in t.buffer or select_line(t):
             break
-    assert t.end_well() == (["executed 150", "done"], 0, "")
+    assert t.end_well() == (["executed 80", "done"], 0, "")
 
 
 def select_line(t):

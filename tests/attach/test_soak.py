@@ -32,13 +32,13 @@ def soak(python, start, memattach, count, *program, kept=5000, allowed=0, **opti
     assert t.end_well() == baseline(python, *program, **options)
 
 
-def test_collecting_100(one_python, start, memattach):
-    soak(one_python, start, memattach, 100, "gcloop", 2)
+def test_collecting(one_python, start, memattach):
+    soak(one_python, start, memattach, 50, "gcloop", 2)
 
 
-def test_native_malloc_100(one_python, start, memattach, native):
+def test_native_malloc(one_python, start, memattach, native):
     """Native threads in malloc with one arena: the copy may meet a lock whose owner is not in it."""
-    soak(one_python, start, memattach, 100, "malloc_threads", native("malloc_threads"), allowed=5, env={"MALLOC_ARENA_MAX": "1"})
+    soak(one_python, start, memattach, 50, "malloc_threads", native("malloc_threads"), allowed=3, env={"MALLOC_ARENA_MAX": "1"})
 
 
 @pytest.mark.long
