@@ -14,6 +14,10 @@
 
 /* Options that a command may allow. */
 enum ma_cli_option {
+	/* of export */
+	MA_OPT_FORMAT = 1 << 20,
+	MA_OPT_TABLE = 1 << 21,
+
 	MA_OPT_OUTPUT = 1,     /* -o FILE, --output FILE */
 	MA_OPT_JSON = 2,       /* --json */
 	MA_OPT_CSV = 4,        /* --csv */
@@ -30,12 +34,14 @@ enum ma_cli_option {
 	MA_OPT_EVERY = 1 << 20, /* --every TIME */
 	MA_OPT_COUNT = 1 << 21, /* --count N */
 	MA_OPT_TREE = 1 << 22,  /* --tree */
-	MA_OPT_AT = 1 << 24,   /* --at 90%|SIZE */
+	MA_OPT_AT = 1 << 24,    /* --at 90%|SIZE */
 };
 
 #define MA_KEEP_ALL UINT64_MAX
 
 struct ma_cli {
+	const char *format, *table; /* of export, or NULL */
+
 	FILE *out;   /* the result; write errors are reported by main() */
 	char **args; /* arguments after the command's name (for `memattach TARGET`: TARGET) */
 	int args_count;
@@ -52,7 +58,7 @@ struct ma_cli {
 	uint64_t keep;         /* --keep; MA_KEEP_ALL = not given */
 	bool prune, tree;
 	uint64_t every_s, count; /* 0 = not given */
-	const char *at;        /* --at, or NULL */
+	const char *at;          /* --at, or NULL */
 };
 
 struct ma_command {
@@ -74,6 +80,7 @@ struct ma_error *ma_cmd_target(const struct ma_cli *cli);
 struct ma_error *ma_cmd_snap(const struct ma_cli *cli);
 struct ma_error *ma_cmd_report(const struct ma_cli *cli);
 struct ma_error *ma_cmd_paths(const struct ma_cli *cli);
+struct ma_error *ma_cmd_export(const struct ma_cli *cli);
 struct ma_error *ma_cmd_query(const struct ma_cli *cli);
 struct ma_error *ma_cmd_check(const struct ma_cli *cli);
 struct ma_error *ma_cmd_stacks(const struct ma_cli *cli);

@@ -72,6 +72,14 @@ const struct ma_command ma_commands[] = {
 	  "For instance: memattach query SNAP \"SELECT type, sum(size) FROM objects GROUP BY 1 ORDER BY 2 "
 	  "DESC\"\n" SNAP_HELP,
 	  ma_cmd_query },
+	{ "export", "SNAP [OUT]", 1, 2, MA_OPT_OUTPUT | MA_OPT_FORMAT | MA_OPT_TABLE | MA_OPT_BYTES | MA_OPT_WHICH,
+	  "write a snapshot in the format of another tool",
+	  "Into OUT (or -o OUT), else to standard output. Without --format the end of OUT's name says which:\n"
+	  "  json         all of it: the report and every table; with --table one table\n"
+	  "  csv, arrow   one table; all of them where OUT is a folder (name/) or with --table all.\n"
+	  "               arrow is Arrow IPC: pyarrow, Polars, pandas, and DuckDB through pyarrow\n"
+	  "OUT can be read by its owner only. A file of that name is replaced once the new one is whole.\n" SNAP_HELP,
+	  ma_cmd_export },
 	{ "check", "SNAP", 1, 1, MA_OPT_WHICH, "check every byte of a snapshot",
 	  "Reads all of it and compares every checksum. Exit code 6 and the first thing that is wrong when it is\n"
 	  "damaged.\n" SNAP_HELP,

@@ -13,6 +13,8 @@
 enum {
 	OPT_JSON = 256,
 	OPT_CSV,
+	OPT_FORMAT,
+	OPT_TABLE,
 	OPT_BYTES,
 	OPT_TYPE,
 	OPT_MODULE,
@@ -37,6 +39,8 @@ static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "csv", no_argument, NULL, OPT_CSV },
+	{ "format", required_argument, NULL, OPT_FORMAT },
+	{ "table", required_argument, NULL, OPT_TABLE },
 	{ "bytes", no_argument, NULL, OPT_BYTES },
 	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "module", required_argument, NULL, OPT_MODULE },
@@ -64,9 +68,11 @@ static const struct {
 	enum ma_cli_option bit;
 	const char *name, *arg, *text;
 } described[] = {
-	{ MA_OPT_OUTPUT, "-o, --output", " FILE", "where the snapshot goes" },
+	{ MA_OPT_OUTPUT, "-o, --output", " FILE", "where it goes" },
 	{ MA_OPT_JSON, "    --json", "", "machine-readable (docs/json.md)" },
 	{ MA_OPT_CSV, "    --csv", "", "comma-separated values" },
+	{ MA_OPT_FORMAT, "    --format", " NAME", "the format; else as the name of the file ends" },
+	{ MA_OPT_TABLE, "    --table", " NAME", "objects (default), edges, types, frames, memory, all" },
 	{ MA_OPT_BYTES, "    --bytes", "", "exact numbers in place of 1.42 GB" },
 	{ MA_OPT_TYPE, "    --type", " GLOB", "only types whose name matches" },
 	{ MA_OPT_MODULE, "    --module", " GLOB", "what the modules whose name matches retain" },
@@ -83,7 +89,7 @@ static const struct {
 	{ MA_OPT_PRUNE, "    --prune", "", "drop those whose file is gone" },
 };
 
-static const char *const later[] = { "diff", "export" };
+static const char *const later[] = { "diff" };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
 {
@@ -185,6 +191,14 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_CSV:
 			cli->csv = true;
 			*given |= MA_OPT_CSV;
+			break;
+		case OPT_FORMAT:
+			cli->format = optarg;
+			*given |= MA_OPT_FORMAT;
+			break;
+		case OPT_TABLE:
+			cli->table = optarg;
+			*given |= MA_OPT_TABLE;
 			break;
 		case OPT_BYTES:
 			cli->bytes = true;

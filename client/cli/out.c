@@ -2,15 +2,13 @@
 #include "out.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 struct cookie {
 	int fd;
 	int *errnum;
 };
-
-/* One process has one standard output. */
-static struct cookie cookie;
 
 static ssize_t write_all(void *arg, const char *data, size_t bytes)
 {
@@ -30,13 +28,24 @@ static ssize_t write_all(void *arg, const char *data, size_t bytes)
 	return (ssize_t)bytes;
 }
 
+static int release(void *arg)
+{
+	free(arg);
+	return 0;
+}
+
 FILE *ma_out_open(int fd, int *errnum)
 {
-	cookie = (struct cookie){ fd, errnum };
+	struct cookie *c = malloc(sizeof(*c));
+	if (!c)
+		return NULL;
+	*c = (struct cookie){ fd, errnum };
 	*errnum = 0;
-	FILE *f = fopencookie(&cookie, "w", (cookie_io_functions_t){ .write = write_all });
+	FILE *f = fopencookie(c, "w", (cookie_io_functions_t){ .write = write_all, .close = release });
 	if (f)
 		setvbuf(f, NULL, _IOFBF, 1 << 16);
+	else
+		free(c);
 	return f;
 }
 

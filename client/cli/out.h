@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* out.h - standard output that remembers why a write failed: stdio keeps the fact, but not the errno. */
+/* out.h - output that remembers why a write failed: stdio keeps the fact, but not the errno. */
 #ifndef MA_OUT_H
 #define MA_OUT_H
 

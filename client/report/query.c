@@ -189,20 +189,6 @@ static struct ma_error *one_row(struct sink *s, enum ma_query_format format)
 	return table_line(s);
 }
 
-static struct ma_error *sqlite_error(struct ma_sql *sql, int rc)
-{
-	if (sql->err) {
-		struct ma_error *err = sql->err;
-		sql->err = NULL;
-		return err;
-	}
-	if (rc == SQLITE_NOMEM)
-		return &ma_enomem;
-	if (rc == SQLITE_AUTH)
-		return ma_errorf(MA_ERR_USAGE, "SQL: only SELECT over the snapshot is allowed");
-	return ma_errorf(MA_ERR_USAGE, "SQL: %s", sqlite3_errmsg(sql->db));
-}
-
 static struct ma_error *print_rows(struct ma_sql *sql, struct sink *s, enum ma_query_format format)
 {
 	int rc;
@@ -215,7 +201,7 @@ static struct ma_error *print_rows(struct ma_sql *sql, struct sink *s, enum ma_q
 		s->rows++;
 	}
 	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
-		return sqlite_error(sql, rc);
+		return ma_sql_error(sql, rc);
 	if (format == MA_QUERY_JSON)
 		fputs(s->rows ? "\n]\n" : "]\n", s->out);
 	else if (format == MA_QUERY_TABLE && s->rows <= SAMPLE_ROWS)
@@ -228,7 +214,7 @@ static struct ma_error *run(struct ma_sql *sql, struct sink *s, const char *stat
 	const char *tail;
 	int rc = sqlite3_prepare_v2(sql->db, statement, -1, &s->stmt, &tail);
 	if (rc != SQLITE_OK)
-		return sqlite_error(sql, rc);
+		return ma_sql_error(sql, rc);
 	if (!s->stmt || tail[strspn(tail, " \t\r\n;")])
 		return ma_errorf(MA_ERR_USAGE, "SQL: one statement, please");
 	s->columns = sqlite3_column_count(s->stmt);
@@ -241,18 +227,24 @@ static struct ma_error *run(struct ma_sql *sql, struct sink *s, const char *stat
 	return print_rows(sql, s, format);
 }
 
-struct ma_error *ma_query_run(FILE *out, const struct ma_snap *snap, const char *statement, enum ma_query_format format)
+struct ma_error *ma_query_sql(FILE *out, struct ma_sql *sql, const char *statement, enum ma_query_format format)
 {
-	struct ma_sql *sql;
 	struct sink s = { .out = out };
-	MA_TRY(ma_sql_open(snap, &sql));
 	struct ma_error *err = run(sql, &s, statement, format);
 	sqlite3_finalize(s.stmt);
-	ma_sql_close(sql);
 	for (size_t i = 0; s.cells && i < (size_t)s.columns * SAMPLE_ROWS; i++)
 		free(s.cells[i]);
 	free(s.cells);
 	free(s.right);
 	free(s.width);
+	return err;
+}
+
+struct ma_error *ma_query_run(FILE *out, const struct ma_snap *snap, const char *statement, enum ma_query_format format)
+{
+	struct ma_sql *sql;
+	MA_TRY(ma_sql_open(snap, &sql));
+	struct ma_error *err = ma_query_sql(out, sql, statement, format);
+	ma_sql_close(sql);
 	return err;
 }

@@ -33,6 +33,20 @@ int ma_sql_fail(struct ma_sql *sql, struct ma_error *err)
 	return rc;
 }
 
+struct ma_error *ma_sql_error(struct ma_sql *sql, int rc)
+{
+	if (sql->err) {
+		struct ma_error *err = sql->err;
+		sql->err = NULL;
+		return err;
+	}
+	if (rc == SQLITE_NOMEM)
+		return &ma_enomem;
+	if (rc == SQLITE_AUTH)
+		return ma_errorf(MA_ERR_USAGE, "SQL: only SELECT over the snapshot is allowed");
+	return ma_errorf(MA_ERR_USAGE, "SQL: %s", sqlite3_errmsg(sql->db));
+}
+
 struct ma_error *ma_sql_open(const struct ma_snap *s, struct ma_sql **ret)
 {
 	struct ma_sql *sql = calloc(1, sizeof(*sql));

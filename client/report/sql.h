@@ -44,6 +44,8 @@ struct ma_sql {
 /* Opens; `s` must stay open. Only SELECT is allowed: no ATTACH, no PRAGMA, nothing that writes. */
 MA_CHECK struct ma_error *ma_sql_open(const struct ma_snap *s, struct ma_sql **ret);
 void ma_sql_close(struct ma_sql *sql);
+/* Why preparing or stepping a statement ended with `rc`: what a table said, else SQLite's words. */
+MA_CHECK struct ma_error *ma_sql_error(struct ma_sql *sql, int rc);
 
 /* For the tables. */
 int ma_sql_register_scans(struct ma_sql *sql);

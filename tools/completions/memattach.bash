@@ -23,7 +23,7 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at) continue ;; esac
 		command=$word
 		break
 	done
@@ -31,6 +31,8 @@ _memattach()
 	-o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
 	--type | --max-pause | --name | --keep | --every | --count | --at) return ;;
+	--format) mapfile -t COMPREPLY < <(compgen -W 'json csv arrow' -- "$cur"); return ;;
+	--table) mapfile -t COMPREPLY < <(compgen -W 'objects edges types frames memory all' -- "$cur"); return ;;
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
 	if [[ $cur == -* ]]; then
@@ -40,6 +42,7 @@ _memattach()
 		snap) options+=' --every --count --keep --output --max-pause --values' ;;
 		report) options+=' --pid --name --json --bytes --type' ;;
 		query) options+=' --pid --name --csv --json' ;;
+		export) options+=' --pid --name --output --format --table --bytes' ;;
 		check) options+=' --pid --name' ;;
 		ls) options+=' --json --bytes --pid --name --prune' ;;
 		rm) options+=' --keep --pid --name' ;;
@@ -52,10 +55,10 @@ _memattach()
 		return
 	fi
 	case $command in
-	'') mapfile -t COMPREPLY < <(compgen -W "snap report query ls rm check stacks doctor watch help $(_memattach_pids)" -- "$cur") ;;
-	help) mapfile -t COMPREPLY < <(compgen -W "snap report query ls rm check stacks doctor watch" -- "$cur") ;;
+	'') mapfile -t COMPREPLY < <(compgen -W "snap report query export ls rm check stacks doctor watch help $(_memattach_pids)" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "snap report query export ls rm check stacks doctor watch" -- "$cur") ;;
 	snap | stacks | doctor | watch) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur") ;;
-	report | query | check)
+	report | query | export | check)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W "$(_memattach_ids)" -- "$cur")
 		;;

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of others that read what memattach exports, each installed once into the cache of the tests; where that can
+not be, the test is skipped with the reason."""
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def cache():
+    root = os.environ.get("MEMATTACH_TEST_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "memattach-tests")
+    return Path(root)
+
+
+def made_once(name, steps, timeout=900):
+    """The folder `name` of the cache, where the commands that steps(folder) gives have all succeeded once. CI installs
+    with tools/setup --readers beforehand; nothing here needs the network then."""
+    folder = cache() / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "ready").exists():
+            return folder
+        folder.mkdir(exist_ok=True)
+        for step in steps(folder):
+            try:
+                done = subprocess.run([str(s) for s in step], capture_output=True, text=True, timeout=timeout, cwd=folder,
+                                      stdin=subprocess.DEVNULL)
+            except (OSError, subprocess.TimeoutExpired) as e:
+                pytest.skip(f"{name} can not be installed here: {e}")
+            if done.returncode:
+                why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+                pytest.skip(f"{name} can not be installed here: {why}")
+        (folder / "ready").touch()
+    return folder
+
+
+def need(program):
+    path = shutil.which(program)
+    if not path:
+        pytest.skip(f"no {program} on this machine")
+    return path
+
+
+def tables_python(python):
+    """A Python with pyarrow and duckdb."""
+    def steps(folder):
+        path = folder / "bin" / "python"
+        return [[python.path, "-m", "venv", folder],
+                [path, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "pyarrow", "duckdb"],
+                [path, "-c", "import pyarrow.ipc, duckdb"]]
+    return made_once("readers-tables", steps) / "bin" / "python"
