@@ -67,6 +67,8 @@ const struct ma_command ma_commands[] = {
 	  "  edges(src, dst, name)                          who refers to whom, and how\n"
 	  "  types(type, count, bytes, retained)\n"
 	  "  modules(module, package, addr, retained, instances, bytes)\n"
+	  "  waste(kind, type, count, bytes)                what the same data would not take\n"
+	  "  duplicates(type, size, count, bytes, example)  equal str and bytes\n"
 	  "  frames(tid, depth, file, function, line)       depth 0 is the innermost\n"
 	  "  memory(name, bytes)                            the rows of resident memory\n"
 	  "For instance: memattach query SNAP \"SELECT type, sum(size) FROM objects GROUP BY 1 ORDER BY 2 "

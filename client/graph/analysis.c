@@ -22,6 +22,8 @@ struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, str
 		memcpy(a.roots, roots.of_kind, sizeof(a.roots));
 		ma_roots_deinit(&roots);
 		if (!err && with_held)
+			err = ma_waste_create(a.graph, &a.waste);
+		if (!err && with_held)
 			err = ma_held_create(a.graph, &a.held);
 		ma_graph_close_books(a.graph);
 	}
@@ -35,6 +37,7 @@ struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, str
 
 void ma_analysis_deinit(struct ma_analysis *a)
 {
+	ma_waste_deinit(&a->waste);
 	ma_held_deinit(&a->held);
 	ma_buffers_deinit(&a->buffers);
 	ma_native_held_deinit(&a->native);

@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "native_held.h"
 #include "roots.h"
+#include "waste.h"
 
 struct ma_analysis {
 	const struct ma_snap *snap;
@@ -22,11 +23,12 @@ struct ma_analysis {
 	struct ma_native_held native;
 	size_t roots[MA_ROOT_KIND_COUNT]; /* how many of each kind */
 	bool with_held;
-	struct ma_held held; /* empty unless asked for; with it `retained` of the types is set */
+	struct ma_held held;   /* empty unless asked for; with it `retained` of the types is set */
+	struct ma_waste waste; /* the same */
 };
 
-/* `with_held`: also who holds what and what each type retains (trees over the graph: twice the time). `s` must stay
- * open. */
+/* `with_held`: also who holds what, what each type retains and what is wasted (trees over the graph: twice the time).
+ * `s` must stay open. */
 MA_CHECK struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, struct ma_analysis *ret);
 void ma_analysis_deinit(struct ma_analysis *a);
 

@@ -303,6 +303,7 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	if (a->with_held) {
 		set(root, "suspects", suspects(a, &failed), &failed);
 		set(root, "holders", holders(a, &failed), &failed);
+		ma_json_waste(root, a, &failed);
 	}
 	set(root, "threads", threads(a->snap, &failed), &failed);
 	set(root, "interpreters", interpreters(tab, &failed), &failed);

@@ -47,4 +47,7 @@ MA_CHECK struct ma_error *ma_json_dump(FILE *out, json_t *root, int failed);
 /* Adds what the report says about resident memory (json_memory.c). */
 void ma_json_memory(json_t *root, const struct ma_analysis *a, int *failed);
 
+/* What the same data would not take (json_waste.c). */
+void ma_json_waste(json_t *root, const struct ma_analysis *a, int *failed);
+
 #endif

@@ -60,11 +60,11 @@ struct ma_error *ma_sql_open(const struct ma_snap *s, struct ma_sql **ret)
 		rc = ma_sql_register_lists(sql);
 	/* connects the tables, which declares their columns: later the authorizer would refuse that */
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(
-			sql->db,
-			"SELECT 1 FROM objects, edges, types, modules, frames, memory, buffers, native_words, roots, "
-			"heaps, arenas LIMIT 0",
-			NULL, NULL, NULL);
+		rc = sqlite3_exec(sql->db,
+				  "SELECT 1 FROM objects, edges, types, modules, waste, duplicates, frames, memory, "
+				  "buffers, native_words, roots, "
+				  "heaps, arenas LIMIT 0",
+				  NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_set_authorizer(sql->db, authorize, NULL);
 	if (rc != SQLITE_OK) {
@@ -88,6 +88,7 @@ void ma_sql_close(struct ma_sql *sql)
 	ma_sql_objects_deinit(&sql->objects);
 	ma_sql_edges_deinit(&sql->edges);
 	ma_modules_deinit(&sql->modules);
+	ma_waste_deinit(&sql->waste);
 	ma_sql_retained_deinit(&sql->retained);
 	ma_error_free(sql->err);
 	free(sql);

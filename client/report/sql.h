@@ -4,6 +4,7 @@
  *	objects(addr, type, size, refcnt, gc, place, length, hash, value), hidden: retained, dominator
  *	edges(src, dst, name)   types(type, count, bytes), hidden: retained
  *	modules(module, package, addr, retained, instances, bytes)
+ *	waste(kind, type, count, bytes)   duplicates(type, size, count, bytes, example)
  *	frames(tid, depth, file, function, line)       memory(name, bytes)
  *	buffers(addr, bytes, counted, kind, owner)     native_words(addr, object, library)
  *	roots(kind, addr, name, type, size, refcnt, found, excess)
@@ -21,6 +22,7 @@
 #include "sql_index.h"
 #include "sql_retained.h"
 #include "totals.h"
+#include "waste.h"
 
 #include <sqlite3.h>
 
@@ -35,6 +37,9 @@ struct ma_sql {
 	bool have_roots;
 	struct ma_modules modules; /* the same */
 	bool have_modules;
+	struct ma_waste waste; /* the same; `example` of duplicates: addresses in example_addr */
+	uint64_t example_addr[MA_DUPLICATES_MAX];
+	bool have_waste;
 	struct ma_sql_objects objects; /* the same */
 	struct ma_sql_edges edges;
 	struct ma_sql_retained retained;

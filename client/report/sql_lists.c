@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tables that are lists in memory: types, modules, frames, memory, buffers, native_words, roots. */
+/* The tables that are lists in memory: types, modules, waste, duplicates, frames, memory,
+ * buffers, native_words, roots. */
 #include "sql.h"
 
 #include "edge_name.h"
@@ -103,6 +104,59 @@ static void modules_column(const struct ma_sql *sql, const struct list_cursor *c
 							  : column == 3 ? m->retained
 							  : column == 4 ? m->count
 									: m->bytes));
+}
+
+static int need_waste(struct ma_sql *sql)
+{
+	struct ma_graph *g;
+	if (sql->have_waste)
+		return SQLITE_OK;
+	struct ma_error *err = ma_graph_create(sql->snap, false, &g);
+	if (err)
+		return ma_sql_fail(sql, err);
+	err = ma_waste_create(g, &sql->waste);
+	for (size_t i = 0; i < sql->waste.duplicates_count; i++)
+		sql->example_addr[i] = ma_addr_index_addr(&g->index, sql->waste.duplicates[i].example);
+	ma_graph_destroy(g); /* names of types belong to the snapshot */
+	if (err)
+		return ma_sql_fail(sql, err);
+	sql->have_waste = true;
+	return SQLITE_OK;
+}
+
+static int waste_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	int rc = need_waste(sql);
+	c->rows = sql->waste.count;
+	return rc;
+}
+
+static void waste_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_waste_row *r = &sql->waste.rows[c->row];
+	if (column < 2)
+		sqlite3_result_text(ctx, column ? r->type : ma_waste_name(r->kind), -1, SQLITE_STATIC);
+	else
+		sqlite3_result_int64(ctx, (sqlite3_int64)(column == 2 ? r->count : r->bytes));
+}
+
+static int duplicates_begin(struct ma_sql *sql, struct list_cursor *c)
+{
+	int rc = need_waste(sql);
+	c->rows = sql->waste.duplicates_count;
+	return rc;
+}
+
+static void duplicates_column(const struct ma_sql *sql, const struct list_cursor *c, sqlite3_context *ctx, int column)
+{
+	const struct ma_duplicate *d = &sql->waste.duplicates[c->row];
+	if (!column)
+		sqlite3_result_text(ctx, ma_type_name(sql->snap, d->type_id), -1, SQLITE_STATIC);
+	else
+		sqlite3_result_int64(ctx, (sqlite3_int64)(column == 1   ? d->size
+							  : column == 2 ? d->count
+							  : column == 3 ? d->bytes
+									: sql->example_addr[c->row]));
 }
 
 static int memory_begin(struct ma_sql *sql, struct list_cursor *c)
@@ -293,6 +347,9 @@ static const struct list_kind kinds[] = {
 	{ "modules",
 	  "CREATE TABLE x(module TEXT, package TEXT, addr INTEGER, retained INTEGER, instances INTEGER, bytes INTEGER)",
 	  modules_begin, modules_column },
+	{ "waste", "CREATE TABLE x(kind TEXT, type TEXT, count INTEGER, bytes INTEGER)", waste_begin, waste_column },
+	{ "duplicates", "CREATE TABLE x(type TEXT, size INTEGER, count INTEGER, bytes INTEGER, example INTEGER)",
+	  duplicates_begin, duplicates_column },
 	{ "frames", "CREATE TABLE x(tid INTEGER, depth INTEGER, file TEXT, function TEXT, line INTEGER)", frames_begin,
 	  frames_column },
 	{ "memory", "CREATE TABLE x(name TEXT, bytes INTEGER)", memory_begin, memory_column },

@@ -8,6 +8,7 @@
 #include "page.h"
 #include "text_held.h"
 #include "text_memory.h"
+#include "text_waste.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -372,6 +373,7 @@ struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const st
 	ma_text_held(&page, a);
 	classes(&page, a);
 	types(&page, a);
+	ma_text_waste(&page, a);
 	buffers(&page, a);
 	native(&page, a);
 	threads(&page, a);
