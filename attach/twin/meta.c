@@ -73,6 +73,7 @@ struct ma_error *ma_meta_target(struct ma_buf *b, int dir, const struct ma_attac
 	ma_meta_text(b, MA_META_TOOL, "memattach " MA_VERSION);
 	ma_meta_text(b, MA_META_HOST, host);
 	ma_meta_u64(b, MA_META_PID, (uint64_t)options->pid);
+	ma_meta_u64(b, MA_META_PARENT_PID, (uint64_t)(st.ppid > 0 ? st.ppid : 0));
 	ma_meta_u64(b, MA_META_UID, status->uid[1]);
 	ma_meta_text(b, MA_META_COMMAND, command);
 	ma_meta_text(b, MA_META_PYTHON, py->version);

@@ -31,9 +31,9 @@ enum ma_cli_option {
 	MA_OPT_NAME = 1 << 17, /* --name PATTERN */
 	MA_OPT_KEEP = 1 << 18, /* --keep N */
 	MA_OPT_PRUNE = 1 << 19,
-	MA_OPT_EVERY = 1 << 20, /* --every TIME */
-	MA_OPT_COUNT = 1 << 21, /* --count N */
-	MA_OPT_TREE = 1 << 22,  /* --tree */
+	MA_OPT_EVERY = 1 << 25, /* --every TIME */
+	MA_OPT_COUNT = 1 << 26, /* --count N */
+	MA_OPT_TREE = 1 << 27,  /* --tree */
 	MA_OPT_AT = 1 << 24,    /* --at 90%|SIZE */
 };
 

@@ -15,22 +15,12 @@ static const char *const states[] = {
 	[MA_FILE_THERE] = "there", [MA_FILE_MISSING] = "missing", [MA_FILE_OTHER] = "other"
 };
 
-/* What tells one from another in a narrow column: "app.py --port 80" of "/usr/bin/python3 /srv/app.py --port 80". */
-static const char *what_runs(const char *command)
-{
-	const char *program = ma_human_program(command);
-	const char *rest = program + strcspn(program, " ");
-	if (strncmp(program, "python", strlen("python")) != 0 || !*rest)
-		return program;
-	return rest[1] == '-' ? rest + 1 : ma_human_program(rest + 1);
-}
-
 static void print_row(const struct ma_cli *cli, const struct ma_catalogue_row *row)
 {
 	static const char fixed[] = "3f2a  2026-11-21 10:05:02    4242   1.42 GB   8,020,114   10.1 MB  ";
 	_cleanup_buf_ struct ma_buf command = MA_BUF_INIT(1 << 16);
 	char rss[MA_HUMAN_MAX], objects[MA_HUMAN_MAX], size[MA_HUMAN_MAX], taken[MA_WHEN_TEXT_MAX];
-	const char *program = what_runs(row->command);
+	const char *program = ma_human_what_runs(row->command);
 	ma_escape_text(&command, program, strlen(program));
 	if (command.data)
 		ma_text_fit(command.data, cli->columns > sizeof(fixed) + 12 ? cli->columns - sizeof(fixed) + 1 : 12);

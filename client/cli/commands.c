@@ -24,27 +24,34 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 #define MA_OPT_WHICH (MA_OPT_PID | MA_OPT_NAME)
 #define MA_ARGS_MANY 4096
 
+#define WHO_HELP                                                                                                  \
+	"--name in place of PID: the one Python process whose command line has PATTERN in it. --tree: also the\n" \
+	"Python processes below it, one after the other; their report counts shared pages once.\n"
+
 #define SNAP_HELP                                                                                                   \
 	"SNAP is a file, an id of `memattach ls`, or @TIME with --pid or --name, for the snapshot nearest to it:\n" \
 	"@now, @30m (ago), @10:05 (the last one), @2026-11-21T10:05 (local), @2026-11-21T10:05:00Z.\n"
 
 const struct ma_command ma_commands[] = {
-	{ NULL, "PID", 1, 1,
-	  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	{ NULL, "PID", 0, 1,
+	  MA_OPT_NAME | MA_OPT_TREE | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE |
+		  MA_OPT_VALUES,
 	  "take a snapshot and print the report",
 	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
-	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach). memattach ls lists it.\n" VALUES_HELP,
+	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach). memattach ls lists it.\n" WHO_HELP VALUES_HELP,
 	  ATTACHING(ma_cmd_target) },
-	{ "snap", "PID...", 1, MA_ARGS_MANY,
-	  MA_OPT_EVERY | MA_OPT_COUNT | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	{ "snap", "PID...", 0, MA_ARGS_MANY,
+	  MA_OPT_NAME | MA_OPT_TREE | MA_OPT_EVERY | MA_OPT_COUNT | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE |
+		  MA_OPT_VALUES,
 	  "take a snapshot, no report",
 	  "Writes the snapshot file and prints one line: its path and size, how long it took and how long the process\n"
 	  "was stopped, and its id (memattach ls). With --every TIME a series: --count N of them, or until Ctrl-C "
 	  "(which\n"
-	  "waits for the one under way) or the end of the process. -o then names a folder.\n" VALUES_HELP,
+	  "waits for the one under way) or the end of the process. -o then names a folder.\n" WHO_HELP VALUES_HELP,
 	  ATTACHING(ma_cmd_snap) },
-	{ "report", "SNAP", 1, 1, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_MODULE | MA_OPT_WHICH,
+	{ "report", "SNAP", 1, MA_ARGS_MANY,
+	  MA_OPT_TREE | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_MODULE | MA_OPT_WHICH,
 	  "print the report of a snapshot",
 	  "Needs neither the process nor the machine where the snapshot was taken. --type prints the types whose\n"
 	  "name matches: how large their objects are, what holds them, the largest. --module prints what modules\n"

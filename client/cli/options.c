@@ -300,9 +300,9 @@ struct ma_error *ma_options_parse(int argc, char **argv, struct ma_cli *cli, str
 	}
 	if (!count && ret->wish == MA_WISH_HELP)
 		return NULL;
-	if (!count)
+	if (!count && !cli->name)
 		return ma_errorf(MA_ERR_USAGE, "whose memory? usage: memattach PID; see memattach --help");
-	if (is_target(words[0])) {
+	if (!count || is_target(words[0])) { /* memattach --name app */
 		ret->command = &ma_commands[0];
 	} else {
 		MA_TRY(find_command(words[0], &ret->command));

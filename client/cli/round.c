@@ -7,7 +7,10 @@
 #include "listing.h"
 #include "snapshot_path.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 
 void ma_taken_deinit(struct ma_taken *t)
 {
@@ -42,4 +45,23 @@ void ma_taken_print(const struct ma_cli *cli, const struct ma_taken *t)
 	fprintf(cli->out, "%s   %s   %s   stopped %s%s%s\n", ma_buf_text(&shown),
 		ma_human_bytes(size, t->result.file_bytes, false), ma_human_duration(total, t->result.total_ns),
 		ma_human_duration(pause, t->result.attach.pause_ns), t->row.id[0] ? "   " : "", t->row.id);
+}
+
+struct ma_error *ma_folder_for_many(const struct ma_cli *cli, const char **ret)
+{
+	struct stat st;
+	if (cli->output && (stat(cli->output, &st) || !S_ISDIR(st.st_mode)))
+		return ma_errorf(MA_ERR_USAGE, "-o wants a folder for more than one snapshot: %s is none", cli->output);
+	*ret = cli->output;
+	return NULL;
+}
+
+struct ma_error *ma_tree_number(uint64_t *ret)
+{
+	uint64_t n = 0;
+	while (!n)
+		if (getrandom(&n, sizeof(n), 0) != (ssize_t)sizeof(n))
+			return ma_error_os(errno, "cannot make a number for the tree");
+	*ret = n;
+	return NULL;
 }

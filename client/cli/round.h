@@ -18,6 +18,10 @@ void ma_taken_deinit(struct ma_taken *t);
  * ma_catalogue_add(). */
 MA_CHECK struct ma_error *ma_take_listed(const struct ma_cli *cli, struct ma_taking *taking, pid_t pid,
 					 const char *folder, uint64_t tree, struct ma_taken *ret);
+/* The folder that -o names, or NULL for that of snapshots: where more than one snapshot goes. */
+MA_CHECK struct ma_error *ma_folder_for_many(const struct ma_cli *cli, const char **ret);
+/* A new number for processes that are taken together, never 0. */
+MA_CHECK struct ma_error *ma_tree_number(uint64_t *ret);
 /* The line of `memattach snap`: path, size, time, stop, id. */
 void ma_taken_print(const struct ma_cli *cli, const struct ma_taken *t);
 

@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -18,7 +17,8 @@
 
 struct series {
 	const struct ma_cli *cli;
-	const struct ma_targets *targets;
+	struct ma_targets *targets;
+	uint64_t tree; /* not 0: the number of this round's tree */
 	struct ma_taking taking;
 	struct pollfd *pidfds; /* of each target: its number may be given to another process once it has ended */
 	bool *ended;
@@ -68,7 +68,7 @@ static struct ma_error *take_one(struct series *s, size_t i)
 {
 	_cleanup_taken_ struct ma_taken t = { 0 };
 	_cleanup_error_ struct ma_error *err =
-		ma_take_listed(s->cli, &s->taking, s->targets->pids[i], s->folder, 0, &t);
+		ma_take_listed(s->cli, &s->taking, s->targets->pids[i], s->folder, s->tree, &t);
 	if (!err) {
 		ma_taken_print(s->cli, &t);
 		snprintf(s->taken++ ? s->last : s->first, MA_ID_MAX, "%s", t.row.id);
@@ -86,8 +86,51 @@ static struct ma_error *take_one(struct series *s, size_t i)
 	return NULL;
 }
 
+static void forget(struct series *s)
+{
+	for (size_t i = 0; s->pidfds && i < s->targets->count; i++)
+		if (s->pidfds[i].fd >= 0)
+			close(s->pidfds[i].fd);
+	free(ma_take_ptr(s->pidfds));
+	free(ma_take_ptr(s->ended));
+}
+
+static struct ma_error *watch(struct series *s)
+{
+	s->pidfds = calloc(s->targets->count, sizeof(*s->pidfds));
+	s->ended = calloc(s->targets->count, sizeof(*s->ended));
+	if (!s->pidfds || !s->ended)
+		return &ma_enomem;
+	/* for a pid that is none the attach knows best what is wrong */
+	for (size_t i = 0; i < s->targets->count; i++)
+		s->pidfds[i] =
+			(struct pollfd){ .fd = (int)syscall(SYS_pidfd_open, s->targets->pids[i], 0), .events = POLLIN };
+	return NULL;
+}
+
+/* Children come and go: who belongs to the tree is looked up for each round. The tree has ended when its first process
+ * has. */
+static struct ma_error *renew(struct series *s)
+{
+	struct ma_targets now;
+	_cleanup_error_ struct ma_error *err = ma_targets_find(s->cli, &now);
+	if (err && err->code == MA_ERR_TARGET_GONE) {
+		for (size_t i = 0; i < s->targets->count; i++)
+			s->ended[i] = true;
+		return NULL;
+	}
+	if (err)
+		return ma_take_ptr(err);
+	forget(s);
+	ma_targets_deinit(s->targets);
+	*s->targets = now;
+	return watch(s);
+}
+
 static struct ma_error *take_round(struct series *s)
 {
+	if (s->cli->tree)
+		MA_TRY(ma_tree_number(&s->tree));
 	for (size_t i = 0; i < s->targets->count && !ma_interrupt_asked(); i++)
 		if (!s->ended[i])
 			MA_TRY(take_one(s, i));
@@ -124,13 +167,17 @@ static struct ma_error *run(struct series *s)
 		if (next < now)
 			next += (now - next + every - 1) / every * every;
 		wait_for(s, next);
+		if (!ma_interrupt_asked() && s->cli->tree)
+			MA_TRY(renew(s));
 		if (ma_interrupt_asked() || all_ended(s))
 			break;
 	}
 	if (ma_interrupt_asked())
 		sayf("interrupted: %" PRIu64 " snapshot%s %s taken", s->taken, s->taken == 1 ? "" : "s",
 		     s->taken == 1 ? "was" : "were");
-	if (s->first[0] && s->last[0] && s->targets->count == 1)
+	if (s->last[0] && s->cli->tree)
+		fprintf(s->cli->out, "next  memattach report --tree %s\n", s->last);
+	else if (s->first[0] && s->last[0] && s->targets->count == 1)
 		fprintf(s->cli->out, "next  memattach diff %s %s\n", s->first, s->last);
 	if (s->failed)
 		return ma_errorf(MA_ERR_OS, "%" PRIu64 " of %" PRIu64 " snapshots failed", s->failed,
@@ -138,39 +185,17 @@ static struct ma_error *run(struct series *s)
 	return NULL;
 }
 
-static struct ma_error *watch(struct series *s)
+struct ma_error *ma_take_series(const struct ma_cli *cli, struct ma_targets *targets)
 {
-	s->pidfds = calloc(s->targets->count, sizeof(*s->pidfds));
-	s->ended = calloc(s->targets->count, sizeof(*s->ended));
-	if (!s->pidfds || !s->ended)
-		return &ma_enomem;
-	/* for a pid that is none the attach knows best what is wrong */
-	for (size_t i = 0; i < s->targets->count; i++)
-		s->pidfds[i] =
-			(struct pollfd){ .fd = (int)syscall(SYS_pidfd_open, s->targets->pids[i], 0), .events = POLLIN };
-	return NULL;
-}
-
-struct ma_error *ma_take_series(const struct ma_cli *cli, const struct ma_targets *targets)
-{
-	struct stat st;
 	struct series s = { .cli = cli, .targets = targets };
-	if (cli->output && (cli->every_s || targets->count > 1)) {
-		if (stat(cli->output, &st) || !S_ISDIR(st.st_mode))
-			return ma_errorf(MA_ERR_USAGE, "-o wants a folder for more than one snapshot: %s is none",
-					 cli->output);
-		s.folder = cli->output;
-	}
+	if (cli->every_s || targets->count > 1 || cli->tree)
+		MA_TRY(ma_folder_for_many(cli, &s.folder));
 	ma_interrupt_catch(cli->every_s > 0);
 	struct ma_error *err = watch(&s);
 	if (!err)
 		err = run(&s);
 	ma_interrupt_release();
-	for (size_t i = 0; s.pidfds && i < targets->count; i++)
-		if (s.pidfds[i].fd >= 0)
-			close(s.pidfds[i].fd);
-	free(s.pidfds);
-	free(s.ended);
+	forget(&s);
 	ma_taking_deinit(&s.taking);
 	return err;
 }

@@ -13,8 +13,10 @@ struct ma_targets {
 void ma_targets_deinit(struct ma_targets *t);
 #define _cleanup_targets_ __attribute__((__cleanup__(ma_targets_deinit)))
 
-/* Those of the arguments, or the one Python process that --name means: its command line has the pattern in it.
- * MA_ERR_TARGET_GONE when there is none, MA_ERR_USAGE, with a list, when there are several. */
+/* Those of the arguments, or the one Python process whose command line has the pattern of --name in it; with --tree
+ * that one and all Python processes below it, it first (it may be no Python itself), parents before their children.
+ * What started this command (sudo, a shell) is not meant by a name. MA_ERR_TARGET_GONE when there is none,
+ * MA_ERR_USAGE, with a list, when a name means several. */
 MA_CHECK struct ma_error *ma_targets_find(const struct ma_cli *cli, struct ma_targets *ret);
 
 #endif

@@ -92,3 +92,12 @@ const char *ma_human_program(const char *command)
 		p--;
 	return p < end ? p : command;
 }
+
+const char *ma_human_what_runs(const char *command)
+{
+	const char *program = ma_human_program(command);
+	const char *rest = program + strcspn(program, " ");
+	if (strncmp(program, "python", strlen("python")) != 0 || !*rest)
+		return program;
+	return rest[1] == '-' ? rest + 1 : ma_human_program(rest + 1);
+}

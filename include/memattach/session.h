@@ -77,6 +77,18 @@ struct ma_doctor {
 MA_CHECK struct ma_error *ma_session_doctor(pid_t pid, struct ma_doctor *ret);
 void ma_doctor_deinit(struct ma_doctor *d);
 
+/* Every process of this machine but zombies, in no order. */
+struct ma_process_row {
+	pid_t pid, ppid;
+	char *command; /* the arguments joined by blanks, or "[name]" */
+};
+struct ma_process_rows {
+	struct ma_process_row *v;
+	size_t count;
+};
+MA_CHECK struct ma_error *ma_session_processes(struct ma_process_rows *ret);
+void ma_session_processes_free(struct ma_process_rows *rows);
+
 /* The far side's half of a link (docs/protocol.md): greets, answers requests until `in` ends. An error of a request goes to
  * the other side; what is returned is an error of the link itself. */
 MA_CHECK struct ma_error *ma_session_serve(int in, int out);

@@ -265,6 +265,7 @@ enum ma_meta_tag {
 	MA_META_VALUES_LIMIT = 55 /* N of prefix:N; of `all` MA_VALUE_TEXT_MAX */,
 	MA_META_VALUES_STR_BASE = 56 /* size of a str in ASCII less its length */,
 	MA_META_VALUES_KEY_ID = 57 /* hashes of two snapshots can be compared when it is the same */,
+	MA_META_PARENT_PID = 70 /* of the process at that time, as the machine that took the snapshot sees it; 0 = none seen */,
 	MA_META_INTERP = 60 /* repeated: 8 bytes each: id, 1 if it has a GIL that the main one does not share, enum
 			     * ma_consistency */,
 };

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+MB = 1 << 20
+
 
 def listed(memattach, *args):
     done = memattach.run("ls", "--json", *args)
@@ -218,3 +220,75 @@ def test_series_usage(memattach):
     for args in (("--count", "3"), ("--every", "fast"), ("--every", "0s"), ("--every", "1s", "--count", "0")):
         done = memattach.run("snap", 1, *args)
         assert done.rc == 2, done
+
+
+def family_of(target):
+    """{pid: parent's pid} of the children that tests/targets/family.py said."""
+    (line,) = [x for x in target.lines if x.startswith("family ")]
+    pairs = [x.split() for x in line[len("family "):].split(";") if x.strip()]
+    return {int(pid): int(parent) for pid, parent in pairs}
+
+
+def kernel_pss(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        fields = dict(x.split(":", 1) for x in f if ":" in x)
+    return int(fields["Pss"].split()[0]) * 1024
+
+
+def test_tree(start, python, memattach):
+    t = start(python, "family")
+    parents = {**family_of(t), t.pid: os.getpid()}
+    done = memattach.run("--tree", t.pid, "--json")
+    assert done.rc == 0 and done.err == "", done
+    tree = json.loads(done.out)
+    assert [p["pid"] for p in tree["processes"]][0] == t.pid
+    assert {p["pid"]: p["parent_pid"] for p in tree["processes"]} == parents, "five Pythons, and no sleep"
+    memory = {m["name"]: m for m in tree["memory"]}
+    assert sum(p["rss_bytes"] for p in tree["processes"]) == tree["rss_bytes"] == sum(m["rss_bytes"] for m in memory.values())
+    assert abs(sum(p["pss_bytes"] for p in tree["processes"]) - tree["pss_bytes"]) <= 8
+    # shared memory is there once; the anonymous pages as the kernel counts them
+    assert memory["shmem"]["rss_bytes"] >= 32 * MB and 32 * MB <= memory["shmem"]["pss_bytes"] < 34 * MB, memory
+    truth = sum(kernel_pss(pid) for pid in parents)
+    assert abs(tree["pss_bytes"] - truth) < 0.2 * truth, (tree["pss_bytes"], truth, memory)
+    # the same again, by one of them
+    rows = listed(memattach)
+    assert sorted(r["pid"] for r in rows) == sorted(parents)
+    again = memattach.run("report", "--tree", rows[2]["id"], "--json")
+    assert json.loads(again.out) == tree, again
+    files = memattach.run("report", "--tree", *[p["snapshot"] for p in tree["processes"]], "--json")
+    assert json.loads(files.out) == tree, files
+    text = memattach.run("report", "--tree", rows[2]["id"])
+    assert text.rc == 0 and all(r["id"] in text.out for r in rows) and max(map(len, text.out.splitlines())) <= 80, text.out
+    t.end_well()
+
+
+def test_tree_in_series(start, one_python, memattach):
+    t = start(one_python, "family")
+    children = family_of(t)
+    p = memattach.start("snap", "--tree", t.pid, "--every", "1s")
+    first = follow(p, 5)
+    gone = next(pid for pid, parent in children.items() if parent == t.pid and pid not in children.values())
+    os.kill(gone, signal.SIGKILL)
+    seen = len(listed(memattach, "--pid", t.pid))
+    while p.stdout.readline() and len(listed(memattach, "--pid", t.pid)) < seen + 2:
+        pass
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 0 and b"interrupted" in err, err
+    assert len(first) == 5 and len(listed(memattach, "--pid", gone)) < len(listed(memattach, "--pid", t.pid))
+    tree = memattach.run("report", "--tree", "@now", "--pid", t.pid, "--json")
+    assert gone not in [x["pid"] for x in json.loads(tree.out)["processes"]]
+
+
+def test_name(start, one_python, memattach):
+    mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
+    done = memattach.run("snap", "--name", mark)
+    assert done.rc == 3 and mark in done.err, done
+    one = start(one_python, "family", mark)
+    done = memattach.run("snap", "--name", mark)
+    assert done.rc == 2 and f"--tree {one.pid}" in done.err and done.err.count("\n") == 1, done
+    done = memattach.run("snap", "--name", mark, "--tree")
+    assert done.rc == 0 and len(listed(memattach)) == 5, done
+    assert memattach.run("snap").rc == 2
+    assert memattach.run("snap", one.pid, "--name", mark).rc == 2
+    assert memattach.run("--tree", 4194304 - 1).rc == 3

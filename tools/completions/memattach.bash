@@ -38,9 +38,9 @@ _memattach()
 	if [[ $cur == -* ]]; then
 		local options='--no-color --help'
 		case $command in
-		'') options+=' --version --output --json --bytes --max-pause --values' ;;
-		snap) options+=' --every --count --keep --output --max-pause --values' ;;
-		report) options+=' --pid --name --json --bytes --type' ;;
+		'') options+=' --tree --name --keep --version --output --json --bytes --max-pause --values' ;;
+		snap) options+=' --tree --name --every --count --keep --output --max-pause --values' ;;
+		report) options+=' --tree --pid --name --json --bytes --type' ;;
 		query) options+=' --pid --name --csv --json' ;;
 		export) options+=' --pid --name --output --format --table --bytes' ;;
 		check) options+=' --pid --name' ;;
@@ -49,7 +49,7 @@ _memattach()
 		stacks) options+=' --json --max-pause --native' ;;
 		doctor) options+=' --json' ;;
 		watch) options+=' --at --output --max-pause --values' ;;
-		[0-9]*) options+=' --keep --output --json --bytes --max-pause --values' ;;
+		[0-9]*) options+=' --tree --keep --output --json --bytes --max-pause --values' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return
