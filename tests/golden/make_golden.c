@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* make_golden DIR - writes the golden files and the first fuzz corpus (see README.md). */
 #include "cleanup.h"
+#include "leaky_snapshot.h"
 #include "snapshot_builder.h"
 #include "snapshot_bytes.h"
 #include "snapshot_dump.h"
@@ -187,6 +188,10 @@ int main(int argc, char **argv)
 	remove(path);
 	golden("golden/v1", "malloc", memory, len);
 	blocks(memory, len, "malloc");
+	leaky_snapshot(path, &(struct leaky_options){ .sessions = 8 }, &(struct leaky_facts){ 0 });
+	_cleanup_free_ uint8_t *leaky = snap_bytes_read(path, &len);
+	remove(path);
+	blocks(leaky, len, "leaky");
 	values(path, MA_VALUES_PREFIX, "values");
 	values(path, MA_VALUES_HASH, "values_hash");
 	values(path, MA_VALUES_ALL, "values_all");

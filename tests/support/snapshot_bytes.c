@@ -209,3 +209,19 @@ void snap_put_block(struct ma_buf *b, uint32_t seq, unsigned kind, uint32_t reco
 				  .stored_bytes = (uint32_t)raw.len };
 	snap_put_chunk(b, h, raw.data);
 }
+
+void snap_put_input(struct ma_buf *b, const uint8_t *data, size_t size)
+{
+	uint32_t seq = 0;
+	snap_put_header(b);
+	while (size >= 4) {
+		size_t bytes = (size_t)data[2] | (size_t)data[3] << 8;
+		if (bytes > size - 4)
+			bytes = size - 4;
+		/* the top bit makes a gap, as a lost chunk would */
+		seq += data[0] >> 7;
+		snap_put_block(b, seq++, data[0] & 0x0f, data[1], data + 4, (uint32_t)bytes);
+		data += 4 + bytes;
+		size -= 4 + bytes;
+	}
+}

@@ -29,6 +29,9 @@ void snap_put_header(struct ma_buf *b);
 /* One block with its header in a chunk of its own, stored as it is. */
 void snap_put_block(struct ma_buf *b, uint32_t seq, unsigned kind, uint32_t records, const void *payload,
 		    uint32_t bytes);
+/* A file of what a fuzzer gives: blocks, each kind (1 byte), records (1), bytes of payload (2, little-endian), payload.
+ */
+void snap_put_input(struct ma_buf *b, const uint8_t *data, size_t size);
 /* A chunk with these bytes as they are; hdr's mark and checksums are set. */
 void snap_put_chunk(struct ma_buf *b, struct ma_chunk_hdr hdr, const void *stored);
 
