@@ -304,7 +304,7 @@ struct maa {
 	addr_t *native_once; /* blocks that were written, as far as remembered */
 	uint32_t seen_count;
 	addr_t seen[MAA_SEEN_MAX]; /* what tp_traverse told of the object at hand */
-	uint32_t np_offsets_count;
+	uint32_t np_offsets_count, np_steps;
 	uint32_t np_offsets[512]; /* of the references in an item of the structured dtype at hand */
 
 	uint64_t stat[40];

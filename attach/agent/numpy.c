@@ -16,7 +16,8 @@
 #define DTYPE_2 88u
 #define DTYPE_2_LEGACY 120
 #define BYTES_MAX (1ull << 44)
-#define RAW_MIN 1024u /* smaller arrays are in the sizes only: a range of their own would cost more than it tells */
+#define DTYPES_MAX 16384u /* in the dtype of an array: in a damaged heap one may be made of itself */
+#define RAW_MIN 1024u     /* smaller arrays are in the sizes only: a range of their own would cost more than it tells */
 
 static int text_is(addr_t p, const char *text)
 {
@@ -176,7 +177,10 @@ uint64_t maa_numpy_size(struct maa *m, addr_t a, const struct maa_type *t, uint6
 /* Where references are in one item of dtype d, into m->np_offsets. */
 static void offsets_add(struct maa *m, addr_t d, uint64_t at, unsigned depth)
 {
-	if (!dtype_ok(m, d) || !dtype_legacy(m, d) || !dtype_has_objects(m, d) || depth > 8)
+	if (!m->np_steps || depth > 8)
+		return;
+	m->np_steps--;
+	if (!dtype_ok(m, d) || !dtype_legacy(m, d) || !dtype_has_objects(m, d))
 		return;
 	int one = m->np_dtype_bytes == DTYPE_1;
 	if (rd32(d + 28) == TYPE_OBJECT) {
@@ -188,7 +192,7 @@ static void offsets_add(struct maa *m, addr_t d, uint64_t at, unsigned depth)
 	if (sub && maa_range_ok(m, sub, 16)) { /* struct { base, shape } */
 		addr_t base = rd64(sub);
 		uint64_t step = dtype_ok(m, base) ? dtype_bytes(m, base) : 0, all = dtype_bytes(m, d);
-		for (uint64_t i = 0; step && i + step <= all && m->np_offsets_count < 512; i += step)
+		for (uint64_t i = 0; step && i + step <= all && m->np_offsets_count < 512 && m->np_steps; i += step)
 			offsets_add(m, base, at + i, depth + 1);
 		return;
 	}
@@ -197,7 +201,7 @@ static void offsets_add(struct maa *m, addr_t d, uint64_t at, unsigned depth)
 	    rd64(fields + OB_TYPE) != m->args->known[MA_KT_DICT])
 		return;
 	uint64_t n = rd64(names + OB_SIZE);
-	for (uint64_t i = 0; i < n && i < 4096; i++) {
+	for (uint64_t i = 0; i < n && i < DTYPES_MAX && m->np_steps; i++) {
 		addr_t f = maa_dict_find(m, fields, rd64(names + (uint64_t)m->L->tuple_item + 8 * i));
 		if (!f || (f & 7) || !maa_readable(m, f) || rd64(f + OB_TYPE) != m->args->known[MA_KT_TUPLE] ||
 		    rd64(f + OB_SIZE) < 2)
@@ -217,6 +221,7 @@ static void visit_data(struct maa *m, struct maa_w *w, addr_t a, addr_t d, addr_
 {
 	uint64_t item = dtype_bytes(m, d), to = n;
 	m->np_offsets_count = 0;
+	m->np_steps = DTYPES_MAX;
 	offsets_add(m, d, 0, 0);
 	uint64_t count = m->np_offsets_count;
 	if (!count || from >= n || !maa_range_ok(m, data & ~7ull, n * item))

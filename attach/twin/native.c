@@ -23,9 +23,9 @@
 #define RECORD_MAX (3 * (TEXT_MAX + 5) + 32)
 
 struct kept {
-	uint64_t pc; /* 0 = free */
+	uint64_t pc;
 	bool exact;
-	size_t at, bytes; /* of the record's tail in `records` */
+	size_t at, bytes; /* of the record's tail in `records_kept`; 0 bytes: free */
 };
 
 struct walk {
@@ -103,7 +103,7 @@ static bool is_eval(const char *function)
 static void put_place(struct walk *k, uint64_t pc, bool exact)
 {
 	struct kept *slot = &k->kept[(pc ^ pc >> 12) % NAMES];
-	if (slot->pc != pc || slot->exact != exact) {
+	if (!slot->bytes || slot->pc != pc || slot->exact != exact) {
 		struct ma_unwind_place place;
 		size_t at = k->records_kept.len;
 		ma_unwind_name(k->u, pc, exact, &place);

@@ -97,6 +97,17 @@ def sound(memattach, snap):
     assert memattach.run("check", snap.path).rc == 0
 
 
+def test_a_dtype_of_itself(data_python, start, memattach):
+    """In a damaged heap: the walk ends, and what is whole is there."""
+    t = start(data_python, "data_damaged")
+    t.ask("damage", "damaged")
+    snap = memattach.snapshot(t.pid, check=False)
+    assert snap.report["walk_ns"] < 20e9
+    assert snap.counts()["numpy.ndarray"] >= 1
+    t.ask("mend", "mended")
+    t.end_well()
+
+
 def test_arrays(data_python, start, memattach):
     t = start(data_python, "data_arrays")
     said, items = answers(t, "list"), answers(t, "items")
