@@ -52,10 +52,11 @@ def is_sampled(metafunc):
 
 def pytest_generate_tests(metafunc):
     """`python` is every supported Python, in files of `SAMPLED` one of each version; `one_python` is 3.11;
-    `hazard_python` is 3.11 and the newest."""
+    `hazard_python` is 3.11 and the newest; `leak_python` is four of them."""
     every = pythons.supported()
     wanted = pythons.sample(every) if is_sampled(metafunc) else every
-    for name, chosen in (("python", wanted), ("one_python", pythons.one(every)), ("hazard_python", pythons.two(every))):
+    for name, chosen in (("python", wanted), ("one_python", pythons.one(every)), ("hazard_python", pythons.two(every)),
+                         ("leak_python", pythons.four(every))):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, chosen or [pytest.param(None, marks=pytest.mark.skip(
                 reason="no supported CPython found: set MEMATTACH_PYTHONS"))], ids=[p.id for p in chosen] or ["none"])

@@ -35,6 +35,7 @@ enum ma_cli_option {
 	MA_OPT_COUNT = 1 << 26, /* --count N */
 	MA_OPT_TREE = 1 << 27,  /* --tree */
 	MA_OPT_AT = 1 << 24,    /* --at 90%|SIZE */
+	MA_OPT_FAIL = 1 << 28,  /* --fail-over SIZE, --fail-growth PATH */
 };
 
 #define MA_KEEP_ALL UINT64_MAX
@@ -51,6 +52,8 @@ struct ma_cli {
 	bool colour;           /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
 	unsigned columns;      /* width of the terminal, else 80 */
 	uint64_t max_pause_ns; /* 0 = no limit */
+	uint64_t fail_over;    /* bytes, 0 = no limit */
+	const char *fail_growth; /* NULL = none */
 	enum ma_values values;
 	uint32_t values_limit; /* N of prefix:N */
 	uint64_t pid;          /* --pid, 0 = not given */
@@ -81,6 +84,7 @@ struct ma_error *ma_cmd_snap(const struct ma_cli *cli);
 struct ma_error *ma_cmd_report(const struct ma_cli *cli);
 struct ma_error *ma_cmd_paths(const struct ma_cli *cli);
 struct ma_error *ma_cmd_export(const struct ma_cli *cli);
+struct ma_error *ma_cmd_diff(const struct ma_cli *cli);
 struct ma_error *ma_cmd_query(const struct ma_cli *cli);
 struct ma_error *ma_cmd_check(const struct ma_cli *cli);
 struct ma_error *ma_cmd_stacks(const struct ma_cli *cli);

@@ -30,7 +30,9 @@ enum {
 	OPT_STDIO,
 	OPT_EVERY,
 	OPT_COUNT,
-	OPT_TREE
+	OPT_TREE,
+	OPT_FAIL_OVER,
+	OPT_FAIL_GROWTH
 };
 
 /* One a line, whatever their number is. */
@@ -58,6 +60,8 @@ static const struct option long_options[] = {
 	{ "every", required_argument, NULL, OPT_EVERY },
 	{ "count", required_argument, NULL, OPT_COUNT },
 	{ "tree", no_argument, NULL, OPT_TREE },
+	{ "fail-over", required_argument, NULL, OPT_FAIL_OVER },
+	{ "fail-growth", required_argument, NULL, OPT_FAIL_GROWTH },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -87,9 +91,9 @@ static const struct {
 	{ MA_OPT_COUNT, "    --count", " N", "so many times in all" },
 	{ MA_OPT_TREE, "    --tree", "", "its Python children, too" },
 	{ MA_OPT_PRUNE, "    --prune", "", "drop those whose file is gone" },
+	{ MA_OPT_FAIL, "    --fail-over", " SIZE", "exit code 7 when memory grew by more, for instance 10MB" },
+	{ MA_OPT_FAIL, "    --fail-growth", " PATH", "exit code 7 when what is there grew" },
 };
-
-static const char *const later[] = { "diff" };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
 {
@@ -100,6 +104,27 @@ static struct ma_error *parse_ms(const char *text, uint64_t *ret)
 		return ma_errorf(MA_ERR_USAGE, "--max-pause wants milliseconds above 0, not '%s'", text);
 	*ret = (uint64_t)(ms * 1e6) ?: 1;
 	return NULL;
+}
+
+/* "10MB": as the report writes sizes, 1 kB is 1000 bytes; KiB, MiB, GiB are multiples of 1024. */
+static struct ma_error *parse_size(const char *option, const char *text, uint64_t *ret)
+{
+	static const struct {
+		const char *unit;
+		double bytes;
+	} units[] = { { "", 1 },       { "B", 1 },         { "kB", 1e3 },     { "KB", 1e3 }, { "k", 1e3 },
+		      { "MB", 1e6 },   { "M", 1e6 },       { "GB", 1e9 },     { "G", 1e9 },  { "TB", 1e12 },
+		      { "KiB", 1024 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 } };
+	char *end;
+	errno = 0;
+	double n = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : -1;
+	for (size_t i = 0; n > 0 && !errno && i < MA_ARRAY_SIZE(units); i++) {
+		if (strcmp(end + (*end == ' '), units[i].unit) != 0 || n * units[i].bytes >= 1e18)
+			continue;
+		*ret = (uint64_t)(n * units[i].bytes) ?: 1;
+		return NULL;
+	}
+	return ma_errorf(MA_ERR_USAGE, "%s wants a size above 0 such as 10MB, not '%s'", option, text);
 }
 
 static struct ma_error *parse_values(const char *text, struct ma_cli *cli)
@@ -149,10 +174,6 @@ static struct ma_error *find_command(const char *word, const struct ma_command *
 	*ret = ma_command_find(word);
 	if (*ret)
 		return NULL;
-	for (size_t i = 0; i < MA_ARRAY_SIZE(later); i++)
-		if (!strcmp(word, later[i]))
-			return ma_errorf(MA_ERR_USAGE, "this version has no command '%s' yet; see memattach --help",
-					 word);
 	return ma_errorf(MA_ERR_USAGE, "'%s' is neither a process id nor a command; see memattach --help", word);
 }
 
@@ -257,6 +278,14 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_PRUNE:
 			cli->prune = true;
 			*given |= MA_OPT_PRUNE;
+			break;
+		case OPT_FAIL_OVER:
+			MA_TRY(parse_size("--fail-over", optarg, &cli->fail_over));
+			*given |= MA_OPT_FAIL;
+			break;
+		case OPT_FAIL_GROWTH:
+			cli->fail_growth = optarg;
+			*given |= MA_OPT_FAIL;
 			break;
 		case OPT_NO_COLOR:
 			cli->colour = false;

@@ -16,7 +16,7 @@ MEMORY_ROWS = {"objects", "buffers", "pymalloc_free_blocks", "pymalloc_free_pool
                "pymalloc_other", "malloc_used", "malloc_slack", "malloc_free", "malloc_unread", "stacks",
                "code", "data", "file", "shared", "huge_waste", "unknown"}
 CONSISTENCIES = {"gil-free", "safe-point", "arbitrary"}
-EXIT = {"done": 0, "failed": 1, "usage": 2, "gone": 3, "not permitted": 4, "not supported": 5, "bad data": 6}
+EXIT = {"done": 0, "failed": 1, "usage": 2, "gone": 3, "not permitted": 4, "not supported": 5, "bad data": 6, "limit": 7}
 
 
 class Done:
@@ -96,6 +96,18 @@ class Memattach:
         if check:
             check_report(snap, pid, whole)
         return snap
+
+    def snap(self, pid, path=None):
+        """memattach snap PID; the path of the file."""
+        path = Path(path or self.new_path())
+        done = self.run("snap", pid, "-o", path)
+        assert done.rc == 0, done
+        return path
+
+    def diff(self, *paths):
+        done = self.run("diff", *paths, "--json")
+        assert done.rc == 0, done
+        return json.loads(done.out)
 
     def query(self, path, sql):
         done = self.run("query", path, sql, "--json")

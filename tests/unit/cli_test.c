@@ -114,7 +114,9 @@ Test(cli, usage)
 {
 	expect_failure(run_to(out_path, (const char *const[]){ NULL }), 2, "usage");
 	expect_failure(RUN("frobnicate"), 2, "neither");
-	expect_failure(RUN("diff", "a", "b"), 2, "diff");
+	expect_failure(RUN("diff", "a"), 2, "usage");
+	expect_failure(RUN("diff", "a", "b", "--fail-over", "much"), 2, "--fail-over");
+	expect_failure(RUN("diff", "a", "b", "--fail-over", "-1MB"), 2, "--fail-over");
 	expect_failure(RUN("--frobnicate", "1"), 2, "--frobnicate");
 	expect_failure(RUN("report"), 2, "usage");
 	expect_failure(RUN("report", "a", "b"), 2, "usage");

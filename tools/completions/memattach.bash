@@ -23,14 +23,14 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth) continue ;; esac
 		command=$word
 		break
 	done
 	case $prev in
 	-o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
-	--type | --max-pause | --name | --keep | --every | --count | --at) return ;;
+	--type | --max-pause | --name | --keep | --every | --count | --at | --fail-over | --fail-growth) return ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W 'json csv arrow' -- "$cur"); return ;;
 	--table) mapfile -t COMPREPLY < <(compgen -W 'objects edges types frames memory all' -- "$cur"); return ;;
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
@@ -41,6 +41,7 @@ _memattach()
 		'') options+=' --tree --name --keep --version --output --json --bytes --max-pause --values' ;;
 		snap) options+=' --tree --name --every --count --keep --output --max-pause --values' ;;
 		report) options+=' --tree --pid --name --json --bytes --type' ;;
+		diff) options+=' --pid --name --json --bytes --fail-over --fail-growth' ;;
 		query) options+=' --pid --name --csv --json' ;;
 		export) options+=' --pid --name --output --format --table --bytes' ;;
 		check) options+=' --pid --name' ;;
@@ -55,10 +56,10 @@ _memattach()
 		return
 	fi
 	case $command in
-	'') mapfile -t COMPREPLY < <(compgen -W "snap report query export ls rm check stacks doctor watch help $(_memattach_pids)" -- "$cur") ;;
-	help) mapfile -t COMPREPLY < <(compgen -W "snap report query export ls rm check stacks doctor watch" -- "$cur") ;;
+	'') mapfile -t COMPREPLY < <(compgen -W "snap report diff query export ls rm check stacks doctor watch help $(_memattach_pids)" -- "$cur") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "snap report diff query export ls rm check stacks doctor watch" -- "$cur") ;;
 	snap | stacks | doctor | watch) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur") ;;
-	report | query | export | check)
+	report | diff | query | export | check)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W "$(_memattach_ids)" -- "$cur")
 		;;

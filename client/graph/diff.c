@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "diff.h"
+
+#include "cleanup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_same_process(const struct ma_snap_meta *a, const struct ma_snap_meta *b)
+{
+	return a->pid == b->pid && a->start_time == b->start_time && a->pid && a->start_time &&
+	       !strcmp(a->host, b->host);
+}
+
+/* The clock that nobody sets, where both were read on one machine since it started. */
+static int64_t elapsed(const struct ma_snap_meta *old, const struct ma_snap_meta *new, bool same_process)
+{
+	if (same_process && old->taken_monotonic_ns && new->taken_monotonic_ns)
+		return (int64_t)(new->taken_monotonic_ns - old->taken_monotonic_ns);
+	return (int64_t)(new->taken_realtime_ns - old->taken_realtime_ns);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct ma_diff_type *x = a, *y = b;
+	return strcmp(x->name, y->name);
+}
+
+static int by_gain(const void *a, const void *b)
+{
+	const struct ma_diff_type *x = a, *y = b;
+	bool x_grew = x->new_bytes > x->old_bytes, y_grew = y->new_bytes > y->old_bytes;
+	uint64_t x_by = x_grew ? x->new_bytes - x->old_bytes : x->old_bytes - x->new_bytes;
+	uint64_t y_by = y_grew ? y->new_bytes - y->old_bytes : y->old_bytes - y->new_bytes;
+	if (x_grew != y_grew)
+		return x_grew ? -1 : 1;
+	if (x_by != y_by)
+		return (x_by < y_by) == x_grew ? 1 : -1;
+	return by_name(a, b);
+}
+
+static struct ma_error *compare_types(struct ma_diff *d, const struct ma_totals *old, const struct ma_totals *new)
+{
+	size_t n = 0, out = 0;
+	d->types = calloc(old->types_count + new->types_count + 1, sizeof(*d->types));
+	if (!d->types)
+		return &ma_enomem;
+	for (size_t i = 0; i < old->types_count; i++, n++) {
+		d->types[n].name = old->types[i].name;
+		d->types[n].old_count = old->types[i].count;
+		d->types[n].old_bytes = old->types[i].bytes;
+	}
+	for (size_t i = 0; i < new->types_count; i++, n++) {
+		d->types[n].name = new->types[i].name;
+		d->types[n].new_count = new->types[i].count;
+		d->types[n].new_bytes = new->types[i].bytes;
+	}
+	qsort(d->types, n, sizeof(*d->types), by_name);
+	for (size_t i = 0; i < n; i++) { /* a name stands there once for each side at most */
+		if (out && !strcmp(d->types[out - 1].name, d->types[i].name)) {
+			d->types[out - 1].old_count += d->types[i].old_count;
+			d->types[out - 1].old_bytes += d->types[i].old_bytes;
+			d->types[out - 1].new_count += d->types[i].new_count;
+			d->types[out - 1].new_bytes += d->types[i].new_bytes;
+		} else {
+			d->types[out++] = d->types[i];
+		}
+	}
+	qsort(d->types, out, sizeof(*d->types), by_gain);
+	d->types_count = out;
+	return NULL;
+}
+
+static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, const struct ma_side *new)
+{
+	struct ma_match m;
+	d->old_objects = old->graph->totals.objects;
+	d->new_objects = new->graph->totals.objects;
+	d->old_bytes = old->graph->totals.bytes;
+	d->new_bytes = new->graph->totals.bytes;
+	d->old_memory = old->memory;
+	d->new_memory = new->memory;
+	MA_TRY(compare_types(d, &old->graph->totals, &new->graph->totals));
+	MA_TRY(d->same_process ? ma_match_by_address(old, new, &m) : ma_match_by_path(old, new, &m));
+	struct ma_error *err = ma_growths_create(&m, &d->growths);
+	ma_match_deinit(&m);
+	return err;
+}
+
+struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap *new, struct ma_diff *ret)
+{
+	const struct ma_snap_meta *a = &ma_snap_tables(old)->meta, *b = &ma_snap_tables(new)->meta;
+	struct ma_diff d = { .old_snap = old, .new_snap = new };
+	struct ma_side sides[2] = { 0 };
+	d.same_process = is_same_process(a, b);
+	d.same_program = !strcmp(a->command, b->command);
+	d.elapsed_ns = elapsed(a, b, d.same_process);
+	struct ma_error *err = ma_side_create(old, &sides[0]);
+	if (!err)
+		err = ma_side_create(new, &sides[1]);
+	if (!err)
+		err = compare(&d, &sides[0], &sides[1]);
+	ma_side_deinit(&sides[0]);
+	ma_side_deinit(&sides[1]);
+	if (err) {
+		ma_diff_deinit(&d);
+		return err;
+	}
+	*ret = d;
+	return NULL;
+}
+
+void ma_diff_deinit(struct ma_diff *d)
+{
+	free(d->types);
+	ma_growths_deinit(&d->growths);
+	memset(d, 0, sizeof(*d));
+}

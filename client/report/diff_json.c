@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cleanup.h"
+#include "diff_report.h"
+#include "json_util.h"
+
+#include <inttypes.h>
+
+static json_t *types(const struct ma_diff *d, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < d->types_count; i++) {
+		const struct ma_diff_type *t = &d->types[i];
+		json_t *o = json_object();
+		set(o, "type", text(t->name), failed);
+		set(o, "old_count", number(t->old_count), failed);
+		set(o, "new_count", number(t->new_count), failed);
+		set(o, "old_bytes", number(t->old_bytes), failed);
+		set(o, "new_bytes", number(t->new_bytes), failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
+static json_t *memory(const struct ma_diff *d, int *failed)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
+		json_t *o = json_object();
+		set(o, "name", json_string(ma_memory_name(i)), failed);
+		set(o, "old_bytes", number(d->old_memory.rows[i]), failed);
+		set(o, "new_bytes", number(d->new_memory.rows[i]), failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
+static json_t *gained_types(const struct ma_growth *g, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < g->types_count; i++) {
+		json_t *o = json_object();
+		set(o, "type", text(g->types[i].type), failed);
+		set(o, "count", json_integer(g->types[i].count), failed);
+		set(o, "bytes", json_integer(g->types[i].bytes), failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
+static json_t *growth(const struct ma_growth *g, int *failed)
+{
+	char address[24];
+	json_t *o = json_object();
+	snprintf(address, sizeof(address), "0x%" PRIx64, g->addr);
+	set(o, "path", text(g->path), failed);
+	set(o, "type", text(g->type), failed);
+	set(o, "address", g->addr ? json_string(address) : json_null(), failed);
+	set(o, "is_new", json_boolean(g->is_new), failed);
+	set(o, "old_retained", number(g->old_retained), failed);
+	set(o, "new_retained", number(g->new_retained), failed);
+	set(o, "gained_bytes", json_integer(g->bytes), failed);
+	set(o, "gained_objects", json_integer(g->objects), failed);
+	set(o, "gained_types", gained_types(g, failed), failed);
+	return o;
+}
+
+struct ma_error *ma_diff_json(FILE *out, const struct ma_diff *d, const struct ma_diff_names *names)
+{
+	const struct ma_snap_meta *old = &ma_snap_tables(d->old_snap)->meta, *new = &ma_snap_tables(d->new_snap)->meta;
+	json_t *root = json_object(), *grew = json_array(), *shrank = json_array();
+	char time[MA_HUMAN_MAX];
+	int failed = 0;
+	for (size_t i = 0; i < d->growths.count && d->growths.points[i].bytes > 0; i++)
+		append(grew, growth(&d->growths.points[i], &failed), &failed);
+	for (size_t i = d->growths.count; i-- > 0 && d->growths.points[i].bytes <= 0;)
+		append(shrank, growth(&d->growths.points[i], &failed), &failed);
+	set(root, "schema", json_integer(1), &failed);
+	set(root, "old", text(names->old), &failed);
+	set(root, "new", text(names->new), &failed);
+	set(root, "old_taken_at", json_string(ma_human_time(time, old->taken_realtime_ns)), &failed);
+	set(root, "new_taken_at", json_string(ma_human_time(time, new->taken_realtime_ns)), &failed);
+	set(root, "elapsed_s", json_real((double)d->elapsed_ns / 1e9), &failed);
+	set(root, "old_pid", number(old->pid), &failed);
+	set(root, "new_pid", number(new->pid), &failed);
+	set(root, "command", text(new->command), &failed);
+	set(root, "same_program", json_boolean(d->same_program), &failed);
+	set(root, "matched_by", json_string(d->same_process ? "address" : "path"), &failed);
+	set(root, "old_rss_bytes", number(d->old_memory.rss), &failed);
+	set(root, "new_rss_bytes", number(d->new_memory.rss), &failed);
+	set(root, "old_objects", number(d->old_objects), &failed);
+	set(root, "new_objects", number(d->new_objects), &failed);
+	set(root, "old_bytes", number(d->old_bytes), &failed);
+	set(root, "new_bytes", number(d->new_bytes), &failed);
+	set(root, "growth", grew, &failed);
+	set(root, "shrank", shrank, &failed);
+	set(root, "memory", memory(d, &failed), &failed);
+	set(root, "types", types(d, &failed), &failed);
+	return ma_json_dump(out, root, failed);
+}

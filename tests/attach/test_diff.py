@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What grew between two snapshots: the first growth point names the holder, whatever kind of leak it is."""
+import json
+
+import pytest
+
+# what the path of the first growth point has to say
+LEAKS = {
+    "dict": "results",
+    "listeners": "listeners",
+    "lru_cache": "Prices.price",
+    "closure": "counter.__closure__.seen",
+    "deque": "Registry.history",
+    "exceptions": "failures",
+    "generators": "waiting",
+    "loggers": "logging.Logger.manager.loggerDict",
+}
+WORK = 2000
+
+
+def snapshots(memattach, target, work=(WORK,)):
+    paths = [memattach.snap(target.pid)]
+    for count in work:
+        target.ask(f"work {count}", "worked")
+        paths.append(memattach.snap(target.pid))
+    return paths
+
+
+@pytest.mark.parametrize("kind", LEAKS)
+def test_first_growth_point_names_the_holder(memattach, start, leak_python, kind):
+    target = start(leak_python, "leaks", kind)
+    old, new = snapshots(memattach, target)
+    diff = memattach.diff(old, new)
+    first = diff["growth"][0]
+    seen = json.dumps([(g["path"], g["type"], g["gained_bytes"], g["gained_objects"]) for g in diff["growth"]])
+    assert first["path"].endswith(LEAKS[kind]) or f"{LEAKS[kind]}." in first["path"], seen
+    assert first["gained_objects"] >= WORK, seen
+    assert first["new_retained"] > first["old_retained"], seen
+    others = [g["gained_bytes"] for g in diff["growth"][1:]]
+    assert not others or others[0] < first["gained_bytes"] / 4, f"what is steady seems to grow: {seen}"
+    target.end_well()
+
+
+def test_limits_end_with_exit_code_7(memattach, start, one_python):
+    target = start(one_python, "leaks", "dict")
+    old, new = snapshots(memattach, target)
+    for args, code in ((("--fail-over", "100kB"), 7), (("--fail-over", "1GB"), 0), (("--fail-growth", "__main__.results"), 7),
+                       (("--fail-growth", "*results"), 7), (("--fail-growth", "__main__.result"), 0),
+                       (("--fail-growth", "__main__.settings"), 0), (("--fail-over", "many"), 2)):
+        done = memattach.run("diff", old, new, *args)
+        assert done.rc == code, done
+        assert ("__main__.results" in done.out) == (code != 2), done
+    assert memattach.run("diff", old, old, "--fail-over", "1B", "--fail-growth", "*").rc == 0
+    target.end_well()
+
+
+def test_across_a_restart_growth_is_found_by_path(memattach, start, leak_python):
+    paths = []
+    for work in (1, WORK):
+        target = start(leak_python, "leaks", "deque")
+        target.ask(f"work {work}", "worked")
+        paths.append(memattach.snap(target.pid))
+        target.end_well()
+    diff = memattach.diff(*paths)
+    assert diff["matched_by"] == "path" and diff["same_program"]
+    seen = [(g["path"], g["gained_bytes"]) for g in diff["growth"]]
+    assert diff["growth"][0]["path"] == "__main__.Registry.history", seen
+    assert diff["growth"][0]["gained_objects"] >= WORK - 1, seen
+
+
+def test_nothing_grows_in_a_snapshot_against_itself(memattach, start, one_python):
+    target = start(one_python, "leaks", "dict")
+    path = memattach.snap(target.pid)
+    diff = memattach.diff(path, path)
+    assert diff["growth"] == [] and diff["shrank"] == [] and diff["elapsed_s"] == 0
+    assert all(t["old_count"] == t["new_count"] and t["old_bytes"] == t["new_bytes"] for t in diff["types"])
+    assert all(m["old_bytes"] == m["new_bytes"] for m in diff["memory"])
+    target.end_well()
+
+
+@pytest.mark.parametrize("kind", ["replaced", "chain", "tenants"])
+def test_containers_that_grow_otherwise(memattach, start, leak_python, kind):
+    """A list replaced by a longer copy, the head of a linked list, a dict in which every element grows."""
+    target = start(leak_python, "leaks", kind)
+    diff = memattach.diff(*snapshots(memattach, target))
+    seen = [(g["path"], g["gained_bytes"]) for g in diff["growth"]]
+    wanted = {"replaced": "__main__.journal.lines", "chain": "__main__.chain", "tenants": "__main__.tenants"}[kind]
+    assert diff["growth"][0]["path"].startswith(wanted), seen
+    assert len(diff["growth"][0]["path"]) < len(wanted) + 20, seen
+    target.end_well()
