@@ -9,6 +9,20 @@
 #define PAGE_SHIFT 12
 #define WORDS 8
 
+/* As Hacker's Delight counts them: the compiler calls a function where the CPU may lack popcnt. */
+static inline uint32_t ones(uint64_t v)
+{
+	v -= v >> 1 & UINT64_C(0x5555555555555555);
+	v = (v & UINT64_C(0x3333333333333333)) + (v >> 2 & UINT64_C(0x3333333333333333));
+	v = (v + (v >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	return (uint32_t)(v * UINT64_C(0x0101010101010101) >> 56);
+}
+
+static inline uint32_t before_word(const struct ma_addr_page *p, unsigned word)
+{
+	return word ? (uint32_t)(p->before >> 9 * (word - 1)) & 511 : 0;
+}
+
 static uint32_t slot_of(const struct ma_addr_index *x, uint64_t number)
 {
 	return (uint32_t)((number * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - x->slots_bits));
@@ -104,8 +118,14 @@ struct ma_error *ma_addr_index_freeze(struct ma_addr_index *x)
 	uint32_t base = 0;
 	for (size_t i = 0; i < x->pages_count; i++) {
 		x->pages[i].base = base;
-		for (unsigned w = 0; w < WORDS; w++)
-			base += (uint32_t)__builtin_popcountll(x->pages[i].bits[w]);
+		uint64_t in_page = 0;
+		x->pages[i].before = 0;
+		for (unsigned w = 0; w < WORDS; w++) {
+			if (w)
+				x->pages[i].before |= in_page << 9 * (w - 1);
+			in_page += ones(x->pages[i].bits[w]);
+		}
+		base += (uint32_t)in_page;
 	}
 	x->last_slot = 0;
 	return rebuild_slots(x, x->slots ? x->slots_bits : 10);
@@ -127,10 +147,7 @@ uint32_t ma_addr_index_find(struct ma_addr_index *x, uint64_t addr)
 	uint64_t mask = UINT64_C(1) << (bit & 63);
 	if (!(p->bits[word] & mask) || (addr & 7))
 		return MA_NO_INDEX;
-	uint32_t i = p->base + (uint32_t)__builtin_popcountll(p->bits[word] & (mask - 1));
-	for (unsigned w = 0; w < word; w++)
-		i += (uint32_t)__builtin_popcountll(p->bits[w]);
-	return i;
+	return p->base + before_word(p, word) + ones(p->bits[word] & (mask - 1));
 }
 
 uint64_t ma_addr_index_addr(const struct ma_addr_index *x, uint32_t i)
@@ -146,7 +163,7 @@ uint64_t ma_addr_index_addr(const struct ma_addr_index *x, uint32_t i)
 	const struct ma_addr_page *p = &x->pages[lo];
 	uint32_t left = i - p->base;
 	for (unsigned w = 0; w < WORDS; w++) {
-		uint32_t n = (uint32_t)__builtin_popcountll(p->bits[w]);
+		uint32_t n = ones(p->bits[w]);
 		if (left >= n) {
 			left -= n;
 			continue;

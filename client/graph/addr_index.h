@@ -2,7 +2,7 @@
 /* addr_index.h - from the address of an object to a dense number (its rank in address order) and back.
  *
  * One bit for each 8 bytes of every 4 KiB page that holds an object, and the number of objects before the
- * page: about 1.3 bytes an object in a full heap, where a sorted array takes 8 and a hash 16. */
+ * page: about 1.5 bytes an object in a full heap, where a sorted array takes 8 and a hash 16. */
 #ifndef MA_ADDR_INDEX_H
 #define MA_ADDR_INDEX_H
 
@@ -14,7 +14,8 @@
 struct ma_addr_page {
 	uint64_t number; /* address >> 12 */
 	uint64_t bits[8];
-	uint32_t base; /* objects in pages before it; set by freeze */
+	uint64_t before; /* objects in the page before words 1 to 7, nine bits each; set by freeze */
+	uint32_t base;   /* objects in pages before it; set by freeze */
 };
 
 struct ma_addr_index {

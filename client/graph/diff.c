@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,36 @@ static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, co
 	return err;
 }
 
+struct reading {
+	const struct ma_snap *snap;
+	struct ma_side *side;
+	struct ma_error *err;
+};
+
+static void *read_side(void *arg)
+{
+	struct reading *r = arg;
+	r->err = ma_side_create(r->snap, r->side);
+	return NULL;
+}
+
+/* Each in a thread of its own: they share nothing. */
+static struct ma_error *read_both(const struct ma_snap *old, const struct ma_snap *new, struct ma_side sides[2])
+{
+	struct reading first = { .snap = old, .side = &sides[0] }, second = { .snap = new, .side = &sides[1] };
+	pthread_t thread;
+	bool threaded = !pthread_create(&thread, NULL, read_side, &first);
+	if (!threaded)
+		read_side(&first);
+	read_side(&second);
+	if (threaded)
+		pthread_join(thread, NULL);
+	if (!first.err)
+		return second.err;
+	ma_error_free(second.err);
+	return first.err;
+}
+
 struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap *new, struct ma_diff *ret)
 {
 	const struct ma_snap_meta *a = &ma_snap_tables(old)->meta, *b = &ma_snap_tables(new)->meta;
@@ -95,9 +126,7 @@ struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap 
 	d.same_process = is_same_process(a, b);
 	d.same_program = !strcmp(a->command, b->command);
 	d.elapsed_ns = elapsed(a, b, d.same_process);
-	struct ma_error *err = ma_side_create(old, &sides[0]);
-	if (!err)
-		err = ma_side_create(new, &sides[1]);
+	struct ma_error *err = read_both(old, new, sides);
 	if (!err)
 		err = compare(&d, &sides[0], &sides[1]);
 	ma_side_deinit(&sides[0]);
