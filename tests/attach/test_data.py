@@ -98,11 +98,11 @@ def sound(memattach, snap):
 
 
 def test_a_dtype_of_itself(data_python, start, memattach):
-    """In a damaged heap: the walk ends, and what is whole is there."""
+    """In a damaged heap: such an array costs itself, not the two seconds after which the walk gives an object up."""
     t = start(data_python, "data_damaged")
     t.ask("damage", "damaged")
     snap = memattach.snapshot(t.pid, check=False)
-    assert snap.report["walk_ns"] < 20e9
+    assert snap.faults == 0
     assert snap.counts()["numpy.ndarray"] >= 1
     t.ask("mend", "mended")
     t.end_well()
