@@ -25,6 +25,8 @@ enum ma_cli_option {
 	MA_OPT_TYPE = 16,      /* --type GLOB */
 	MA_OPT_MAX_PAUSE = 32, /* --max-pause MS */
 	MA_OPT_MODULE = 64,    /* --module GLOB */
+	MA_OPT_BRIEF = 128,    /* --brief */
+	MA_OPT_FULL = 256,     /* --full */
 	MA_OPT_NATIVE = 1024,  /* --native */
 	MA_OPT_VALUES = 2048,  /* --values none|hash|prefix:N|all */
 	MA_OPT_PID = 1 << 16,  /* --pid PID: of which process */
@@ -48,7 +50,7 @@ struct ma_cli {
 	int args_count;
 	const char *output; /* -o, or NULL */
 	const char *type_glob, *module_glob;
-	bool json, csv, bytes, native;
+	bool json, csv, bytes, native, brief, full;
 	bool colour;           /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
 	unsigned columns;      /* width of the terminal, else 80 */
 	uint64_t max_pause_ns; /* 0 = no limit */

@@ -34,12 +34,15 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 
 const struct ma_command ma_commands[] = {
 	{ NULL, "PID", 0, 1,
-	  MA_OPT_NAME | MA_OPT_TREE | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE |
-		  MA_OPT_VALUES,
+	  MA_OPT_BRIEF | MA_OPT_FULL | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON |
+		  MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
 	  "take a snapshot and print the report",
 	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
-	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach). memattach ls lists it.\n" WHO_HELP VALUES_HELP,
+	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach). memattach ls lists it.\n"
+	  "Who holds what is found in the same command when 50 bytes for each object are at most a quarter of the\n"
+	  "memory that is available; else by memattach report, there or elsewhere. JSON has it with --full "
+	  "only.\n" WHO_HELP VALUES_HELP,
 	  ATTACHING(ma_cmd_target) },
 	{ "snap", "PID...", 0, MA_ARGS_MANY,
 	  MA_OPT_NAME | MA_OPT_TREE | MA_OPT_EVERY | MA_OPT_COUNT | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE |
@@ -51,7 +54,7 @@ const struct ma_command ma_commands[] = {
 	  "waits for the one under way) or the end of the process. -o then names a folder.\n" WHO_HELP VALUES_HELP,
 	  ATTACHING(ma_cmd_snap) },
 	{ "report", "SNAP", 1, MA_ARGS_MANY,
-	  MA_OPT_TREE | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_MODULE | MA_OPT_WHICH,
+	  MA_OPT_TREE | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_MODULE | MA_OPT_BRIEF | MA_OPT_WHICH,
 	  "print the report of a snapshot",
 	  "Needs neither the process nor the machine where the snapshot was taken. --type prints the types whose\n"
 	  "name matches: how large their objects are, what holds them, the largest. --module prints what modules\n"

@@ -18,6 +18,8 @@ enum {
 	OPT_BYTES,
 	OPT_TYPE,
 	OPT_MODULE,
+	OPT_BRIEF,
+	OPT_FULL,
 	OPT_MAX_PAUSE,
 	OPT_NATIVE,
 	OPT_VALUES,
@@ -46,6 +48,8 @@ static const struct option long_options[] = {
 	{ "bytes", no_argument, NULL, OPT_BYTES },
 	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "module", required_argument, NULL, OPT_MODULE },
+	{ "brief", no_argument, NULL, OPT_BRIEF },
+	{ "full", no_argument, NULL, OPT_FULL },
 	{ "max-pause", required_argument, NULL, OPT_MAX_PAUSE },
 	{ "native", no_argument, NULL, OPT_NATIVE },
 	{ "values", required_argument, NULL, OPT_VALUES },
@@ -80,6 +84,8 @@ static const struct {
 	{ MA_OPT_BYTES, "    --bytes", "", "exact numbers in place of 1.42 GB" },
 	{ MA_OPT_TYPE, "    --type", " GLOB", "only types whose name matches" },
 	{ MA_OPT_MODULE, "    --module", " GLOB", "what the modules whose name matches retain" },
+	{ MA_OPT_BRIEF, "    --brief", "", "without who holds what: soon, and in little memory" },
+	{ MA_OPT_FULL, "    --full", "", "with who holds what, also in JSON and where memory is short" },
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
 	{ MA_OPT_NATIVE, "    --native", "", "the native frames of every thread too" },
 	{ MA_OPT_VALUES, "    --values", " WHAT", "of contents: none, hash (default), prefix:N, all" },
@@ -186,6 +192,8 @@ static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_
 	if (cli->args_count < command->args_min || cli->args_count > command->args_max)
 		return ma_errorf(MA_ERR_USAGE, "usage: memattach %s%s%s", command->name ? command->name : "",
 				 command->name ? " " : "", command->args);
+	if (cli->brief && cli->full)
+		return ma_errorf(MA_ERR_USAGE, "--brief and --full exclude each other");
 	if (cli->type_glob && cli->module_glob)
 		return ma_errorf(MA_ERR_USAGE, "--type and --module exclude each other");
 	if (cli->json && cli->csv)
@@ -232,6 +240,14 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_MODULE:
 			cli->module_glob = optarg;
 			*given |= MA_OPT_MODULE;
+			break;
+		case OPT_BRIEF:
+			cli->brief = true;
+			*given |= MA_OPT_BRIEF;
+			break;
+		case OPT_FULL:
+			cli->full = true;
+			*given |= MA_OPT_FULL;
 			break;
 		case OPT_MAX_PAUSE:
 			MA_TRY(parse_ms(optarg, &cli->max_pause_ns));

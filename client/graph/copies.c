@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGIT_BITS 16
+#define DIGIT_BITS 11 /* six passes, and all places of a pass in the first cache */
 #define DIGITS (1u << DIGIT_BITS)
 
 struct ma_error *ma_copies_add(struct ma_copies *c, struct ma_copy item)

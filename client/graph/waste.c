@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BOXED_LEAST 1000 /* entries of a list that might be an array */
+#define BOX_MAX 36       /* bytes of an int of 64 bits: three digits of 30 */
 #define GC_HEAD 16
 #define OBJECT_HEAD 16
 /* tp_basicsize of a class that adds nothing to object: its head, and where the version has no better place for them a
@@ -126,6 +127,21 @@ static struct ma_error *begin(struct work *w)
 	return NULL;
 }
 
+/* An element of a list of which all so far are boxes of one type. */
+static void look_in_box(const struct work *w, struct object *x, uint64_t element)
+{
+	struct ma_graph *g = w->g;
+	uint32_t dst = ma_addr_index_find(&g->index, element);
+	uint32_t type = dst == MA_NO_INDEX ? 0 : g->type[dst];
+	if (!x->edges)
+		x->box_type = w->boxed[type] ? type : 0;
+	/* an int of more than 64 bits fits into no array */
+	if (!x->box_type || type != x->box_type || ma_graph_size(g, dst) > BOX_MAX)
+		x->box_type = 0;
+	else if (g->refcnt[dst] == 1)
+		x->boxes_bytes += ma_graph_size(g, dst);
+}
+
 static struct ma_error *read_edges(struct work *w, struct ma_snap_cursor *c, struct object *x)
 {
 	struct ma_graph *g = w->g;
@@ -141,19 +157,8 @@ static struct ma_error *read_edges(struct work *w, struct ma_snap_cursor *c, str
 		x->elements_hash = ma_copies_mix(x->elements_hash, e.dst);
 		if (e.kind == MA_EDGE_NAMED && e.name_id == w->dict_name)
 			x->dict = ma_addr_index_find(&g->index, e.dst);
-		if (list) {
-			uint32_t dst = ma_addr_index_find(&g->index, e.dst);
-			uint32_t type = dst == MA_NO_INDEX ? 0 : g->type[dst];
-			if (!x->edges)
-				x->box_type = w->boxed[type] ? type : 0;
-			else if (type != x->box_type)
-				x->box_type = 0;
-			/* an int of more than 63 bits fits into no array */
-			if (x->box_type && dst != MA_NO_INDEX && ma_graph_size(g, dst) > 36)
-				x->box_type = 0;
-			if (x->box_type && g->refcnt[dst] == 1)
-				x->boxes_bytes += ma_graph_size(g, dst);
-		}
+		if (list && (x->box_type || !x->edges))
+			look_in_box(w, x, e.dst);
 		x->edges++;
 	}
 	return ma_snap_cursor_error(c);

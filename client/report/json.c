@@ -300,6 +300,7 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 	set(root, "refcount_excess", number(a->books.excess), &failed);
 	set(root, "faults", number(tab->meta.faults), &failed);
 	set(root, "types", types(t, opt->type_glob, a->with_held, &failed), &failed);
+	set(root, "analysed", json_boolean(a->with_held), &failed);
 	if (a->with_held) {
 		set(root, "suspects", suspects(a, &failed), &failed);
 		set(root, "holders", holders(a, &failed), &failed);

@@ -14,6 +14,7 @@ struct ma_report_options {
 	bool bytes;            /* exact numbers */
 	bool colour;           /* bars and colour */
 	unsigned columns;      /* of the terminal */
+	const char *not_analysed; /* why who holds what is not in it, "" or NULL: because the user said so */
 	uint64_t taken_ns;     /* how long taking it took; 0 = it is an old file */
 };
 

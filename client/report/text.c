@@ -344,6 +344,12 @@ static void next_line(const struct ma_page *p, size_t columns)
 
 static void next(const struct ma_page *p, const struct ma_analysis *a)
 {
+	if (!a->with_held) { /* the section that is missing has the answer */
+		fputs("\nnext  memattach report ", p->out);
+		shell_word(p, p->opt->path);
+		fputs("    who holds it, here or on another machine\n", p->out);
+		return;
+	}
 	const struct ma_totals *t = &a->graph->totals;
 	bool class = a->held.classes_count && a->held.classes[0].bytes >= t->bytes / 200;
 	const char *type = class ? a->held.classes[0].name : t->types_count ? t->types[0].name : "dict";

@@ -117,8 +117,13 @@ void ma_text_held(const struct ma_page *p, const struct ma_analysis *a)
 	unsigned wide = p->opt->bytes ? 18 : 10;
 	size_t columns = p->columns - wide - 12;
 	char b[MA_HUMAN_MAX], beside[320];
-	if (!a->with_held)
+	if (!a->with_held) {
+		if (p->opt->not_analysed && p->opt->not_analysed[0]) {
+			ma_page_title(p, "HELD BY", "  not analysed");
+			ma_page_sentence(p, "    ", p->opt->not_analysed);
+		}
 		return;
+	}
 	if (!held->suspects_count) {
 		nothing(p, a);
 		return;

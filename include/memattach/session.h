@@ -27,6 +27,10 @@ struct ma_session_result {
 /* The output is opened before the target is touched. On an error nothing is left at `path`. */
 MA_CHECK struct ma_error *ma_session_snapshot(const struct ma_session_options *options, struct ma_session_result *ret);
 
+/* Bytes that this process may still take: what the machine has available (MemAvailable), or what its own cgroup has left
+ * (v1 or v2, memory.high counts as a limit), whichever is less; UINT64_MAX where neither can be read. */
+uint64_t ma_session_memory_left(void);
+
 /* Waiting for the moment before a process runs out of memory: `memattach watch`. */
 struct ma_watch_look;
 struct ma_watch_options {
