@@ -53,7 +53,7 @@ struct pair {
 /* What one pass over the edges of an object finds; its records may be several (MA_OX_CONT). */
 struct object {
 	struct ma_snap_object o;
-	uint32_t node;
+	uint32_t node; /* of strings, tuples and dicts only */
 	uint64_t edges, keys, named, elements_hash;
 	uint64_t boxes_bytes; /* of elements that nothing else refers to */
 	uint32_t box_type;    /* the one type of all elements so far, 0 = several, or none */
@@ -298,34 +298,48 @@ static struct object *find_kept(struct work *w, uint64_t addr)
 	return NULL;
 }
 
+/* Reads an object as far as it matters; *more_ret: its references do, and go on in records to come, perhaps. */
+static struct ma_error *read_object(struct work *w, struct ma_snap_cursor *c, struct object *x, bool *more_ret)
+{
+	struct ma_snap_value v;
+	enum what what = w->what[x->o.type_id];
+	bool has_value = ma_snap_value(c, &v);
+	*more_ret = false;
+	if (has_value || what == TUPLE || what == DICT) { /* looking it up takes its time */
+		x->node = ma_addr_index_find(&w->g->index, x->o.addr);
+		if (x->node == MA_NO_INDEX)
+			return NULL;
+	}
+	if (has_value)
+		MA_TRY(add_string(w, x, &v));
+	if (what == OTHER)
+		return NULL;
+	*more_ret = true;
+	return read_edges(w, c, x);
+}
+
 static struct ma_error *read_objects(struct work *w, struct ma_snap_cursor *c)
 {
-	struct object x = { .node = MA_NO_INDEX }, next = { 0 };
-	while (ma_snap_next_object(c, &next.o)) {
-		struct ma_snap_value v;
-		if (next.o.extra & MA_OX_CONT) {
-			struct object *to =
-				x.node != MA_NO_INDEX && next.o.addr == x.o.addr ? &x : find_kept(w, next.o.addr);
+	struct object x = { .dict = MA_NO_INDEX };
+	struct ma_snap_object next;
+	bool more = false;
+	while (ma_snap_next_object(c, &next)) {
+		if (next.extra & MA_OX_CONT) {
+			struct object *to = more && next.addr == x.o.addr ? &x : find_kept(w, next.addr);
 			if (!to)
 				continue;
-			to->o.has_edges = next.o.has_edges;
+			to->o.has_edges = next.has_edges;
 			MA_TRY(read_edges(w, c, to));
 			continue;
 		}
-		if (x.node != MA_NO_INDEX)
+		if (more)
 			MA_TRY(add_or_keep(w, &x));
 		x = (struct object){ .dict = MA_NO_INDEX };
-		x.o = next.o;
-		x.node = ma_addr_index_find(&w->g->index, next.o.addr);
-		if (x.node == MA_NO_INDEX)
-			continue;
-		if (ma_snap_value(c, &v))
-			MA_TRY(add_string(w, &x, &v));
-		if (w->what[x.o.type_id])
-			MA_TRY(read_edges(w, c, &x));
+		x.o = next;
+		MA_TRY(read_object(w, c, &x, &more));
 	}
 	MA_TRY(ma_snap_cursor_error(c));
-	if (x.node != MA_NO_INDEX)
+	if (more)
 		MA_TRY(add_object(w, &x));
 	for (size_t i = 0; i < w->kept_count; i++)
 		MA_TRY(add_object(w, &w->kept[i]));
