@@ -13,7 +13,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 
 set(links ${CMAKE_BINARY_DIR}/host-include)
 file(MAKE_DIRECTORY ${links})
-foreach(header elfutils dwarf.h libelf.h gelf.h zstd.h zstd_errors.h xxhash.h xxh3.h jansson.h jansson_config.h sqlite3.h)
+foreach(header elfutils dwarf.h libelf.h gelf.h zstd.h zstd_errors.h xxhash.h xxh3.h jansson.h jansson_config.h sqlite3.h libssh)
   if(EXISTS /usr/include/${header})
     file(CREATE_LINK /usr/include/${header} ${links}/${header} SYMBOLIC)
   endif()

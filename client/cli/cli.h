@@ -15,8 +15,8 @@
 /* Options that a command may allow. */
 enum ma_cli_option {
 	/* of export */
-	MA_OPT_FORMAT = 1 << 20,
-	MA_OPT_TABLE = 1 << 21,
+	MA_OPT_FORMAT = 1 << 12,
+	MA_OPT_TABLE = 1 << 13,
 
 	MA_OPT_OUTPUT = 1,     /* -o FILE, --output FILE */
 	MA_OPT_JSON = 2,       /* --json */
@@ -38,6 +38,15 @@ enum ma_cli_option {
 	MA_OPT_TREE = 1 << 27,  /* --tree */
 	MA_OPT_AT = 1 << 24,    /* --at 90%|SIZE */
 	MA_OPT_FAIL = 1 << 28,  /* --fail-over SIZE, --fail-growth PATH */
+
+	/* of ssh:// only */
+	MA_OPT_IDENTITY = 1 << 20,    /* --identity FILE */
+	MA_OPT_KNOWN_HOSTS = 1 << 21, /* --known-hosts FILE */
+	MA_OPT_SSH_CONFIG = 1 << 14,  /* --ssh-config FILE */
+	MA_OPT_SUDO = 1 << 15,        /* --sudo */
+	MA_OPT_LIMIT_RATE = 1 << 29,  /* --limit-rate RATE */
+	MA_OPT_SSH = MA_OPT_IDENTITY | MA_OPT_KNOWN_HOSTS | MA_OPT_SSH_CONFIG | MA_OPT_SUDO,
+	MA_OPT_FAR = MA_OPT_SSH | MA_OPT_LIMIT_RATE,
 };
 
 #define MA_KEEP_ALL UINT64_MAX
@@ -62,8 +71,11 @@ struct ma_cli {
 	const char *name;      /* --name, or NULL */
 	uint64_t keep;         /* --keep; MA_KEEP_ALL = not given */
 	bool prune, tree;
-	uint64_t every_s, count; /* 0 = not given */
-	const char *at;          /* --at, or NULL */
+	uint64_t every_s, count;                         /* 0 = not given */
+	const char *at;                                  /* --at, or NULL */
+	const char *identity, *known_hosts, *ssh_config; /* NULL = not given */
+	bool sudo;
+	uint64_t limit_rate; /* bytes a second, 0 = no limit */
 };
 
 struct ma_command {
@@ -97,7 +109,7 @@ struct ma_error *ma_cmd_rm(const struct ma_cli *cli);
 MA_CHECK struct ma_error *ma_cmd_stdio(void);
 struct ma_error *ma_cmd_watch(const struct ma_cli *cli);
 
-/* A process id from an argument; MA_ERR_USAGE when it is none, MA_ERR_UNSUPPORTED for ssh://, tls:// and core:. */
+/* The id of a local process from an argument; MA_ERR_USAGE when it is none, MA_ERR_UNSUPPORTED for tls:// and core:. */
 MA_CHECK struct ma_error *ma_cli_parse_pid(const char *text, pid_t *ret);
 
 #endif

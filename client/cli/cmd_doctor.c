@@ -2,9 +2,8 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "escape.h"
+#include "far.h"
 #include "human.h"
-
-#include <memattach/session.h>
 
 #include <inttypes.h>
 #include <string.h>
@@ -88,7 +87,7 @@ static void print_text(const struct ma_cli *cli, const struct ma_doctor *d)
 	if (d->note)
 		row(cli, "worth knowing", d->note);
 	if (d->may_attach && d->supported && !d->obstacle)
-		fprintf(cli->out, "next  memattach %d | memattach stacks %d\n", d->pid, d->pid);
+		fprintf(cli->out, "next  memattach %s | memattach stacks %s\n", cli->args[0], cli->args[0]);
 }
 
 static void field(struct ma_buf *b, const char *name, const char *value)
@@ -142,10 +141,10 @@ static struct ma_error *verdict(const struct ma_doctor *d)
 
 struct ma_error *ma_cmd_doctor(const struct ma_cli *cli)
 {
-	pid_t pid;
+	_cleanup_target_ struct ma_target target = { 0 };
 	struct ma_doctor d = { 0 };
-	MA_TRY(ma_cli_parse_pid(cli->args[0], &pid));
-	struct ma_error *err = ma_session_doctor(pid, &d);
+	MA_TRY(ma_target_open(cli, cli->args[0], &target));
+	struct ma_error *err = ma_target_doctor(&target, &d);
 	if (!err) {
 		if (cli->json)
 			err = print_json(cli, &d);
@@ -155,5 +154,5 @@ struct ma_error *ma_cmd_doctor(const struct ma_cli *cli)
 	if (!err)
 		err = verdict(&d);
 	ma_doctor_deinit(&d);
-	return err ? ma_error_prefix(err, "pid %d", (int)pid) : NULL;
+	return err ? ma_error_prefix(err, "%s", target.label) : NULL;
 }

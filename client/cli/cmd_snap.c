@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "interrupt.h"
+#include "remote.h"
 #include "round.h"
 #include "series.h"
 #include "show.h"
@@ -61,22 +62,46 @@ static struct ma_error *report_tree(const struct ma_cli *cli, const struct ma_ta
 	return err;
 }
 
+/* The one target when it is far: only one is taken at a time over a link. */
+static struct ma_error *open_far(const struct ma_cli *cli, struct ma_taking *taking, bool *far_ret)
+{
+	bool far = false;
+	for (int i = 0; i < cli->args_count; i++)
+		far = far || ma_remote_url_is(cli->args[i]);
+	if (far && (cli->args_count > 1 || cli->every_s || cli->count || cli->tree || cli->name))
+		return ma_errorf(MA_ERR_USAGE, "of ssh:// one snapshot of one process can be taken at a time");
+	*far_ret = far;
+	return far ? ma_target_open(cli, cli->args[0], &taking->target) : NULL;
+}
+
 struct ma_error *ma_cmd_target(const struct ma_cli *cli)
 {
+	bool far;
 	_cleanup_targets_ struct ma_targets targets = { 0 };
 	_cleanup_taking_ struct ma_taking taking = { 0 };
 	_cleanup_taken_ struct ma_taken t = { 0 };
-	MA_TRY(ma_targets_find(cli, &targets));
+	MA_TRY(open_far(cli, &taking, &far));
+	if (!far)
+		MA_TRY(ma_targets_find(cli, &targets));
 	if (cli->tree)
 		return report_tree(cli, &targets);
-	MA_TRY(ma_take_listed(cli, &taking, targets.pids[0], NULL, 0, &t));
+	MA_TRY(ma_take_listed(cli, &taking, far ? taking.target.pid : targets.pids[0], NULL, 0, &t));
 	/* who chose a name for it goes on with that name */
 	return ma_show_report(cli, t.path, cli->output ? "" : t.row.id, t.result.total_ns);
 }
 
 struct ma_error *ma_cmd_snap(const struct ma_cli *cli)
 {
+	bool far;
 	_cleanup_targets_ struct ma_targets targets = { 0 };
+	_cleanup_taking_ struct ma_taking taking = { 0 };
+	_cleanup_taken_ struct ma_taken t = { 0 };
+	MA_TRY(open_far(cli, &taking, &far));
+	if (far) {
+		MA_TRY(ma_take_listed(cli, &taking, taking.target.pid, NULL, 0, &t));
+		ma_taken_print(cli, &t);
+		return NULL;
+	}
 	MA_TRY(ma_targets_find(cli, &targets));
 	return ma_take_series(cli, &targets);
 }

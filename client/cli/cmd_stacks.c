@@ -7,14 +7,13 @@
 
 struct ma_error *ma_cmd_stacks(const struct ma_cli *cli)
 {
-	pid_t pid;
 	_cleanup_free_ char *path = NULL;
 	_cleanup_snap_ struct ma_snap *s = NULL;
-	struct ma_taking taking = { .threads_only = true }; /* has nothing to free: it takes no key */
+	_cleanup_taking_ struct ma_taking taking = { .threads_only = true };
 	struct ma_session_result result;
-	MA_TRY(ma_cli_parse_pid(cli->args[0], &pid));
+	MA_TRY(ma_target_open(cli, cli->args[0], &taking.target));
 	MA_TRY(ma_snapshot_path_temporary(&path));
-	struct ma_error *err = ma_take_snapshot(cli, &taking, pid, path, &result);
+	struct ma_error *err = ma_take_snapshot(cli, &taking, taking.target.pid, path, &result);
 	if (!err)
 		err = ma_snap_open(path, &s);
 	ma_snapshot_path_discard(path);

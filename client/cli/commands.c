@@ -15,6 +15,10 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 #define ATTACHING(fn) not_built
 #endif
 
+#define FAR_HELP                                                                                                     \
+	"PID may also be ssh://[user@]host[:port]/PID or ssh://.../name:PATTERN (a part of its command line): the\n" \
+	"process is on that machine, where nothing has to be installed, and the snapshot comes here.\n"
+
 #define VALUES_HELP                                                                                                   \
 	"--values says what the file has of the contents of str and bytes: their length and a keyed hash, by which\n" \
 	"equal ones can be counted and matched but not read (hash); the first N characters or all of them, of int\n"  \
@@ -34,19 +38,19 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 
 const struct ma_command ma_commands[] = {
 	{ NULL, "PID", 0, 1,
-	  MA_OPT_BRIEF | MA_OPT_FULL | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON |
-		  MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	  MA_OPT_FAR | MA_OPT_BRIEF | MA_OPT_FULL | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_KEEP | MA_OPT_OUTPUT |
+		  MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
 	  "take a snapshot and print the report",
 	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
 	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach). memattach ls lists it.\n"
 	  "Who holds what is found in the same command when 50 bytes for each object are at most a quarter of the\n"
 	  "memory that is available; else by memattach report, there or elsewhere. JSON has it with --full "
-	  "only.\n" WHO_HELP VALUES_HELP,
+	  "only.\n" WHO_HELP FAR_HELP VALUES_HELP,
 	  ATTACHING(ma_cmd_target) },
 	{ "snap", "PID...", 0, MA_ARGS_MANY,
-	  MA_OPT_NAME | MA_OPT_TREE | MA_OPT_EVERY | MA_OPT_COUNT | MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE |
-		  MA_OPT_VALUES,
+	  MA_OPT_FAR | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_EVERY | MA_OPT_COUNT | MA_OPT_KEEP | MA_OPT_OUTPUT |
+		  MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
 	  "take a snapshot, no report",
 	  "Writes the snapshot file and prints one line: its path and size, how long it took and how long the process\n"
 	  "was stopped, and its id (memattach ls). With --every TIME a series: --count N of them, or until Ctrl-C "
@@ -113,12 +117,13 @@ const struct ma_command ma_commands[] = {
 	  "Removes the snapshots with these ids, or with --keep N all but the newest N of each process (of that which\n"
 	  "--pid or --name chooses). A file that is no longer the one that was taken is left alone.\n",
 	  ma_cmd_rm },
-	{ "stacks", "PID", 1, 1, MA_OPT_JSON | MA_OPT_MAX_PAUSE | MA_OPT_NATIVE,
+	{ "stacks", "PID", 1, 1, MA_OPT_FAR | MA_OPT_JSON | MA_OPT_MAX_PAUSE | MA_OPT_NATIVE,
 	  "print the Python stack of every thread",
 	  "Like a snapshot, but without the heap, and nothing is kept. With --native the C functions stand between\n"
 	  "the Python ones, and threads without Python are there too.\n",
 	  ATTACHING(ma_cmd_stacks) },
-	{ "doctor", "PID", 1, 1, MA_OPT_JSON, "say whether attaching would work, and what the pause would be",
+	{ "doctor", "PID", 1, 1, MA_OPT_SSH | MA_OPT_JSON,
+	  "say whether attaching would work, and what the pause would be",
 	  "Only reads /proc; nothing is stopped. Where something is in the way it says what helps.\n",
 	  ATTACHING(ma_cmd_doctor) },
 	{ "watch", "PID", 1, 1, MA_OPT_AT | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,

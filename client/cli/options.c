@@ -34,7 +34,12 @@ enum {
 	OPT_COUNT,
 	OPT_TREE,
 	OPT_FAIL_OVER,
-	OPT_FAIL_GROWTH
+	OPT_FAIL_GROWTH,
+	OPT_IDENTITY,
+	OPT_KNOWN_HOSTS,
+	OPT_SSH_CONFIG,
+	OPT_SUDO,
+	OPT_LIMIT_RATE
 };
 
 /* One a line, whatever their number is. */
@@ -60,6 +65,11 @@ static const struct option long_options[] = {
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "keep", required_argument, NULL, OPT_KEEP },
 	{ "prune", no_argument, NULL, OPT_PRUNE },
+	{ "identity", required_argument, NULL, OPT_IDENTITY },
+	{ "known-hosts", required_argument, NULL, OPT_KNOWN_HOSTS },
+	{ "ssh-config", required_argument, NULL, OPT_SSH_CONFIG },
+	{ "sudo", no_argument, NULL, OPT_SUDO },
+	{ "limit-rate", required_argument, NULL, OPT_LIMIT_RATE },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
 	{ "every", required_argument, NULL, OPT_EVERY },
 	{ "count", required_argument, NULL, OPT_COUNT },
@@ -99,6 +109,11 @@ static const struct {
 	{ MA_OPT_PRUNE, "    --prune", "", "drop those whose file is gone" },
 	{ MA_OPT_FAIL, "    --fail-over", " SIZE", "exit code 7 when memory grew by more, for instance 10MB" },
 	{ MA_OPT_FAIL, "    --fail-growth", " PATH", "exit code 7 when what is there grew" },
+	{ MA_OPT_IDENTITY, "    --identity", " FILE", "ssh://: the private key to log in with" },
+	{ MA_OPT_KNOWN_HOSTS, "    --known-hosts", " FILE", "ssh://: in place of ~/.ssh/known_hosts" },
+	{ MA_OPT_SSH_CONFIG, "    --ssh-config", " FILE", "ssh://: in place of ~/.ssh/config" },
+	{ MA_OPT_SUDO, "    --sudo", "", "ssh://: attach there by sudo (without a password)" },
+	{ MA_OPT_LIMIT_RATE, "    --limit-rate", " RATE", "ssh://: bytes a second at most (500k, 2M)" },
 };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
@@ -131,6 +146,12 @@ static struct ma_error *parse_size(const char *option, const char *text, uint64_
 		return NULL;
 	}
 	return ma_errorf(MA_ERR_USAGE, "%s wants a size above 0 such as 10MB, not '%s'", option, text);
+}
+
+static struct ma_error *parse_rate(const char *text, uint64_t *ret)
+{
+	MA_TRY(parse_size("--limit-rate", text, ret));
+	return *ret < 1024 ? ma_errorf(MA_ERR_USAGE, "--limit-rate wants at least 1024 bytes a second") : NULL;
 }
 
 static struct ma_error *parse_values(const char *text, struct ma_cli *cli)
@@ -305,6 +326,26 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 			break;
 		case OPT_NO_COLOR:
 			cli->colour = false;
+			break;
+		case OPT_IDENTITY:
+			cli->identity = optarg;
+			*given |= MA_OPT_IDENTITY;
+			break;
+		case OPT_KNOWN_HOSTS:
+			cli->known_hosts = optarg;
+			*given |= MA_OPT_KNOWN_HOSTS;
+			break;
+		case OPT_SSH_CONFIG:
+			cli->ssh_config = optarg;
+			*given |= MA_OPT_SSH_CONFIG;
+			break;
+		case OPT_SUDO:
+			cli->sudo = true;
+			*given |= MA_OPT_SUDO;
+			break;
+		case OPT_LIMIT_RATE:
+			MA_TRY(parse_rate(optarg, &cli->limit_rate));
+			*given |= MA_OPT_LIMIT_RATE;
 			break;
 		case OPT_STDIO:
 			ret->wish = MA_WISH_STDIO;

@@ -31,19 +31,17 @@ static void show_progress(void *arg, const struct ma_attach_progress *now)
 }
 
 /* What could not be undone, or the like: one line that does not end the command. */
-static void warn(pid_t pid, const char *text)
+static void warn(const char *target, const char *text)
 {
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
 	ma_escape_text(&b, text, strlen(text));
-	fprintf(stderr, "memattach: pid %d: %s\n", (int)pid, ma_buf_text(&b));
+	fprintf(stderr, "memattach: %s: %s\n", target, ma_buf_text(&b));
 }
 
 /* "pid 4242: " before the message, unless it begins with the pid as it is. */
-static struct ma_error *name_target(struct ma_error *err, pid_t pid)
+static struct ma_error *name_target(struct ma_error *err, const char *target)
 {
-	char prefix[32];
-	int n = snprintf(prefix, sizeof(prefix), "pid %d", (int)pid);
-	return strncmp(err->message, prefix, (size_t)n) ? ma_error_prefix(err, "%s", prefix) : err;
+	return strncmp(err->message, target, strlen(target)) ? ma_error_prefix(err, "%s", target) : err;
 }
 
 /* One key for all that are taken together: where it can not be stored, their hashes match at least each other's. */
@@ -59,6 +57,7 @@ static struct ma_error *key_of(struct ma_taking *t, uint8_t key[MA_SIPHASH_KEY_B
 void ma_taking_deinit(struct ma_taking *t)
 {
 	free(t->note);
+	ma_target_close(&t->target);
 	*t = (struct ma_taking){ 0 };
 }
 
@@ -66,6 +65,9 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 				  struct ma_session_result *ret)
 {
 	struct progress progress = { false, QUIET_NS };
+	char here[32];
+	snprintf(here, sizeof(here), "pid %d", (int)pid);
+	const char *label = t->target.far ? t->target.label : here;
 	struct ma_session_options options = {
 		.attach = {
 			.pid = pid,
@@ -79,20 +81,20 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 		},
 		.path = path,
 	};
-	if (pid == getpid())
+	if (!t->target.far && pid == getpid())
 		return ma_errorf(MA_ERR_USAGE, "pid %d is memattach itself", (int)pid);
 	if (!t->threads_only && cli->values != MA_VALUES_NONE)
 		MA_TRY(key_of(t, options.attach.values.key));
 	options.attach.note = t->note;
 	ma_interrupt_catch(false);
-	struct ma_error *err = ma_session_snapshot(&options, ret);
+	struct ma_error *err = ma_target_snapshot(cli, &t->target, &options, ret);
 	ma_interrupt_release();
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (err)
-		return name_target(err, pid);
+		return name_target(err, label);
 	if (ret->attach.left_behind) {
-		warn(pid, ret->attach.left_behind);
+		warn(label, ret->attach.left_behind);
 		free(ret->attach.left_behind);
 		ret->attach.left_behind = NULL;
 	}

@@ -5,11 +5,12 @@
 
 #include "cli.h"
 
-#include <memattach/session.h>
+#include "far.h"
 
 /* What snapshots that are taken together share. Zero to begin with. */
 struct ma_taking {
-	bool threads_only; /* the stacks alone */
+	bool threads_only;       /* the stacks alone */
+	struct ma_target target; /* far: all are taken there; else unused */
 	bool keyed;
 	uint8_t key[MA_SIPHASH_KEY_BYTES]; /* of the hashes of values */
 	char *note;                        /* becomes a note of each snapshot, or NULL */
@@ -17,7 +18,7 @@ struct ma_taking {
 void ma_taking_deinit(struct ma_taking *t);
 #define _cleanup_taking_ __attribute__((__cleanup__(ma_taking_deinit)))
 
-/* Messages of errors begin with the pid. */
+/* Of process `pid`, here or where t->target is. Messages of errors begin with the target. */
 MA_CHECK struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t, pid_t pid, const char *path,
 					   struct ma_session_result *ret);
 

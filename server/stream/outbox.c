@@ -190,7 +190,7 @@ static void *run(void *arg)
 	pthread_mutex_lock(&o->lock);
 	if (!data)
 		fail(o, &ma_enomem);
-	while (!o->failed && !o->stop) {
+	while (data && !o->failed && !o->stop) {
 		struct ma_attach_progress now = o->progress;
 		bool progress = o->has_progress;
 		o->has_progress = false;

@@ -242,9 +242,9 @@ Test(cli, closed_pipe)
 
 Test(cli, targets)
 {
-	const struct outcome *o = RUN("ssh://host/1");
+	const struct outcome *o = RUN("tls://host/1");
 	cr_expect_eq(o->code, 5, "%s", o->err);
-	o = RUN("--json", "ssh://host/1");
+	o = RUN("--json", "core:file");
 	cr_expect_eq(o->code, 5);
 	if (strstr(o->err, "this build reads snapshots only"))
 		return; /* the offline half */

@@ -23,23 +23,23 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --identity | --known-hosts | --ssh-config | --limit-rate) continue ;; esac
 		command=$word
 		break
 	done
 	case $prev in
-	-o | --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	-o | --output | --identity | --known-hosts | --ssh-config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
-	--type | --max-pause | --name | --keep | --every | --count | --at | --fail-over | --fail-growth) return ;;
+	--type | --max-pause | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --limit-rate) return ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W 'json csv arrow' -- "$cur"); return ;;
 	--table) mapfile -t COMPREPLY < <(compgen -W 'objects edges types frames memory all' -- "$cur"); return ;;
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
 	if [[ $cur == -* ]]; then
-		local options='--no-color --help'
+		local options='--no-color --help' far='--identity --known-hosts --ssh-config --sudo'
 		case $command in
-		'') options+=' --tree --name --keep --version --output --json --bytes --max-pause --values' ;;
-		snap) options+=' --tree --name --every --count --keep --output --max-pause --values' ;;
+		'') options+=" --tree --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate" ;;
+		snap) options+=" --tree --name --every --count --keep --output --max-pause --values $far --limit-rate" ;;
 		report) options+=' --tree --pid --name --json --bytes --type' ;;
 		diff) options+=' --pid --name --json --bytes --fail-over --fail-growth' ;;
 		query) options+=' --pid --name --csv --json' ;;
@@ -47,10 +47,10 @@ _memattach()
 		check) options+=' --pid --name' ;;
 		ls) options+=' --json --bytes --pid --name --prune' ;;
 		rm) options+=' --keep --pid --name' ;;
-		stacks) options+=' --json --max-pause --native' ;;
-		doctor) options+=' --json' ;;
+		stacks) options+=" --json --max-pause --native $far --limit-rate" ;;
+		doctor) options+=" --json $far" ;;
 		watch) options+=' --at --output --max-pause --values' ;;
-		[0-9]*) options+=' --tree --keep --output --json --bytes --max-pause --values' ;;
+		[0-9]* | ssh*) options+=" --tree --keep --output --json --bytes --max-pause --values $far --limit-rate" ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return

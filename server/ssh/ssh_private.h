@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MA_SSH_PRIVATE_H
+#define MA_SSH_PRIVATE_H
+
+#include "ssh.h"
+
+#include <libssh/callbacks.h>
+#include <libssh/libssh.h>
+
+struct ma_ssh {
+	struct ma_ssh_options options;
+	ssh_session session;
+	ssh_channel channel;
+	struct ssh_callbacks_struct callbacks;
+	char said[512]; /* the end of its standard error */
+	size_t said_bytes;
+};
+
+/* The helper, as bytes, and its SHA-256 in hex; "" in a build without one. */
+extern const unsigned char ma_helper_begin[], ma_helper_end[];
+extern const char ma_helper_sha256[];
+
+/* A new channel in place of the old one, on which `command` runs. */
+MA_CHECK struct ma_error *ma_ssh_exec(struct ma_ssh *s, const char *command);
+MA_CHECK struct ma_error *ma_ssh_check_host(struct ma_ssh *s);
+MA_CHECK struct ma_error *ma_ssh_log_in(struct ma_ssh *s);
+
+#endif
