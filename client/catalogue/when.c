@@ -196,6 +196,6 @@ const char *ma_when_text(char text[MA_WHEN_TEXT_MAX], uint64_t realtime_ns)
 	struct tm tm;
 	time_t at = (time_t)(realtime_ns / 1000000000);
 	if (!localtime_r(&at, &tm) || !strftime(text, MA_WHEN_TEXT_MAX, "%Y-%m-%d %H:%M:%S", &tm))
-		strcpy(text, "?");
+		snprintf(text, MA_WHEN_TEXT_MAX, "?");
 	return text;
 }

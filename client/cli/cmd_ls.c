@@ -104,6 +104,10 @@ static void json_row(struct ma_buf *b, const struct ma_catalogue_row *row)
 	number_field(b, "rss_bytes", row->rss_bytes);
 	text_field(b, "values", ma_values_name(values, &meta));
 	number_field(b, "file_bytes", row->file_bytes);
+	if (row->tree)
+		ma_buf_printf(b, ", \"tree\": \"%016" PRIx64 "\"", row->tree);
+	else
+		ma_buf_str(b, ", \"tree\": null");
 	ma_buf_printf(b, ", \"complete\": %s}", row->complete ? "true" : "false");
 }
 

@@ -19,21 +19,24 @@ void ma_taken_deinit(struct ma_taken *t)
 	*t = (struct ma_taken){ 0 };
 }
 
+static struct ma_error *choose_path(const struct ma_cli *cli, pid_t pid, const char *folder, char **ret)
+{
+	if (folder || !cli->output)
+		return ma_snapshot_path_default(folder, pid, ret);
+	*ret = strdup(cli->output);
+	return *ret ? NULL : &ma_enomem;
+}
+
 struct ma_error *ma_take_listed(const struct ma_cli *cli, struct ma_taking *taking, pid_t pid, const char *folder,
 				uint64_t tree, struct ma_taken *ret)
 {
-	_cleanup_taken_ struct ma_taken t = { 0 };
-	if (folder || !cli->output) {
-		MA_TRY(ma_snapshot_path_default(folder, pid, &t.path));
-	} else {
-		t.path = strdup(cli->output);
-		if (!t.path)
-			return &ma_enomem;
-	}
-	MA_TRY(ma_take_snapshot(cli, taking, pid, t.path, &t.result));
-	ma_list_snapshot(cli, t.path, tree, &t.row);
-	*ret = t;
-	t = (struct ma_taken){ 0 };
+	_cleanup_free_ char *path = NULL;
+	struct ma_session_result result;
+	MA_TRY(choose_path(cli, pid, folder, &path));
+	MA_TRY(ma_take_snapshot(cli, taking, pid, path, &result));
+	ret->result = result;
+	ma_list_snapshot(cli, path, tree, &ret->row);
+	ret->path = ma_take_ptr(path);
 	return NULL;
 }
 

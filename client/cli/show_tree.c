@@ -9,12 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct ma_error *open_all(const char *const *paths, struct ma_snap **snaps, size_t count)
+struct opened {
+	struct ma_snap *snap;
+};
+
+static struct ma_error *open_all(const char *const *paths, struct opened *all, size_t count)
 {
 	ma_spinner_start("reading the snapshots");
 	struct ma_error *err = NULL;
 	for (size_t i = 0; !err && i < count; i++)
-		err = ma_snap_open(paths[i], &snaps[i]);
+		err = ma_snap_open(paths[i], &all[i].snap);
 	ma_spinner_stop();
 	return err;
 }
@@ -23,26 +27,29 @@ struct ma_error *ma_show_tree(const struct ma_cli *cli, const char *const *paths
 			      size_t count)
 {
 	const struct ma_report_options opt = { .bytes = cli->bytes, .colour = cli->colour, .columns = cli->columns };
-	_cleanup_free_ struct ma_snap **snaps = calloc(count, sizeof(*snaps));
-	_cleanup_free_ struct ma_tree_member *members = calloc(count, sizeof(*members));
-	if (!snaps || !members)
+	_cleanup_free_ struct opened *all = calloc(count + 1, sizeof(*all));
+	_cleanup_free_ struct ma_tree_member *members = calloc(count + 1, sizeof(*members));
+	if (!count)
+		return ma_errorf(MA_ERR_OS, "no snapshot of this tree is there any more");
+	if (!all || !members)
 		return &ma_enomem;
-	struct ma_error *err = open_all(paths, snaps, count);
+	struct ma_error *err = open_all(paths, all, count);
 	for (size_t i = 0; !err && i < count; i++)
-		members[i] =
-			(struct ma_tree_member){ .name = names[i], .path = paths[i], .tab = ma_snap_tables(snaps[i]) };
+		members[i] = (struct ma_tree_member){ .name = names[i],
+						      .path = paths[i],
+						      .tab = ma_snap_tables(all[i].snap) };
 	if (!err)
 		err = cli->json ? ma_process_tree_json(cli->out, members, count)
 				: ma_process_tree_text(cli->out, members, count, &opt);
 	for (size_t i = 0; i < count; i++)
-		ma_snap_close(snaps[i]);
+		ma_snap_close(all[i].snap);
 	return err;
 }
 
 static struct ma_error *show_rows(const struct ma_cli *cli, const struct ma_catalogue_rows *rows)
 {
-	_cleanup_free_ const char **paths = calloc(rows->count, sizeof(*paths)),
-				  **names = calloc(rows->count, sizeof(*names));
+	_cleanup_free_ const char **paths = calloc(rows->count + 1, sizeof(*paths)),
+				  **names = calloc(rows->count + 1, sizeof(*names));
 	size_t count = 0;
 	if (!paths || !names)
 		return &ma_enomem;
@@ -96,8 +103,8 @@ struct ma_error *ma_show_tree_of(const struct ma_cli *cli)
 	size_t count = (size_t)cli->args_count;
 	if (count == 1)
 		return show_one(cli);
-	_cleanup_free_ struct ma_resolved *snaps = calloc(count, sizeof(*snaps));
-	_cleanup_free_ const char **paths = calloc(count, sizeof(*paths));
+	_cleanup_free_ struct ma_resolved *snaps = calloc(count + 1, sizeof(*snaps));
+	_cleanup_free_ const char **paths = calloc(count + 1, sizeof(*paths));
 	if (!snaps || !paths)
 		return &ma_enomem;
 	struct ma_error *err = NULL;

@@ -38,9 +38,9 @@ static bool has_anonymous(const struct ma_snap_tables *t, uint64_t start, uint64
 	return false;
 }
 
-static void share_anonymous(const struct ma_snap_tables *const *tabs, size_t count, size_t of, struct ma_pss *ret)
+static void share_anonymous(struct ma_pss *v, size_t count, size_t of)
 {
-	const struct ma_snap_tables *t = tabs[of];
+	const struct ma_snap_tables *t = v[of].tab;
 	double all = 0, mine = 0;
 	for (size_t i = 0; i < t->regions_count; i++) {
 		const struct ma_snap_region *r = &t->regions[i];
@@ -48,7 +48,7 @@ static void share_anonymous(const struct ma_snap_tables *const *tabs, size_t cou
 		if (!r->anonymous)
 			continue;
 		for (size_t p = 0; p < count; p++)
-			k += p == of || has_anonymous(tabs[p], r->start, r->end);
+			k += p == of || has_anonymous(v[p].tab, r->start, r->end);
 		double rss = (double)min(r->anonymous, BYTES_MAX), pss = (double)min(r->pss, r->anonymous);
 		/* rss = private + shared; pss = private / 2 + shared / (k + 1) */
 		double shared = k > 1 ? (rss / 2 - pss) / (0.5 - 1.0 / (double)(k + 1)) : 0;
@@ -56,8 +56,8 @@ static void share_anonymous(const struct ma_snap_tables *const *tabs, size_t cou
 		all += rss;
 		mine += rss - shared + (k > 1 ? shared / (double)k : 0);
 	}
-	ret->anon.rss = min(t->meta.rss_anon, BYTES_MAX);
-	ret->anon.share = scaled(ret->anon.rss, mine, all);
+	v[of].anon.rss = min(t->meta.rss_anon, BYTES_MAX);
+	v[of].anon.share = scaled(v[of].anon.rss, mine, all);
 }
 
 /* ------------------------------------------------------------------ files and shared memory */
@@ -138,49 +138,58 @@ static void share_files(struct mapped *v, size_t count, double *all, double *min
 	}
 }
 
-static struct ma_error *share_mapped(const struct ma_snap_tables *const *tabs, size_t count, bool shmem,
-				     struct ma_pss *ret)
+static size_t collect(const struct ma_snap_tables *t, size_t process, bool shmem, struct mapped *ret)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < t->regions_count; i++) {
+		const struct ma_snap_region *r = &t->regions[i];
+		if (r->path[0] != '/' || r->end <= r->start || is_shmem(r) != shmem)
+			continue;
+		double bytes = (double)min(r->end - r->start, BYTES_MAX);
+		double seen = (double)(r->rss > r->anonymous ? r->rss - r->anonymous : 0);
+		ret[count++] = (struct mapped){ .path = r->path,
+						.inode = r->inode,
+						.process = process,
+						.bytes = bytes,
+						.seen = seen < bytes ? seen : bytes };
+	}
+	return count;
+}
+
+static uint64_t mapped_rss(const struct ma_snap_tables *t, bool shmem)
+{
+	return min(shmem ? t->meta.rss_shmem : t->meta.rss_file, BYTES_MAX);
+}
+
+static struct ma_error *share_mapped(struct ma_pss *v, size_t count, bool shmem)
 {
 	size_t rows = 0;
 	for (size_t p = 0; p < count; p++)
-		rows += tabs[p]->regions_count;
-	_cleanup_free_ struct mapped *v = calloc(rows + 1, sizeof(*v));
+		rows += v[p].tab->regions_count;
+	_cleanup_free_ struct mapped *files = calloc(rows + 1, sizeof(*files));
 	_cleanup_free_ double *all = calloc(count + 1, sizeof(*all)), *mine = calloc(count + 1, sizeof(*mine));
-	if (!v || !all || !mine)
+	if (!files || !all || !mine)
 		return &ma_enomem;
 	rows = 0;
-	for (size_t p = 0; p < count; p++) {
-		for (size_t i = 0; i < tabs[p]->regions_count; i++) {
-			const struct ma_snap_region *r = &tabs[p]->regions[i];
-			if (r->path[0] != '/' || r->end <= r->start || is_shmem(r) != shmem)
-				continue;
-			double bytes = (double)min(r->end - r->start, BYTES_MAX);
-			double seen = (double)(r->rss > r->anonymous ? r->rss - r->anonymous : 0);
-			v[rows++] = (struct mapped){ .path = r->path,
-						     .inode = r->inode,
-						     .process = p,
-						     .bytes = bytes,
-						     .seen = seen < bytes ? seen : bytes };
-		}
-	}
-	qsort(v, rows, sizeof(*v), by_file);
-	rows = merge(v, rows);
 	for (size_t p = 0; p < count; p++)
-		spread(v, rows, p, shmem ? tabs[p]->meta.rss_shmem : tabs[p]->meta.rss_file);
-	share_files(v, rows, all, mine);
+		rows += collect(v[p].tab, p, shmem, files + rows);
+	qsort(files, rows, sizeof(*files), by_file);
+	rows = merge(files, rows);
+	for (size_t p = 0; p < count; p++)
+		spread(files, rows, p, mapped_rss(v[p].tab, shmem));
+	share_files(files, rows, all, mine);
 	for (size_t p = 0; p < count; p++) {
-		struct ma_pss_part *part = shmem ? &ret[p].shmem : &ret[p].file;
-		part->rss = min(shmem ? tabs[p]->meta.rss_shmem : tabs[p]->meta.rss_file, BYTES_MAX);
+		struct ma_pss_part *part = shmem ? &v[p].shmem : &v[p].file;
+		part->rss = mapped_rss(v[p].tab, shmem);
 		part->share = scaled(part->rss, mine[p], all[p]);
 	}
 	return NULL;
 }
 
-struct ma_error *ma_pss_compute(const struct ma_snap_tables *const *tabs, size_t count, struct ma_pss *ret)
+struct ma_error *ma_pss_compute(struct ma_pss *v, size_t count)
 {
-	memset(ret, 0, count * sizeof(*ret));
 	for (size_t p = 0; p < count; p++)
-		share_anonymous(tabs, count, p, &ret[p]);
-	MA_TRY(share_mapped(tabs, count, false, ret));
-	return share_mapped(tabs, count, true, ret);
+		share_anonymous(v, count, p);
+	MA_TRY(share_mapped(v, count, false));
+	return share_mapped(v, count, true);
 }

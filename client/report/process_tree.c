@@ -37,15 +37,14 @@ static void add_part(struct ma_pss_part *to, const struct ma_pss_part *from)
 static struct ma_error *sum_up(const struct ma_tree_member *members, size_t count, struct sums *ret)
 {
 	struct sums s = { .first_ns = UINT64_MAX };
-	_cleanup_free_ const struct ma_snap_tables **tabs = calloc(count, sizeof(*tabs));
 	_cleanup_free_ struct ma_pss *each = calloc(count, sizeof(*each));
-	if (!tabs || !each)
+	if (!each)
 		return &ma_enomem;
 	for (size_t i = 0; i < count; i++)
-		tabs[i] = members[i].tab;
-	MA_TRY(ma_pss_compute(tabs, count, each));
+		each[i].tab = members[i].tab;
+	MA_TRY(ma_pss_compute(each, count));
 	for (size_t i = 0; i < count; i++) {
-		uint64_t at = tabs[i]->meta.taken_realtime_ns;
+		uint64_t at = members[i].tab->meta.taken_realtime_ns;
 		add_part(&s.all.anon, &each[i].anon);
 		add_part(&s.all.file, &each[i].file);
 		add_part(&s.all.shmem, &each[i].shmem);

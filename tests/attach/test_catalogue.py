@@ -253,6 +253,7 @@ def test_tree(start, python, memattach):
     # the same again, by one of them
     rows = listed(memattach)
     assert sorted(r["pid"] for r in rows) == sorted(parents)
+    assert len({r["tree"] for r in rows}) == 1 and rows[0]["tree"]
     again = memattach.run("report", "--tree", rows[2]["id"], "--json")
     assert json.loads(again.out) == tree, again
     files = memattach.run("report", "--tree", *[p["snapshot"] for p in tree["processes"]], "--json")

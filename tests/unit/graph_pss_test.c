@@ -24,10 +24,9 @@ static struct ma_snap_tables process(const struct ma_snap_region *regions, size_
 
 static void compute(const struct ma_snap_tables *v, size_t count, struct ma_pss *ret)
 {
-	const struct ma_snap_tables *tabs[8];
 	for (size_t i = 0; i < count; i++)
-		tabs[i] = &v[i];
-	struct ma_error *err = ma_pss_compute(tabs, count, ret);
+		ret[i] = (struct ma_pss){ .tab = &v[i] };
+	struct ma_error *err = ma_pss_compute(ret, count);
 	cr_assert_null(err);
 }
 
