@@ -59,16 +59,20 @@ static struct ma_error *print(const struct ma_cli *cli, const struct ma_diff *d,
 
 struct ma_error *ma_cmd_diff(const struct ma_cli *cli)
 {
-	_cleanup_resolved_ struct ma_resolved which_old = { 0 }, which_new = { 0 };
-	_cleanup_snap_ struct ma_snap *old = NULL, *new = NULL;
+	_cleanup_resolved_ struct ma_resolved which_old = { 0 }, which_middle = { 0 }, which_new = { 0 };
+	_cleanup_snap_ struct ma_snap *old = NULL, *middle = NULL, *new = NULL;
 	struct ma_diff d;
 	MA_TRY(ma_cli_snapshot(cli, cli->args[0], &which_old));
-	MA_TRY(ma_cli_snapshot(cli, cli->args[1], &which_new));
+	MA_TRY(ma_cli_snapshot(cli, cli->args[cli->args_count - 1], &which_new));
+	if (cli->args_count > 2) {
+		MA_TRY(ma_cli_snapshot(cli, cli->args[1], &which_middle));
+		MA_TRY(ma_snap_open(which_middle.path, &middle));
+	}
 	MA_TRY(ma_snap_open(which_old.path, &old));
 	MA_TRY(ma_snap_open(which_new.path, &new));
-	const struct ma_diff_names names = { which_old.path, which_new.path };
+	const struct ma_diff_names names = { which_old.path, which_middle.path, which_new.path };
 	ma_spinner_start("comparing the snapshots");
-	struct ma_error *err = ma_diff_create(old, new, &d);
+	struct ma_error *err = ma_diff_create(old, middle, new, &d);
 	ma_spinner_stop();
 	if (err)
 		return err;

@@ -73,12 +73,15 @@ const struct ma_command ma_commands[] = {
 	  "objects,\n"
 	  "those merged that go through the same holder: [*] stands for what differs.\n" SNAP_HELP,
 	  ma_cmd_paths },
-	{ "diff", "OLD NEW", 2, 2, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_FAIL | MA_OPT_WHICH,
+	{ "diff", "OLD [MIDDLE] NEW", 2, 3, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_FAIL | MA_OPT_WHICH,
 	  "print what grew between two snapshots",
 	  "Containers that were there both times and hold more now, each with its path, what it gained, and of which\n"
 	  "types; then the rows of resident memory, then the types: before, after, change, an hour. Of one process\n"
 	  "objects are matched by address, of two by path. --fail-over looks at the Python objects and at resident\n"
-	  "memory. --fail-growth takes a path as it is printed and what is below it, or a pattern with * and ?.\n",
+	  "memory. With a third snapshot from between them also: whether growth is steady, and what was born before "
+	  "it\n"
+	  "and is still alive. --fail-growth takes a path as it is printed and what is below it, or a pattern with * "
+	  "and ?.\n",
 	  ma_cmd_diff },
 	{ "query", "SNAP SQL", 2, 2, MA_OPT_CSV | MA_OPT_JSON | MA_OPT_WHICH, "ask a snapshot with SQL",
 	  "One SELECT of SQLite over these tables:\n"

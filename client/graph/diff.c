@@ -72,7 +72,9 @@ static struct ma_error *compare_types(struct ma_diff *d, const struct ma_totals 
 	return NULL;
 }
 
-static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, const struct ma_side *new)
+/* `middle` may be NULL. */
+static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, const struct ma_side *new,
+				const struct ma_side *middle)
 {
 	struct ma_match m;
 	d->old_objects = old->graph->totals.objects;
@@ -84,6 +86,8 @@ static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, co
 	MA_TRY(compare_types(d, &old->graph->totals, &new->graph->totals));
 	MA_TRY(d->same_process ? ma_match_by_address(old, new, &m) : ma_match_by_path(old, new, &m));
 	struct ma_error *err = ma_growths_create(&m, &d->growths);
+	if (!err && middle)
+		err = ma_middle_compute(&m, &d->growths, middle, &d->middle);
 	ma_match_deinit(&m);
 	return err;
 }
@@ -118,19 +122,38 @@ static struct ma_error *read_both(const struct ma_snap *old, const struct ma_sna
 	return first.err;
 }
 
-struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap *new, struct ma_diff *ret)
+static struct ma_error *check_middle(struct ma_diff *d, const struct ma_snap *middle)
+{
+	const struct ma_snap_meta *a = &ma_snap_tables(d->old_snap)->meta, *b = &ma_snap_tables(middle)->meta;
+	const struct ma_snap_meta *c = &ma_snap_tables(d->new_snap)->meta;
+	if (!d->same_process || !is_same_process(a, b))
+		return ma_errorf(MA_ERR_USAGE, "three snapshots can only be compared when they are of one process");
+	d->middle.first_ns = elapsed(a, b, true);
+	d->middle.second_ns = elapsed(b, c, true);
+	if (d->middle.first_ns < 0 || d->middle.second_ns < 0)
+		return ma_errorf(MA_ERR_USAGE,
+				 "three snapshots have to be given in the order in which they were taken");
+	return NULL;
+}
+
+struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap *middle, const struct ma_snap *new,
+				struct ma_diff *ret)
 {
 	const struct ma_snap_meta *a = &ma_snap_tables(old)->meta, *b = &ma_snap_tables(new)->meta;
 	struct ma_diff d = { .old_snap = old, .new_snap = new };
-	struct ma_side sides[2] = { 0 };
+	struct ma_side sides[3] = { 0 };
 	d.same_process = is_same_process(a, b);
 	d.same_program = !strcmp(a->command, b->command);
 	d.elapsed_ns = elapsed(a, b, d.same_process);
-	struct ma_error *err = read_both(old, new, sides);
+	struct ma_error *err = middle ? check_middle(&d, middle) : NULL;
 	if (!err)
-		err = compare(&d, &sides[0], &sides[1]);
-	ma_side_deinit(&sides[0]);
-	ma_side_deinit(&sides[1]);
+		err = read_both(old, new, sides);
+	if (!err && middle)
+		err = ma_side_create(middle, &sides[2]);
+	if (!err)
+		err = compare(&d, &sides[0], &sides[1], middle ? &sides[2] : NULL);
+	for (size_t i = 0; i < MA_ARRAY_SIZE(sides); i++)
+		ma_side_deinit(&sides[i]);
 	if (err) {
 		ma_diff_deinit(&d);
 		return err;
@@ -143,5 +166,6 @@ void ma_diff_deinit(struct ma_diff *d)
 {
 	free(d->types);
 	ma_growths_deinit(&d->growths);
+	ma_middle_deinit(&d->middle);
 	memset(d, 0, sizeof(*d));
 }

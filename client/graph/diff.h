@@ -5,6 +5,7 @@
 
 #include "growth.h"
 #include "memory.h"
+#include "middle.h"
 
 struct ma_diff_type {
 	const char *name; /* belongs to a snapshot; untrusted bytes */
@@ -21,10 +22,13 @@ struct ma_diff {
 	uint64_t old_objects, new_objects, old_bytes, new_bytes;
 	struct ma_memory old_memory, new_memory;
 	struct ma_growths growths;
+	struct ma_middle middle; /* snap NULL: of two snapshots */
 };
 
-/* Both must stay open. Twice 60 bytes an object while it runs. */
-MA_CHECK struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap *new, struct ma_diff *ret);
+/* `middle`: one taken between the two, of the same process, or NULL; MA_ERR_USAGE when it is not. All must stay open.
+ * 60 bytes an object of each while it runs. */
+MA_CHECK struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap *middle,
+					 const struct ma_snap *new, struct ma_diff *ret);
 void ma_diff_deinit(struct ma_diff *d);
 
 #endif

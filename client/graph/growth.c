@@ -439,8 +439,11 @@ static struct ma_error *describe_all(const struct work *w, struct ways *old, str
 	size_t names = w->m->names_count;
 	_cleanup_free_ struct ma_gained *table = calloc(w->count * names + 1, sizeof(*table));
 	ret->points = calloc(w->count + 1, sizeof(*ret->points));
-	if (!table || !ret->points)
+	ret->point_of = calloc(w->m->count, sizeof(*ret->point_of));
+	if (!table || !ret->points || !ret->point_of)
 		return &ma_enomem;
+	for (size_t i = 0; i < w->m->count; i++)
+		ret->point_of[i] = w->state[i].point;
 	MA_TRY(name_tips(w, old, new));
 	count_types(w, table);
 	for (size_t k = 0; k < w->count; k++) {
@@ -485,5 +488,6 @@ void ma_growths_deinit(struct ma_growths *g)
 		free(g->points[i].types);
 	}
 	free(g->points);
+	free(g->point_of);
 	memset(g, 0, sizeof(*g));
 }

@@ -30,6 +30,7 @@ struct ma_growth {
 struct ma_growths {
 	struct ma_growth *points; /* most gained first, then those that lost, most lost last */
 	size_t count;
+	uint32_t *point_of; /* by pair: position of the point that has it, or UINT32_MAX */
 };
 
 MA_CHECK struct ma_error *ma_growths_create(const struct ma_match *m, struct ma_growths *ret);

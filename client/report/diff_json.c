@@ -34,21 +34,32 @@ static json_t *memory(const struct ma_diff *d, int *failed)
 	return list;
 }
 
-static json_t *gained_types(const struct ma_growth *g, int *failed)
+static json_t *gained_list(const struct ma_gained *types, size_t count, int *failed)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < g->types_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		json_t *o = json_object();
-		set(o, "type", text(g->types[i].type), failed);
-		set(o, "count", json_integer(g->types[i].count), failed);
-		set(o, "bytes", json_integer(g->types[i].bytes), failed);
+		set(o, "type", text(types[i].type), failed);
+		set(o, "count", json_integer(types[i].count), failed);
+		set(o, "bytes", json_integer(types[i].bytes), failed);
 		append(list, o, failed);
 	}
 	return list;
 }
 
-static json_t *growth(const struct ma_growth *g, int *failed)
+static void set_trend(json_t *o, const struct ma_trend *t, int *failed)
 {
+	set(o, "gained_first", t->known ? json_integer(t->first) : json_null(), failed);
+	set(o, "gained_second", t->known ? json_integer(t->second) : json_null(), failed);
+	set(o, "steady", t->known ? json_boolean(t->steady) : json_null(), failed);
+	set(o, "survivor_objects", number(t->objects), failed);
+	set(o, "survivor_bytes", number(t->bytes), failed);
+}
+
+/* The growth point at position `i`. */
+static json_t *growth(const struct ma_diff *d, size_t i, int *failed)
+{
+	const struct ma_growth *g = &d->growths.points[i];
 	char address[24];
 	json_t *o = json_object();
 	snprintf(address, sizeof(address), "0x%" PRIx64, g->addr);
@@ -60,7 +71,9 @@ static json_t *growth(const struct ma_growth *g, int *failed)
 	set(o, "new_retained", number(g->new_retained), failed);
 	set(o, "gained_bytes", json_integer(g->bytes), failed);
 	set(o, "gained_objects", json_integer(g->objects), failed);
-	set(o, "gained_types", gained_types(g, failed), failed);
+	set(o, "gained_types", gained_list(g->types, g->types_count, failed), failed);
+	if (d->middle.snap)
+		set_trend(o, &d->middle.trends[i], failed);
 	return o;
 }
 
@@ -71,14 +84,20 @@ struct ma_error *ma_diff_json(FILE *out, const struct ma_diff *d, const struct m
 	char time[MA_HUMAN_MAX];
 	int failed = 0;
 	for (size_t i = 0; i < d->growths.count && d->growths.points[i].bytes > 0; i++)
-		append(grew, growth(&d->growths.points[i], &failed), &failed);
+		append(grew, growth(d, i, &failed), &failed);
 	for (size_t i = d->growths.count; i-- > 0 && d->growths.points[i].bytes <= 0;)
-		append(shrank, growth(&d->growths.points[i], &failed), &failed);
+		append(shrank, growth(d, i, &failed), &failed);
 	set(root, "schema", json_integer(1), &failed);
 	set(root, "old", text(names->old), &failed);
 	set(root, "new", text(names->new), &failed);
 	set(root, "old_taken_at", json_string(ma_human_time(time, old->taken_realtime_ns)), &failed);
 	set(root, "new_taken_at", json_string(ma_human_time(time, new->taken_realtime_ns)), &failed);
+	if (d->middle.snap) {
+		const struct ma_snap_meta *middle = &ma_snap_tables(d->middle.snap)->meta;
+		set(root, "middle", text(names->middle), &failed);
+		set(root, "middle_taken_at", json_string(ma_human_time(time, middle->taken_realtime_ns)), &failed);
+		set(root, "survivors", gained_list(d->middle.survivors, d->middle.survivors_count, &failed), &failed);
+	}
 	set(root, "elapsed_s", json_real((double)d->elapsed_ns / 1e9), &failed);
 	set(root, "old_pid", number(old->pid), &failed);
 	set(root, "new_pid", number(new->pid), &failed);

@@ -6,8 +6,8 @@
 #include "diff.h"
 #include "report.h"
 
-struct ma_diff_names { /* of the snapshots, as the user would type them */
-	const char *old, *new;
+struct ma_diff_names {                  /* of the snapshots, as the user would type them */
+	const char *old, *middle, *new; /* middle: NULL of two */
 };
 
 /* Of `opt` bytes, colour and columns are used. Write errors show in ferror(out). */

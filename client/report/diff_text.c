@@ -80,6 +80,10 @@ static void head(const struct out *o, const struct ma_diff_names *names)
 							     : ma_human_uptime(b, (uint64_t)d->elapsed_ns));
 	fputs("\n", out);
 	ma_page_cell(&o->page, names->old, strlen(names->old), 200, false);
+	if (names->middle) {
+		fputs(" -> ", out);
+		ma_page_cell(&o->page, names->middle, strlen(names->middle), 200, false);
+	}
 	fputs(" -> ", out);
 	ma_page_cell(&o->page, names->new, strlen(names->new), 200, false);
 	fputc('\n', out);
@@ -163,6 +167,20 @@ static void gained(const struct out *o, const struct ma_growth *g)
 		fputc('\n', o->page.out);
 }
 
+/* "steady: +6.5 MB, then +6.4 MB; 60,312 of its objects, 9.65 MB, were born up to the middle and are still there" */
+static void trend(const struct out *o, size_t i)
+{
+	char b1[MA_HUMAN_MAX + 1], b2[MA_HUMAN_MAX + 1];
+	const struct ma_trend *t = o->d->middle.snap ? &o->d->middle.trends[i] : NULL;
+	if (t && t->known)
+		fprintf(o->page.out, "      %s: %s up to the middle, %s after it\n",
+			t->steady ? "steady" : "not steady", signed_bytes(b1, t->first, o->exact),
+			signed_bytes(b2, t->second, o->exact));
+	if (t && t->objects)
+		fprintf(o->page.out, "      %s objects, %s, born up to the middle are still there\n",
+			ma_human_count(b1, t->objects), ma_human_bytes(b2, t->bytes, o->exact));
+}
+
 static void grew(const struct out *o)
 {
 	const struct ma_growths *all = &o->d->growths;
@@ -187,6 +205,7 @@ static void grew(const struct out *o)
 			fprintf(o->page.out, "%s\n", ma_human_bytes(b, g->new_retained, o->exact));
 		}
 		gained(o, g);
+		trend(o, i);
 	}
 	for (size_t i = all->count, shown = 0; i-- > 0 && shown < SHRANK_SHOWN && all->points[i].bytes < 0; shown++) {
 		const struct ma_growth *g = &all->points[i];

@@ -88,3 +88,21 @@ def test_containers_that_grow_otherwise(memattach, start, leak_python, kind):
     assert diff["growth"][0]["path"].startswith(wanted), seen
     assert len(diff["growth"][0]["path"]) < len(wanted) + 20, seen
     target.end_well()
+
+
+def test_three_snapshots_say_whether_growth_is_steady(memattach, start, one_python):
+    target = start(one_python, "leaks", "dict")
+    a, b, c = snapshots(memattach, target, (WORK, WORK))
+    diff = memattach.diff(a, b, c)
+    first = diff["growth"][0]
+    assert first["path"] == "__main__.results" and first["gained_objects"] >= 2 * WORK
+    assert first["gained_first"] > 0 and first["gained_second"] > 0
+    assert first["gained_first"] + first["gained_second"] == pytest.approx(first["gained_bytes"], rel=0.1)
+    # what the first half of the work left behind is still there, and what was only churned is not
+    sessions = {t["type"]: t["count"] for t in diff["survivors"]}["__main__.Session"]
+    assert WORK <= sessions < 1.2 * WORK, diff["survivors"]
+    assert first["survivor_objects"] >= 3 * WORK
+    still = memattach.diff(a, b, b)["growth"][0]
+    assert still["gained_second"] == 0 and still["steady"] is False
+    assert memattach.run("diff", b, a, c).rc == 2, "the wrong order"
+    target.end_well()
