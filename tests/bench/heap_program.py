@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program that tests/bench/attach.py measures: N objects with a __dict__ and a dict of N tuples and lists, eight
 objects for each N, and a thread whose heartbeat shows how long the program stood still. One JSON line of answer for
-each command line on stdin: `gap`, `fork N`, `beat 0|1`, `guppy`, `muppy`, `quit`."""
+each command line on stdin: `gap`, `fork N`, `grow N`, `beat 0|1`, `guppy`, `muppy`, `quit`."""
 import gc
 import json
 import os
@@ -93,6 +93,10 @@ def main():
             answer(gap_ns=heartbeat.take())
         elif command == "fork":
             answer(fork_ns=forks(int(args[0])))
+        elif command == "grow":
+            first = len(table) + 10_000_000
+            table.update((first + i, ("value %d" % i, [i * 0.5])) for i in range(int(args[0])))
+            answer(entries=len(table))
         elif command == "beat":
             heartbeat.beating.set() if int(args[0]) else heartbeat.beating.clear()
             answer()
