@@ -21,6 +21,7 @@ enum {
 	BY_NOTHING = 0,
 	BY_ADDR = 1, /* objects.addr, edges.src */
 	BY_DST = 2,
+	BY_TYPE = 3, /* objects.type */
 	BY_MASK = 3,
 	WANT_NAME = 4,      /* edges: the column `name` is used */
 	WANT_VALUES = 8,    /* objects: `length`, `hash` or `value` is */
@@ -39,7 +40,8 @@ struct scan_cursor {
 	struct ma_snap_cursor *pass; /* NULL with the index */
 	int by;
 	uint64_t wanted;
-	size_t at; /* with the index, edges: position in by_src or by_dst */
+	bool *types; /* BY_TYPE: by type id, is it one that is wanted? */
+	size_t at;   /* with the index, edges: position in by_src or by_dst */
 	bool end;
 	sqlite3_int64 row;
 	struct ma_snap_object object;
@@ -84,7 +86,10 @@ static int scan_best(sqlite3_vtab *vtab, sqlite3_index_info *info)
 		if (!info->aConstraint[i].usable || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
 			continue;
 		int column = info->aConstraint[i].iColumn;
-		int could = column == 0 ? BY_ADDR : column == 1 && v->edges ? BY_DST : BY_NOTHING;
+		int could = column == 0 ? BY_ADDR : column != 1 ? BY_NOTHING : v->edges ? BY_DST : BY_TYPE;
+		if (could == BY_TYPE && (strcmp(sqlite3_vtab_collation(info, i), "BINARY") != 0 ||
+					 sqlite3_vtab_in(info, i, -1))) /* IN would be a pass for each value */
+			continue;
 		if (could && (!by || could == BY_ADDR)) {
 			by = could;
 			used = i;
@@ -93,8 +98,8 @@ static int scan_best(sqlite3_vtab *vtab, sqlite3_index_info *info)
 	info->idxNum = by | (v->edges && info->colUsed & 4 ? WANT_NAME : 0) |
 		       (!v->edges && info->colUsed & VALUE_COLUMNS ? WANT_VALUES : 0) |
 		       (!v->edges && info->colUsed & RETAINED_COLUMNS ? WANT_RETAINED : 0);
-	info->estimatedCost = by ? 30 : (double)all * 2;
-	info->estimatedRows = by ? (v->edges ? 4 : 1) : (sqlite3_int64)all;
+	info->estimatedCost = by == BY_TYPE ? (double)all : by ? 30 : (double)all * 2;
+	info->estimatedRows = by == BY_TYPE ? (sqlite3_int64)all / 20 : by ? (v->edges ? 4 : 1) : (sqlite3_int64)all;
 	if (by)
 		info->aConstraintUsage[used].argvIndex = 1; /* SQLite compares again: `omit` stays 0 */
 	return SQLITE_OK;
@@ -114,7 +119,34 @@ static int scan_close(sqlite3_vtab_cursor *cur)
 {
 	struct scan_cursor *c = (struct scan_cursor *)cur;
 	ma_snap_cursor_destroy(c->pass);
+	free(c->types);
 	free(c);
+	return SQLITE_OK;
+}
+
+static bool is_wanted(const struct scan_cursor *c)
+{
+	const struct ma_snap_object *o = &c->object;
+	switch (c->by) {
+	case BY_NOTHING:
+		return true;
+	case BY_TYPE:
+		return c->types[o->type_id];
+	default:
+		return c->wanted == o->addr;
+	}
+}
+
+static int want_types(const struct ma_snap *s, struct scan_cursor *c, sqlite3_value *name)
+{
+	size_t count = ma_snap_tables(s)->types_count + 1;
+	const char *wanted = (const char *)sqlite3_value_text(name);
+	free(c->types);
+	c->types = calloc(count, sizeof(*c->types));
+	if (!c->types || !wanted)
+		return SQLITE_NOMEM;
+	for (size_t i = 0; i < count; i++)
+		c->types[i] = !strcmp(ma_type_name(s, (uint32_t)i), wanted);
 	return SQLITE_OK;
 }
 
@@ -130,8 +162,7 @@ static int advance_pass(struct scan_vtab *v, struct scan_cursor *c)
 		}
 		if (!ma_snap_next_object(c->pass, &c->object))
 			break;
-		if (!v->edges && !(c->object.extra & MA_OX_CONT) &&
-		    (c->by == BY_NOTHING || c->wanted == c->object.addr)) {
+		if (!v->edges && !(c->object.extra & MA_OX_CONT) && is_wanted(c)) {
 			c->has_value = ma_snap_value(c->pass, &c->value);
 			return SQLITE_OK;
 		}
@@ -180,10 +211,12 @@ static int scan_filter(sqlite3_vtab_cursor *cur, int num, const char *str, int a
 	c->end = false;
 	c->by = num & BY_MASK;
 	c->object.has_edges = false;
-	if (argc < 1 || sqlite3_value_type(argv[0]) != SQLITE_INTEGER)
+	if (argc < 1 || sqlite3_value_type(argv[0]) != (c->by == BY_TYPE ? SQLITE_TEXT : SQLITE_INTEGER))
 		c->by = BY_NOTHING; /* then SQLite compares by its own rules, row by row */
-	else
+	else if (c->by != BY_TYPE)
 		c->wanted = (uint64_t)sqlite3_value_int64(argv[0]);
+	else if (want_types(v->sql->snap, c, argv[0]) != SQLITE_OK)
+		return SQLITE_NOMEM;
 	if (argc > 0 && sqlite3_value_type(argv[0]) == SQLITE_NULL) { /* equal to nothing */
 		c->end = true;
 		return SQLITE_OK;
@@ -193,7 +226,7 @@ static int scan_filter(sqlite3_vtab_cursor *cur, int num, const char *str, int a
 		err = ma_sql_objects_make(&v->sql->objects, v->sql->snap);
 	if (!err && num & WANT_RETAINED)
 		err = ma_sql_retained_make(&v->sql->retained, v->sql->snap);
-	if (!err && c->by != BY_NOTHING && ++v->lookups > SCANS_FIRST) {
+	if (!err && c->by != BY_NOTHING && c->by != BY_TYPE && ++v->lookups > SCANS_FIRST) {
 		err = begin_index(v, c);
 		return err ? ma_sql_fail(v->sql, err) : SQLITE_OK;
 	}
