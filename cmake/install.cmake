@@ -4,6 +4,12 @@ if(TARGET memattach)
   install(TARGETS memattach RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
+if(TARGET memattachd)
+  install(TARGETS memattachd RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  configure_file(tools/systemd/memattachd.service.in ${CMAKE_BINARY_DIR}/memattachd.service @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/memattachd.service DESTINATION lib/systemd/system)
+endif()
+
 install(DIRECTORY include/memattach DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h")
 

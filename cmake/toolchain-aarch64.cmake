@@ -18,4 +18,11 @@ foreach(header elfutils dwarf.h libelf.h gelf.h zstd.h zstd_errors.h xxhash.h xx
     file(CREATE_LINK /usr/include/${header} ${links}/${header} SYMBOLIC)
   endif()
 endforeach()
+# OpenSSL's are in two folders
+file(GLOB openssl /usr/include/openssl/*.h /usr/include/*/openssl/*.h)
+file(MAKE_DIRECTORY ${links}/openssl)
+foreach(header ${openssl})
+  cmake_path(GET header FILENAME name)
+  file(CREATE_LINK ${header} ${links}/openssl/${name} SYMBOLIC)
+endforeach()
 set(CMAKE_C_STANDARD_INCLUDE_DIRECTORIES ${links})

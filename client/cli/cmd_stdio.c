@@ -11,7 +11,7 @@ struct ma_error *ma_cmd_stdio(void)
 		return ma_errorf(MA_ERR_USAGE,
 				 "--stdio speaks a protocol to a program: it is what memattach ssh:// starts "
 				 "on the far side");
-	return ma_session_serve(STDIN_FILENO, STDOUT_FILENO);
+	return ma_session_serve(STDIN_FILENO, STDOUT_FILENO, NULL);
 }
 #else
 struct ma_error *ma_cmd_stdio(void)

@@ -93,9 +93,28 @@ struct ma_process_rows {
 MA_CHECK struct ma_error *ma_session_processes(struct ma_process_rows *ret);
 void ma_session_processes_free(struct ma_process_rows *rows);
 
+/* What a request was, and what became of it. */
+struct ma_serve_answer {
+	const char *what; /* "list", "snapshot", "stacks", "doctor" */
+	pid_t pid;        /* 0 with "list" */
+	uint64_t file_bytes, pause_ns;
+	const struct ma_error *failed; /* NULL: it succeeded */
+};
+
+/* Who may ask for what: memattachd's. */
+struct ma_serve_rules {
+	void *arg;
+	/* Before a request is answered; an error of it is the answer. */
+	struct ma_error *(*allow)(void *arg, const char *what, pid_t pid);
+	/* Whether a process may stand in a list. */
+	int (*sees)(void *arg, pid_t pid, unsigned uid, const char *command);
+	/* After each request, also one that was not allowed. */
+	void (*answered)(void *arg, const struct ma_serve_answer *answer);
+};
+
 /* The far side's half of a link (docs/protocol.md): greets, answers requests until `in` ends. An error of a request goes to
- * the other side; what is returned is an error of the link itself. */
-MA_CHECK struct ma_error *ma_session_serve(int in, int out);
+ * the other side; what is returned is an error of the link itself. `rules` NULL: everything is allowed. */
+MA_CHECK struct ma_error *ma_session_serve(int in, int out, const struct ma_serve_rules *rules);
 
 #ifdef __cplusplus
 }

@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 		fputs("memattach: a helper of memattach ssh://HOST/PID; usage: [--remove FOLDER] --stdio\n", stderr);
 		return 2;
 	}
-	_cleanup_error_ struct ma_error *err = ma_session_serve(STDIN_FILENO, STDOUT_FILENO);
+	_cleanup_error_ struct ma_error *err = ma_session_serve(STDIN_FILENO, STDOUT_FILENO, NULL);
 	if (!err)
 		return 0;
 	fprintf(stderr, "memattach: %s\n", err->message);

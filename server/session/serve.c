@@ -22,7 +22,15 @@ struct serve {
 	struct ma_fd_stream fds;
 	struct ma_stream stream;
 	struct ma_frame_reader reader;
+	const struct ma_serve_rules *rules;
+	struct ma_serve_answer now; /* the request that is answered */
 };
+
+static struct ma_error *allow(struct serve *s, const char *what, pid_t pid)
+{
+	s->now = (struct ma_serve_answer){ .what = what, .pid = pid };
+	return s->rules ? s->rules->allow(s->rules->arg, what, pid) : NULL;
+}
 
 /* ------------------------------------------------------------------ the watch */
 
@@ -177,9 +185,13 @@ static struct ma_error *answer_snapshot(struct serve *s, struct ma_error **faile
 	struct ma_error *err = ma_record_get(s->reader.payload, s->reader.bytes, ma_snapshot_request_fields,
 					     ma_snapshot_request_count, &r);
 	if (!err)
+		*failed_ret = allow(s, r.threads_only ? "stacks" : "snapshot", r.pid);
+	if (!err && !*failed_ret)
 		err = snapshot(s, &r, &result, failed_ret);
 	ma_record_free(ma_snapshot_request_fields, ma_snapshot_request_count, &r);
 	if (!err && !*failed_ret) {
+		s->now.file_bytes = result.file_bytes;
+		s->now.pause_ns = result.attach.pause_ns;
 		const struct ma_snapshot_done done = {
 			.pause_ns = result.attach.pause_ns,
 			.safe_ns = result.attach.safe_ns,
@@ -204,11 +216,16 @@ static struct ma_error *answer_snapshot(struct serve *s, struct ma_error **faile
 static struct ma_error *send_process(void *arg, const struct ma_process *p)
 {
 	struct serve *s = arg;
+	if (s->rules && !s->rules->sees(s->rules->arg, p->pid, p->uid, p->command))
+		return NULL;
 	return ma_message_send(&s->stream, MA_FRAME_PROCESS, ma_process_fields, ma_process_count, p, STALL_MS);
 }
 
-static struct ma_error *answer_list(struct serve *s)
+static struct ma_error *answer_list(struct serve *s, struct ma_error **failed_ret)
 {
+	*failed_ret = allow(s, "list", 0);
+	if (*failed_ret)
+		return NULL;
 	MA_TRY(ma_list_processes(send_process, s));
 	return ma_frame_send(&s->stream, MA_FRAME_DONE, NULL, 0, STALL_MS);
 }
@@ -221,6 +238,8 @@ static struct ma_error *answer_doctor(struct serve *s, struct ma_error **failed_
 	if (!err && wanted.pid < 1)
 		*failed_ret = ma_errorf(MA_ERR_USAGE, "no process id");
 	else if (!err)
+		*failed_ret = allow(s, "doctor", wanted.pid);
+	if (!err && !*failed_ret)
 		*failed_ret = ma_session_doctor(wanted.pid, &d);
 	ma_doctor_deinit(&wanted);
 	if (!err && !*failed_ret)
@@ -234,9 +253,10 @@ static struct ma_error *answer_doctor(struct serve *s, struct ma_error **failed_
 static struct ma_error *answer(struct serve *s)
 {
 	struct ma_error *failed = NULL, *err = NULL;
+	s->now = (struct ma_serve_answer){ 0 };
 	switch (s->reader.kind) {
 	case MA_FRAME_LIST:
-		err = answer_list(s);
+		err = answer_list(s, &failed);
 		break;
 	case MA_FRAME_SNAPSHOT:
 		err = answer_snapshot(s, &failed);
@@ -248,6 +268,10 @@ static struct ma_error *answer(struct serve *s)
 		return NULL;
 	default:
 		failed = ma_errorf(MA_ERR_UNSUPPORTED, "memattach " MA_VERSION " knows no request %u", s->reader.kind);
+	}
+	if (s->rules && s->now.what) {
+		s->now.failed = err ? err : failed;
+		s->rules->answered(s->rules->arg, &s->now);
 	}
 	if (failed && !err)
 		err = ma_error_send(&s->stream, failed, STALL_MS);
@@ -267,9 +291,9 @@ static struct ma_error *greet(struct serve *s, bool *ended_ret)
 	return NULL;
 }
 
-struct ma_error *ma_session_serve(int in, int out)
+struct ma_error *ma_session_serve(int in, int out, const struct ma_serve_rules *rules)
 {
-	struct serve s = { .fds = { in, out } };
+	struct serve s = { .fds = { in, out }, .rules = rules };
 	bool ended = false;
 	s.stream = ma_fd_stream(&s.fds);
 	MA_TRY(ma_frame_reader_init(&s.reader));

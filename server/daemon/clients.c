@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cleanup.h"
+#include "daemon.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define RULES_MAX 4096u
+#define LINE_MAX_BYTES 4096
+
+struct rule {
+	int client; /* of names */
+	bool any_user;
+	unsigned uid;
+	char *pattern;
+};
+
+struct ma_clients {
+	char *names[MA_CLIENTS_MAX];
+	int count;
+	struct rule *rules;
+	size_t rule_count;
+};
+
+void ma_clients_destroy(struct ma_clients *c)
+{
+	if (!c)
+		return;
+	for (int i = 0; i < c->count; i++)
+		free(c->names[i]);
+	for (size_t i = 0; i < c->rule_count; i++)
+		free(c->rules[i].pattern);
+	free(c->rules);
+	free(c);
+}
+
+int ma_clients_find(const struct ma_clients *c, const char *name)
+{
+	for (int i = 0; i < c->count; i++)
+		if (!strcmp(c->names[i], name))
+			return i;
+	return -1;
+}
+
+static struct ma_error *user_of(const char *text, struct rule *r)
+{
+	char *end;
+	r->any_user = !strcmp(text, "*");
+	if (r->any_user)
+		return NULL;
+	errno = 0;
+	unsigned long uid = strtoul(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && !*end && !errno && uid < UINT_MAX) {
+		r->uid = (unsigned)uid;
+		return NULL;
+	}
+	const struct passwd *p = getpwnam(text);
+	if (!p)
+		return ma_errorf(MA_ERR_USAGE, "there is no user '%s' here", text);
+	r->uid = p->pw_uid;
+	return NULL;
+}
+
+static struct ma_error *add(struct ma_clients *c, const char *name, const char *user, const char *pattern)
+{
+	if (!ma_tls_name_ok(name))
+		return ma_errorf(MA_ERR_USAGE, "'%s' is no name of a client", name);
+	if (c->rule_count == RULES_MAX)
+		return ma_errorf(MA_ERR_LIMIT, "more than %u rules", RULES_MAX);
+	struct rule r = { .client = ma_clients_find(c, name) };
+	MA_TRY(user_of(user, &r));
+	if (r.client < 0) {
+		if (c->count == MA_CLIENTS_MAX)
+			return ma_errorf(MA_ERR_LIMIT, "more than %d clients", MA_CLIENTS_MAX);
+		c->names[c->count] = strdup(name);
+		if (!c->names[c->count])
+			return &ma_enomem;
+		r.client = c->count++;
+	}
+	struct rule *rules = realloc(c->rules, (c->rule_count + 1) * sizeof(*rules));
+	if (!rules)
+		return &ma_enomem;
+	c->rules = rules;
+	r.pattern = strdup(pattern);
+	if (!r.pattern)
+		return &ma_enomem;
+	rules[c->rule_count++] = r;
+	return NULL;
+}
+
+/* NAME USER PATTERN, the pattern being the rest of the line. */
+static struct ma_error *parse_line(struct ma_clients *c, char *line)
+{
+	static const char blanks[] = " \t\r\n";
+	size_t bytes = strlen(line);
+	while (bytes && strchr(blanks, line[bytes - 1]))
+		line[--bytes] = '\0';
+	char *name = line + strspn(line, blanks);
+	if (!*name || *name == '#')
+		return NULL;
+	char *user = name + strcspn(name, blanks);
+	if (*user)
+		*user++ = '\0';
+	user += strspn(user, blanks);
+	char *pattern = user + strcspn(user, blanks);
+	if (*pattern)
+		*pattern++ = '\0';
+	pattern += strspn(pattern, blanks);
+	if (!*pattern)
+		return ma_errorf(MA_ERR_USAGE, "a line is: name of the client, user, pattern of the command line");
+	return add(c, name, user, pattern);
+}
+
+static struct ma_error *parse(FILE *f, struct ma_clients *c)
+{
+	_cleanup_free_ char *line = malloc(LINE_MAX_BYTES);
+	if (!line)
+		return &ma_enomem;
+	for (unsigned number = 1; fgets(line, LINE_MAX_BYTES, f); number++) {
+		struct ma_error *err = !strchr(line, '\n') && !feof(f) ? ma_errorf(MA_ERR_LIMIT, "the line is too long")
+								       : parse_line(c, line);
+		if (err)
+			return ma_error_prefix(err, "line %u", number);
+	}
+	return ferror(f) ? ma_errorf(MA_ERR_OS, "cannot read it") : NULL;
+}
+
+struct ma_error *ma_clients_read(const char *path, struct ma_clients **ret)
+{
+	struct stat st;
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	if (!f)
+		return ma_error_os(errno, "%s", path);
+	if (fstat(fileno(f), &st) || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return ma_errorf(MA_ERR_PERMISSION, "%s may be written by others: chmod go-w %s", path, path);
+	struct ma_clients *c = calloc(1, sizeof(*c));
+	if (!c)
+		return &ma_enomem;
+	struct ma_error *err = parse(f, c);
+	if (err) {
+		ma_clients_destroy(c);
+		return ma_error_prefix(err, "%s", path);
+	}
+	*ret = c;
+	return NULL;
+}
+
+bool ma_clients_may(const struct ma_clients *c, int client, unsigned uid, const char *command)
+{
+	for (size_t i = 0; i < c->rule_count; i++) {
+		const struct rule *r = &c->rules[i];
+		if (r->client == client && (r->any_user || r->uid == uid) && !fnmatch(r->pattern, command, 0))
+			return true;
+	}
+	return false;
+}
+
+bool ma_clients_may_all(const struct ma_clients *c, int client)
+{
+	for (size_t i = 0; i < c->rule_count; i++)
+		if (c->rules[i].client == client && c->rules[i].any_user && !strcmp(c->rules[i].pattern, "*"))
+			return true;
+	return false;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/* daemon.h - memattachd, in three kinds of process:
+ *
+ *   the listener   accepts and counts connections; one for each of them is
+ *   a session      with CAP_SYS_PTRACE: knows the rules, answers requests (ma_session_serve), writes the audit;
+ *                  it reads nothing from the network, but from a socket pair to its
+ *   front          without capabilities, files or new sockets (seccomp): TLS and certificates.
+ */
+#ifndef MA_DAEMON_H
+#define MA_DAEMON_H
+
+#include "tls.h"
+
+#include <memattach/session.h>
+#include <netdb.h>
+#include <signal.h>
+
+#define MA_DAEMON_ADDRESS_MAX (INET6_ADDRSTRLEN + 16)
+
+/* ------------------------------------------------------------------ clients.c: who may attach to what */
+
+struct ma_clients;
+/* Reads the list of clients: lines of the name in the certificate, a user, and a pattern for the command line. */
+MA_CHECK struct ma_error *ma_clients_read(const char *path, struct ma_clients **ret);
+void ma_clients_destroy(struct ma_clients *c);
+/* A number for a name that stands in the list, from 0 to MA_CLIENTS_MAX - 1; -1 for another one. */
+#define MA_CLIENTS_MAX 256
+int ma_clients_find(const struct ma_clients *c, const char *name);
+bool ma_clients_may(const struct ma_clients *c, int client, unsigned uid, const char *command);
+/* Whether there is a rule that lets the client attach to everything. */
+bool ma_clients_may_all(const struct ma_clients *c, int client);
+
+/* ------------------------------------------------------------------ audit.c */
+
+/* One line on stderr, in one write(): "memattachd: " and words NAME=VALUE; values are quoted and escaped. */
+struct ma_audit {
+	char text[2048];
+	size_t bytes;
+};
+void ma_audit_begin(struct ma_audit *a, const char *event);
+void ma_audit_text(struct ma_audit *a, const char *name, const char *value);
+void ma_audit_number(struct ma_audit *a, const char *name, uint64_t value);
+void ma_audit_write(struct ma_audit *a);
+
+/* ------------------------------------------------------------------ confine.c */
+
+/* Leaves root, if we are it, for `user`, and gives up every capability but CAP_SYS_PTRACE, and what a process could
+ * gain by executing others. */
+MA_CHECK struct ma_error *ma_confine_daemon(const char *user);
+/* Of a session: no programs, no network. */
+MA_CHECK struct ma_error *ma_confine_session(void);
+/* Of a front: nothing but what moves bytes between descriptors that are open. */
+MA_CHECK struct ma_error *ma_confine_front(void);
+
+/* ------------------------------------------------------------------ listen.c */
+
+struct ma_daemon {
+	const char *const *listen; /* HOST:PORT, NULL at the end */
+	struct ma_tls_context *tls;
+	struct ma_clients *clients;
+	unsigned connections, per_address; /* at once */
+	unsigned requests;                 /* of one client within a minute */
+	int handshake_ms, idle_ms;
+	struct ma_daemon_shared *shared;
+};
+
+/* What the processes share: memory that all of them may write, so nothing in it is believed beyond what it is for. */
+struct ma_daemon_shared {
+	uint64_t paid_until[MA_CLIENTS_MAX]; /* ns: see ma_daemon_pace() */
+	uint8_t known[];                     /* by connection: its client has shown who it is */
+};
+
+/* Opens the sockets; `fds` has room for `most`. Says on stderr where it listens. */
+MA_CHECK struct ma_error *ma_daemon_listen(const struct ma_daemon *d, int *fds, size_t most, size_t *count_ret);
+/* Serves until SIGTERM or SIGINT, and then until every session has ended. */
+MA_CHECK struct ma_error *ma_daemon_run(struct ma_daemon *d, const int *fds, size_t count);
+
+/* ------------------------------------------------------------------ session.c, front.c */
+
+/* Both end the process that calls them. `slot`: the connection's number. */
+_Noreturn void ma_daemon_session(struct ma_daemon *d, int socket, const char *address, unsigned slot);
+_Noreturn void ma_daemon_front(struct ma_daemon *d, int socket, int session, const char *address);
+
+/* What the front tells the session first. */
+struct ma_daemon_who {
+	char name[MA_TLS_NAME_MAX];
+};
+
+/* False: the client has had its requests of this minute. */
+bool ma_daemon_pace(struct ma_daemon *d, int client);
+
+#endif
