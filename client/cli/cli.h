@@ -17,6 +17,7 @@ enum ma_cli_option {
 	/* of export */
 	MA_OPT_FORMAT = 1 << 12,
 	MA_OPT_TABLE = 1 << 13,
+	MA_OPT_HTML = 1 << 22,
 
 	MA_OPT_OUTPUT = 1,     /* -o FILE, --output FILE */
 	MA_OPT_JSON = 2,       /* --json */
@@ -53,6 +54,7 @@ enum ma_cli_option {
 
 struct ma_cli {
 	const char *format, *table; /* of export, or NULL */
+	const char *html;           /* --html, or NULL */
 
 	FILE *out;   /* the result; write errors are reported by main() */
 	char **args; /* arguments after the command's name (for `memattach TARGET`: TARGET) */

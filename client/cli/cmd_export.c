@@ -2,9 +2,7 @@
 /* memattach export: the snapshot in another tool's format, into a file, a folder of tables, or standard output. */
 #include "cleanup.h"
 #include "cli.h"
-#include "escape.h"
 #include "export.h"
-#include "human.h"
 #include "out_file.h"
 #include "snapshot_arg.h"
 #include "spinner.h"
@@ -70,24 +68,16 @@ static struct ma_error *choose_table(struct export *x)
 	return NULL;
 }
 
-static struct ma_error *write_tables(const struct export *x, FILE *out, const struct ma_snap *s)
+static struct ma_error *write_one(const struct export *x, FILE *out, const struct ma_snap *s)
 {
 	struct ma_sql *sql;
+	if (!ma_export_format_has_tables(x->format))
+		return ma_export_write(out, s, x->format, x->from);
 	MA_TRY(ma_sql_open(s, &sql));
 	struct ma_error *err =
 		x->whole ? ma_export_json(out, sql, x->from) : ma_export_write_table(out, sql, x->format, x->table);
 	ma_sql_close(sql);
 	return err;
-}
-
-/* The one line that says what was written. */
-static void say(const struct export *x, const struct ma_out_file *o, uint64_t bytes)
-{
-	_cleanup_buf_ struct ma_buf shown = MA_BUF_INIT(1 << 16);
-	char size[MA_HUMAN_MAX];
-	ma_escape_text(&shown, o->path, strlen(o->path));
-	fprintf(x->cli->out, "%s   %s%s\n", ma_buf_text(&shown), ma_human_bytes(size, bytes, x->cli->bytes),
-		o->replaces ? "   replaced the file that was there" : "");
 }
 
 static struct ma_error *to_file(const struct export *x, const char *path, const struct ma_snap *s, struct ma_sql *sql)
@@ -96,12 +86,12 @@ static struct ma_error *to_file(const struct export *x, const char *path, const 
 	uint64_t bytes;
 	MA_TRY(ma_out_file_open(path, x->from, &o));
 	ma_spinner_start("exporting");
-	struct ma_error *err = sql ? ma_export_write_table(o.f, sql, x->format, x->table) : write_tables(x, o.f, s);
+	struct ma_error *err = sql ? ma_export_write_table(o.f, sql, x->format, x->table) : write_one(x, o.f, s);
 	ma_spinner_stop();
 	if (!err)
 		err = ma_out_file_commit(&o, &bytes);
 	if (!err)
-		say(x, &o, bytes);
+		ma_out_file_say(x->cli->out, &o, bytes, x->cli->bytes);
 	ma_out_file_deinit(&o);
 	return err;
 }
@@ -147,7 +137,7 @@ struct ma_error *ma_cmd_export(const struct ma_cli *cli)
 	MA_TRY(ma_cli_snapshot(cli, cli->args[0], &snap));
 	x.from = snap.path;
 	MA_TRY(ma_snap_open(x.from, &s));
-	if (x.all)
+	if (x.all && x.to)
 		return to_folder(&x, s);
-	return x.to ? to_file(&x, x.to, s, NULL) : write_tables(&x, cli->out, s);
+	return x.to ? to_file(&x, x.to, s, NULL) : write_one(&x, cli->out, s);
 }

@@ -13,5 +13,7 @@ struct ma_error *ma_cmd_report(const struct ma_cli *cli)
 		return ma_errorf(MA_ERR_USAGE, "usage: memattach report SNAP, or report --tree SNAP...");
 	_cleanup_resolved_ struct ma_resolved snap = { 0 };
 	MA_TRY(ma_cli_snapshot(cli, cli->args[0], &snap));
+	if (cli->html)
+		return ma_show_html(cli, snap.path, snap.id, cli->html);
 	return ma_show_report(cli, snap.path, snap.id, 0);
 }

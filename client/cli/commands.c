@@ -58,7 +58,8 @@ const struct ma_command ma_commands[] = {
 	  "waits for the one under way) or the end of the process. -o then names a folder.\n" WHO_HELP VALUES_HELP,
 	  ATTACHING(ma_cmd_snap) },
 	{ "report", "SNAP", 1, MA_ARGS_MANY,
-	  MA_OPT_TREE | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_MODULE | MA_OPT_BRIEF | MA_OPT_WHICH,
+	  MA_OPT_TREE | MA_OPT_JSON | MA_OPT_HTML | MA_OPT_BYTES | MA_OPT_TYPE | MA_OPT_MODULE | MA_OPT_BRIEF |
+		  MA_OPT_WHICH,
 	  "print the report of a snapshot",
 	  "Needs neither the process nor the machine where the snapshot was taken. --type prints the types whose\n"
 	  "name matches: how large their objects are, what holds them, the largest. --module prints what modules\n"
@@ -104,6 +105,8 @@ const struct ma_command ma_commands[] = {
 	  "  json         all of it: the report and every table; with --table one table\n"
 	  "  csv, arrow   one table; all of them where OUT is a folder (name/) or with --table all.\n"
 	  "               arrow is Arrow IPC: pyarrow, Polars, pandas, and DuckDB through pyarrow\n"
+	  "  collapsed, speedscope, pprof   bytes by the way to them, for flame graphs\n"
+	  "  heapsnapshot, hprof            Chrome, VS Code; Eclipse MAT\n"
 	  "OUT can be read by its owner only. A file of that name is replaced once the new one is whole.\n" SNAP_HELP,
 	  ma_cmd_export },
 	{ "check", "SNAP", 1, 1, MA_OPT_WHICH, "check every byte of a snapshot",

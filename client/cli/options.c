@@ -15,6 +15,7 @@ enum {
 	OPT_CSV,
 	OPT_FORMAT,
 	OPT_TABLE,
+	OPT_HTML,
 	OPT_BYTES,
 	OPT_TYPE,
 	OPT_MODULE,
@@ -50,6 +51,7 @@ static const struct option long_options[] = {
 	{ "csv", no_argument, NULL, OPT_CSV },
 	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ "table", required_argument, NULL, OPT_TABLE },
+	{ "html", required_argument, NULL, OPT_HTML },
 	{ "bytes", no_argument, NULL, OPT_BYTES },
 	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "module", required_argument, NULL, OPT_MODULE },
@@ -91,6 +93,7 @@ static const struct {
 	{ MA_OPT_CSV, "    --csv", "", "comma-separated values" },
 	{ MA_OPT_FORMAT, "    --format", " NAME", "the format; else as the name of the file ends" },
 	{ MA_OPT_TABLE, "    --table", " NAME", "objects (default), edges, types, frames, memory, all" },
+	{ MA_OPT_HTML, "    --html", " FILE", "one HTML file that loads nothing" },
 	{ MA_OPT_BYTES, "    --bytes", "", "exact numbers in place of 1.42 GB" },
 	{ MA_OPT_TYPE, "    --type", " GLOB", "only types whose name matches" },
 	{ MA_OPT_MODULE, "    --module", " GLOB", "what the modules whose name matches retain" },
@@ -217,6 +220,9 @@ static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_
 		return ma_errorf(MA_ERR_USAGE, "--brief and --full exclude each other");
 	if (cli->type_glob && cli->module_glob)
 		return ma_errorf(MA_ERR_USAGE, "--type and --module exclude each other");
+	if (cli->html && (cli->json || cli->type_glob || cli->module_glob || cli->tree))
+		return ma_errorf(MA_ERR_USAGE,
+				 "--html is the whole report of one snapshot: no other option goes with it");
 	if (cli->json && cli->csv)
 		return ma_errorf(MA_ERR_USAGE, "--json and --csv exclude each other");
 	if (cli->count && !cli->every_s)
@@ -245,6 +251,10 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_FORMAT:
 			cli->format = optarg;
 			*given |= MA_OPT_FORMAT;
+			break;
+		case OPT_HTML:
+			cli->html = optarg;
+			*given |= MA_OPT_HTML;
 			break;
 		case OPT_TABLE:
 			cli->table = optarg;

@@ -2,6 +2,8 @@
 #include "out_file.h"
 
 #include "cleanup.h"
+#include "escape.h"
+#include "human.h"
 #include "out.h"
 
 #include <errno.h>
@@ -94,6 +96,15 @@ struct ma_error *ma_out_file_commit(struct ma_out_file *o, uint64_t *bytes_ret)
 	o->temp = NULL;
 	*bytes_ret = (uint64_t)st.st_size;
 	return NULL;
+}
+
+void ma_out_file_say(FILE *out, const struct ma_out_file *o, uint64_t bytes, bool exact)
+{
+	_cleanup_buf_ struct ma_buf shown = MA_BUF_INIT(1 << 16);
+	char size[MA_HUMAN_MAX];
+	ma_escape_text(&shown, o->path, strlen(o->path));
+	fprintf(out, "%s   %s%s\n", ma_buf_text(&shown), ma_human_bytes(size, bytes, exact),
+		o->replaces ? "   replaced the file that was there" : "");
 }
 
 void ma_out_file_deinit(struct ma_out_file *o)

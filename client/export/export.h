@@ -9,10 +9,15 @@
 #include <stdio.h>
 
 /* MA_EXPORT(id, name on the command line, usual end of a file name, text?) */
-#define MA_EXPORT_FORMATS(MA_EXPORT)          \
-	MA_EXPORT(JSON, "json", "json", true) \
-	MA_EXPORT(CSV, "csv", "csv", true)    \
-	MA_EXPORT(ARROW, "arrow", "arrow", false)
+#define MA_EXPORT_FORMATS(MA_EXPORT)                                  \
+	MA_EXPORT(JSON, "json", "json", true)                         \
+	MA_EXPORT(CSV, "csv", "csv", true)                            \
+	MA_EXPORT(ARROW, "arrow", "arrow", false)                     \
+	MA_EXPORT(COLLAPSED, "collapsed", "collapsed", true)          \
+	MA_EXPORT(SPEEDSCOPE, "speedscope", "speedscope.json", true)  \
+	MA_EXPORT(PPROF, "pprof", "pb.gz", false)                     \
+	MA_EXPORT(HEAPSNAPSHOT, "heapsnapshot", "heapsnapshot", true) \
+	MA_EXPORT(HPROF, "hprof", "hprof", false)
 
 enum ma_export_format {
 #define MA_EXPORT(id, name, end, text) MA_EXPORT_##id,
@@ -57,6 +62,9 @@ MA_CHECK struct ma_error *ma_export_write_table(FILE *out, struct ma_sql *sql, e
 /* The whole snapshot as one object of JSON: "report" (as `memattach report --json`; `path` is the snapshot's name in
  * it) and an array of objects for each table. */
 MA_CHECK struct ma_error *ma_export_json(FILE *out, struct ma_sql *sql, const char *path);
+/* The whole snapshot, in a format that has no tables. */
+MA_CHECK struct ma_error *ma_export_write(FILE *out, const struct ma_snap *s, enum ma_export_format format,
+					  const char *path);
 /* `statement` over the tables as an Arrow IPC file. */
 MA_CHECK struct ma_error *ma_export_arrow(FILE *out, struct ma_sql *sql, const char *statement);
 

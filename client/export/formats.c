@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The names of formats and tables. */
+/* The names of formats and tables, and who writes what. */
 #include "cleanup.h"
 #include "export.h"
+#include "heapsnapshot.h"
+#include "hprof.h"
+#include "paths.h"
 
 #include <string.h>
 #include <strings.h>
@@ -80,4 +83,36 @@ bool ma_export_table_find(const char *name, enum ma_export_table *ret)
 		}
 	}
 	return false;
+}
+
+static struct ma_error *write_paths(FILE *out, const struct ma_snap *s, enum ma_export_format format, const char *path)
+{
+	struct ma_path_groups p;
+	MA_TRY(ma_export_path_groups(s, &p));
+	struct ma_error *err = format == MA_EXPORT_COLLAPSED ? ma_export_collapsed(out, &p)
+			       : format == MA_EXPORT_PPROF
+				       ? ma_export_pprof(out, &p, ma_snap_tables(s)->meta.taken_realtime_ns)
+				       : ma_export_speedscope(out, &p, path);
+	ma_path_groups_deinit(&p);
+	return err;
+}
+
+struct ma_error *ma_export_write(FILE *out, const struct ma_snap *s, enum ma_export_format format, const char *path)
+{
+	switch (format) {
+	case MA_EXPORT_COLLAPSED:
+	case MA_EXPORT_SPEEDSCOPE:
+	case MA_EXPORT_PPROF:
+		return write_paths(out, s, format, path);
+	case MA_EXPORT_HEAPSNAPSHOT:
+		return ma_export_heapsnapshot(out, s);
+	case MA_EXPORT_HPROF:
+		return ma_export_hprof(out, s);
+	case MA_EXPORT_JSON:
+	case MA_EXPORT_CSV:
+	case MA_EXPORT_ARROW:
+	case MA_EXPORT_COUNT:
+		break;
+	}
+	return ma_errorf(MA_ERR_USAGE, "format %s is one of tables", ma_export_format_name(format));
 }

@@ -48,9 +48,47 @@ def need(program):
 
 def tables_python(python):
     """A Python with pyarrow and duckdb."""
+
     def steps(folder):
         path = folder / "bin" / "python"
         return [[python.path, "-m", "venv", folder],
                 [path, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "pyarrow", "duckdb"],
                 [path, "-c", "import pyarrow.ipc, duckdb"]]
     return made_once("readers-tables", steps) / "bin" / "python"
+
+
+def node_modules(package):
+    """A folder in which node finds the package of npm."""
+    node, npm = need("node"), need("npm")
+
+    def steps(folder):
+        return [[npm, "install", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix", folder, package],
+                [node, "--input-type=module", "-e", f"await import('{package}')"]]
+    return made_once(f"readers-npm-{package}", steps)
+
+
+def browser(python):
+    """A Python with playwright, and the path of a Chromium."""
+    chromium = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+    if not chromium:
+        pytest.skip("no Chromium on this machine")
+
+    def steps(folder):
+        path = folder / "bin" / "python"
+        return [[python.path, "-m", "venv", folder],
+                [path, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "playwright"],
+                [path, "-c", "import playwright.sync_api"]]
+    return made_once("readers-browser", steps) / "bin" / "python", chromium
+
+
+def hprof_analyzer():
+    """hprof-analyzer from crates.io. cargo builds it for a quarter of an hour, so only the long tests do that."""
+    there = shutil.which("hprof-analyzer") or cache() / "readers-hprof-analyzer" / "bin" / "hprof-analyzer"
+    if Path(there).exists():
+        return there
+    if os.environ.get("MEMATTACH_LONG") != "1":
+        pytest.skip("no hprof-analyzer on this machine (cargo install --locked hprof-analyzer; MEMATTACH_LONG=1 does it)")
+    cargo = need("cargo")
+    folder = made_once("readers-hprof-analyzer",
+                       lambda f: [[cargo, "install", "--locked", "--root", f, "hprof-analyzer"]], timeout=2400)
+    return folder / "bin" / "hprof-analyzer"

@@ -137,3 +137,137 @@ def test_refusals(snap, memattach):
     check_error(memattach.run("export", snap, "-o", memattach.folder / "no" / "such.csv"), 1, "No such file")
     check_error(memattach.run("export", "/dev/full", "--format", "csv"), (1, 6), "/dev/full")
     assert snap.read_bytes()[:4] != b"addr"
+
+
+def total_bytes(memattach, snap):
+    return memattach.value(snap, "SELECT sum(bytes) FROM types")
+
+
+def test_collapsed_stacks_are_all_of_the_memory(snap, memattach):
+    out = export(memattach, snap, "--format", "collapsed").out
+    ways = {}
+    for line in out.splitlines():
+        way, _, number = line.rpartition(" ")
+        assert way.isprintable(), line
+        ways[way] = ways.get(way, 0) + int(number)
+    assert sum(ways.values()) == total_bytes(memattach, snap)
+    sessions = [w for w in ways if w.endswith("Cache;.sessions dict;[] __main__.Session")]
+    assert len(sessions) == 1 and sessions[0].startswith("__main__ module;.cache __main__.Cache;")
+    assert [w for w in ways if ";.next __main__.Node" in w] and max(w.count(";") for w in ways) < 100, "a list is no way of 5000"
+    assert [w for w in ways if "Odd:</script> \\u202e\\x07=1" in w], "a name with what parts frames, or does not show"
+
+
+def test_speedscope(snap, memattach):
+    path = memattach.folder / "x.speedscope.json"
+    export(memattach, snap, "-o", path)
+    whole = json.loads(path.read_text())
+    profile, frames = whole["profiles"][0], whole["shared"]["frames"]
+    assert whole["$schema"] == "https://www.speedscope.app/file-format-schema.json"
+    assert (profile["type"], profile["unit"], profile["startValue"]) == ("sampled", "bytes", 0)
+    assert len(profile["samples"]) == len(profile["weights"])
+    assert sum(profile["weights"]) == profile["endValue"] == total_bytes(memattach, snap)
+    assert {i for s in profile["samples"] for i in s} == set(range(len(frames)))
+    assert len({f["name"] for f in frames}) == len(frames)
+
+
+def test_pprof_in_go(snap, memattach):
+    go = readers.need("go")
+    path = memattach.folder / "x.pb.gz"
+    export(memattach, snap, "-o", path)
+
+    def pprof(*args):
+        done = subprocess.run([go, "tool", "pprof", *args, path], capture_output=True, text=True, timeout=120,
+                              env={**os.environ, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"})
+        if done.returncode and "no such tool" in done.stderr:
+            pytest.skip(f"this go has no pprof: {done.stderr.strip()}")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    top = pprof("-top", "-cum", "-unit=b", "-nodefraction=0", "-nodecount=100000")
+    assert "Type: inuse_space" in top
+    rows = {" ".join(line.split()[5:]): line.split() for line in top.splitlines()[6:] if line}
+    assert f"of {total_bytes(memattach, snap)}B total" in top
+    held = int(rows[".sessions dict"][3].rstrip("B"))
+    cache = memattach.value(snap, "SELECT retained FROM objects WHERE type = '__main__.Cache'")
+    assert cache * 0.9 < held <= cache
+    objects = pprof("-top", "-sample_index=inuse_objects", "-nodefraction=0", "-nodecount=100000")
+    assert f"of {memattach.value(snap, 'SELECT count(*) FROM objects')} total" in objects
+
+
+READ_HEAPSNAPSHOT = """
+import { createReadStream } from 'node:fs'
+import { parse, diff } from 'heap-snapshot-toolkit'
+const [first, second] = await Promise.all(process.argv.slice(2).map(p => parse(createReadStream(p, 'utf-8'))))
+const classes = {}
+for (const c of Object.values(first.aggregatesWithFilter({}))) classes[c.name] = [c.count, c.self, c.maxRet]
+const changed = {}
+if (second) for (const c of Object.values(diff(first, second))) changed[c.name] = [c.addedCount, c.removedCount]
+console.log(JSON.stringify({ statistics: first.getStatistics(), classes, changed }))
+"""
+
+
+def read_heapsnapshot(memattach, *paths):
+    folder = readers.node_modules("heap-snapshot-toolkit")
+    script = memattach.folder / "read.mjs"
+    script.write_text(READ_HEAPSNAPSHOT)
+    os.symlink(folder / "node_modules", memattach.folder / "node_modules")
+    done = subprocess.run([readers.need("node"), script, *paths], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_heapsnapshot_in_devtools(snap, memattach):
+    """The code of Chrome's memory panel finds the same objects, the same bytes and the same retained sizes."""
+    path = memattach.folder / "x.heapsnapshot"
+    export(memattach, snap, "-o", path)
+    read = read_heapsnapshot(memattach, path)
+    assert read["statistics"]["total"] == total_bytes(memattach, snap)
+    ours = {r["type"]: [r["count"], r["bytes"], r["retained"]] for r in memattach.query(
+        snap, "SELECT type, count, bytes, retained FROM types")}
+    ours["(string)"] = ours.pop("str")
+    assert len(ours) > 50
+    wrong = {t: (n, read["classes"].get(t)) for t, n in ours.items() if t.isascii() and t.isprintable() and t[0] != "<"
+             and t != "Object" and read["classes"].get(t) != n}
+    assert wrong == {}
+    raw = json.loads(path.read_text())
+    ids = raw["nodes"][2::7]
+    assert len(set(ids)) == len(ids) and not [i for i in ids if i % 2 == 0 or i >= 2 ** 32]
+    assert set(raw["strings"]) >= {LONE if "\ud800" in t else t for t in evil()}
+    assert max(map(len, raw["strings"])) <= 1024
+
+
+def test_heapsnapshots_of_one_process_compare(one_python, start, memattach):
+    target = start(one_python, "exported")
+    paths = []
+    for name in "ab":
+        export_from = memattach.folder / f"{name}.mas"
+        assert memattach.run("snap", target.pid, "-o", export_from).rc == 0
+        paths.append(memattach.folder / f"{name}.heapsnapshot")
+        export(memattach, export_from, "-o", paths[-1])
+    target.end_well()
+    changed = read_heapsnapshot(memattach, *paths)["changed"]
+    assert changed.get("__main__.Session", [0, 0]) == [0, 0], "the same objects have the same ids"
+    assert sum(added + removed for added, removed in changed.values()) < 1000, changed
+
+
+def near(a, b, share):
+    return abs(a - b) <= b * share
+
+
+def test_hprof_in_hprof_analyzer(snap, memattach):
+    """It finds every object and, within the steps in which fields and arrays come, what each type retains."""
+    analyzer = readers.hprof_analyzer()
+    path, report = memattach.folder / "x.hprof", memattach.folder / "x.json"
+    export(memattach, snap, "-o", path)
+    done = subprocess.run([analyzer, "-f", "json", "--progress", "never", path, report], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    overview = json.loads(report.read_text())["overview"]
+    assert overview["format"] == "JAVA PROFILE 1.0.2" and not overview["compressed_oops"]
+    assert near(overview["total_shallow"], total_bytes(memattach, snap), 0.04)
+    assert overview["unreachable_shallow"] == 0, "everything hangs below a root"
+    found = {r["pretty_class"]: r for r in overview["histogram"]}
+    ours = {r["type"]: r for r in memattach.query(snap, "SELECT type, count, bytes, retained FROM types")}
+    wrong = {t: (r["count"], found.get(t, {}).get("instances")) for t, r in ours.items()
+             if r["count"] > 20 and t.isascii() and t.isprintable() and found.get(t, {}).get("instances") != r["count"]}
+    assert wrong == {}
+    for name in ("__main__.Session", "__main__.Cache", "dict", "module", "__main__.Node"):
+        assert near(found[name]["retained"], ours[name]["retained"], 0.15), (name, found[name], ours[name])

@@ -23,15 +23,15 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --identity | --known-hosts | --ssh-config | --limit-rate) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --html | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --identity | --known-hosts | --ssh-config | --limit-rate) continue ;; esac
 		command=$word
 		break
 	done
 	case $prev in
-	-o | --output | --identity | --known-hosts | --ssh-config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	-o | --output | --html | --identity | --known-hosts | --ssh-config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
 	--type | --max-pause | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --limit-rate) return ;;
-	--format) mapfile -t COMPREPLY < <(compgen -W 'json csv arrow' -- "$cur"); return ;;
+	--format) mapfile -t COMPREPLY < <(compgen -W 'json csv arrow collapsed speedscope pprof heapsnapshot hprof' -- "$cur"); return ;;
 	--table) mapfile -t COMPREPLY < <(compgen -W 'objects edges types frames memory all' -- "$cur"); return ;;
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
@@ -40,7 +40,7 @@ _memattach()
 		case $command in
 		'') options+=" --tree --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate" ;;
 		snap) options+=" --tree --name --every --count --keep --output --max-pause --values $far --limit-rate" ;;
-		report) options+=' --tree --pid --name --json --bytes --type' ;;
+		report) options+=' --html --tree --pid --name --json --bytes --type' ;;
 		diff) options+=' --pid --name --json --bytes --fail-over --fail-growth' ;;
 		query) options+=' --pid --name --csv --json' ;;
 		export) options+=' --pid --name --output --format --table --bytes' ;;

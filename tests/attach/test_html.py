@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""memattach report --html: one file that a browser shows by itself, whatever strings the program had."""
+import json
+import os
+import stat
+import subprocess
+
+import pytest
+import readers
+from memattach import check_error
+
+LOOK = """
+import json, sys
+from playwright.sync_api import sync_playwright
+page_path, chromium, shots = sys.argv[1:]
+said = {"errors": [], "requests": []}
+with sync_playwright() as p:
+    browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.on("pageerror", lambda e: said["errors"].append(str(e)))
+    page.on("console", lambda m: said["errors"].append(m.text))
+    page.on("request", lambda r: said["requests"].append(r.url))
+    page.goto("file://" + page_path)
+    said["overview"] = page.inner_text("body")
+    page.screenshot(path=shots + "/overview.png")
+    page.click("#tab-graph")
+    page.wait_for_selector("#flame svg g.frame")
+    said["boxes"] = page.evaluate("[...document.querySelectorAll('#flame g.frame title')].map(t => t.textContent)")
+    page.screenshot(path=shots + "/graph.png")
+    page.fill("#term", "session")
+    page.press("#term", "Enter")
+    said["found"] = page.inner_text("#found")
+    page.click("#tab-types")
+    row = "document.querySelector('#types tbody tr').innerText"
+    said["by_bytes"] = page.evaluate(row)
+    page.click("#types th button >> text=Count")
+    said["by_count"] = page.evaluate(row)
+    page.click("#types th button >> text=Type")
+    said["by_type"] = page.evaluate(row)
+    page.fill("#types input", "odd;")
+    said["odd"] = page.inner_text("#types tbody")
+    page.keyboard.press("Tab")
+    page.click("#tab-threads")
+    page.keyboard.press("ArrowLeft")
+    said["left"] = page.inner_text("nav button[aria-selected=true]")
+    said["broken"] = page.evaluate("window.broken === 1")
+    said["scripts"] = page.evaluate("document.scripts.length")
+    browser.close()
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture
+def snap(one_python, start, memattach):
+    target = start(one_python, "exported")
+    path = memattach.folder / "exported.mas"
+    done = memattach.run("snap", target.pid, "-o", path, "--values", "all")
+    assert done.rc == 0, done
+    target.end_well()
+    return path
+
+
+def test_report_in_a_browser(snap, memattach, one_python):
+    python, chromium = readers.browser(one_python)
+    html = memattach.folder / "report.html"
+    done = memattach.run("report", snap, "--html", html)
+    assert done.rc == 0 and str(html) in done.out, done
+    looked = subprocess.run([python, "-c", LOOK, html, chromium, memattach.folder], capture_output=True, text=True, timeout=180)
+    assert looked.returncode == 0, looked.stderr
+    said = json.loads(looked.stdout)
+    assert said["errors"] == [] and said["requests"] == [f"file://{html}"], "it loads nothing and breaks nowhere"
+    assert not said["broken"] and said["scripts"] == 3
+    assert "Python objects" in said["overview"] and "__main__.cache.sessions" in said["overview"]
+    assert any("[] __main__.Session" in b for b in said["boxes"]), said["boxes"]
+    assert "found" in said["found"] and not said["found"].startswith("0")
+    assert said["by_bytes"].startswith("str\t") and said["by_count"].startswith("str\t")
+    assert said["by_type"] != said["by_bytes"]
+    assert r"</script> \u{202e}\u{7}=1" in said["odd"]
+    assert "\u202e" not in said["odd"] + said["overview"]
+    assert said["left"] == "Holders"
+
+
+def test_page_has_no_way_out(snap, memattach):
+    html = memattach.folder / "report.html"
+    assert memattach.run("report", snap, "--html", html).rc == 0
+    text = html.read_text(encoding="utf-8")
+    assert stat.S_IMODE(os.stat(html).st_mode) == 0o600
+    assert text.count("</script") == 3, "of its own three scripts"
+    data = text.split('id="data">')[1].split("</script>")[0]
+    assert "<" not in data
+    whole = json.loads(data)
+    assert whole["paths"]["bytes"] == whole["report"]["bytes"]
+    assert "default-src 'none'" in text and "http://" not in text.split("<script>")[0] and "src=" not in text.split("<script>")[0]
+
+
+def test_refusals(snap, memattach):
+    check_error(memattach.run("report", snap, "--html", snap), 2, "snapshot itself")
+    check_error(memattach.run("report", snap, "--html", "x.html", "--json"), 2, "--html")
+    assert "replaced the file" not in memattach.run("report", snap, "--html", memattach.folder / "x.html").out
+    assert "replaced the file" in memattach.run("report", snap, "--html", memattach.folder / "x.html").out
