@@ -81,10 +81,11 @@ struct ma_error *ma_cmd_target(const struct ma_cli *cli)
 	_cleanup_taking_ struct ma_taking taking = { 0 };
 	_cleanup_taken_ struct ma_taken t = { 0 };
 	MA_TRY(open_far(cli, &taking, &far));
-	if (!far)
+	if (!far) {
 		MA_TRY(ma_targets_find(cli, &targets));
-	if (cli->tree)
-		return report_tree(cli, &targets);
+		if (cli->tree)
+			return report_tree(cli, &targets);
+	}
 	MA_TRY(ma_take_listed(cli, &taking, far ? taking.target.pid : targets.pids[0], NULL, 0, &t));
 	/* who chose a name for it goes on with that name */
 	return ma_show_report(cli, t.path, cli->output ? "" : t.row.id, t.result.total_ns);

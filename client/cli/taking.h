@@ -4,7 +4,6 @@
 #define MA_TAKING_H
 
 #include "cli.h"
-
 #include "far.h"
 
 /* What snapshots that are taken together share. Zero to begin with. */
