@@ -29,8 +29,8 @@ struct ma_cgroup_limits {
 	uint64_t memory_usage; /* bytes at that level, less file cache that can be dropped at once (inactive_file) */
 	/* The same with v2's memory.high, above which the kernel slows the group down, as a limit beside memory.max. */
 	uint64_t pressed_limit, pressed_usage;
-	double memory_stall;   /* v2: percent of the last 10 s in which nothing of a level ran for want of memory */
-	uint64_t pids_max;     /* of the level with the least room; 0 = none */
+	double memory_stall; /* v2: percent of the last 10 s in which nothing of a level ran for want of memory */
+	uint64_t pids_max;   /* of the level with the least room; 0 = none */
 	uint64_t pids_current;
 	double cpu_quota; /* cores, the least of all levels; 0 = none */
 	bool oom_group;   /* v2: memory.oom.group = 1 at some level */

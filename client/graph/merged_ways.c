@@ -262,7 +262,8 @@ static struct ma_error *build(struct work *w, struct ma_merged_ways *m)
 	if (!m->count)
 		return NULL;
 	MA_TRY(merge(w));
-	qsort(w->groups, w->groups_count, sizeof(*w->groups), by_count);
+	if (w->groups_count)
+		qsort(w->groups, w->groups_count, sizeof(*w->groups), by_count);
 	for (size_t i = 0; i < w->groups_count; i++) {
 		if (i < MA_MERGED_MAX) {
 			m->ways[m->ways_count++] = w->groups[i].merged;
