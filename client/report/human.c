@@ -99,5 +99,7 @@ const char *ma_human_what_runs(const char *command)
 	const char *rest = program + strcspn(program, " ");
 	if (strncmp(program, "python", strlen("python")) != 0 || !*rest)
 		return program;
+	if (!strncmp(rest, " -m ", 4))
+		return rest + 4;
 	return rest[1] == '-' ? rest + 1 : ma_human_program(rest + 1);
 }

@@ -21,7 +21,8 @@ unsigned ma_percent(uint64_t part, uint64_t whole);
 const char *ma_human_time(char buf[MA_HUMAN_MAX], uint64_t realtime_ns);
 /* A command line without the folder of its first word: within `command`. */
 const char *ma_human_program(const char *command);
-/* What tells one from another in a narrow column: "app.py --port 80" of "/usr/bin/python3 /srv/app.py --port 80". */
+/* What tells one from another in a narrow column: "app.py --port 80" of "/usr/bin/python3 /srv/app.py --port 80",
+ * "http.server" of "python3 -m http.server". */
 const char *ma_human_what_runs(const char *command);
 
 #endif
