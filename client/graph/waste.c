@@ -110,7 +110,7 @@ static struct ma_error *begin(struct work *w)
 		w->boxed[i] = !strcmp(t->name, "int") || !strcmp(t->name, "float");
 		for (size_t k = 0; k < MA_ARRAY_SIZE(known); k++)
 			if (!strcmp(t->name, known[k].name))
-				w->what[i] = known[k].what;
+				w->what[i] = (uint8_t)known[k].what;
 		const struct ma_snap_type *type = &tab->types[i - 1];
 		if (!w->what[i] && t->heap && !type->itemsize && type->basicsize >= OBJECT_HEAD &&
 		    type->basicsize <= PLAIN_BASICSIZE_MAX && !(type->flags & MA_TF_VALUES))

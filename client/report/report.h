@@ -9,13 +9,13 @@
 #include <stdio.h>
 
 struct ma_report_options {
-	const char *path;      /* of the snapshot, as the user would type it */
-	const char *type_glob; /* only types whose name matches; NULL = all (JSON), the largest (text) */
-	bool bytes;            /* exact numbers */
-	bool colour;           /* bars and colour */
-	unsigned columns;      /* of the terminal */
+	const char *path;         /* of the snapshot, as the user would type it */
+	const char *type_glob;    /* only types whose name matches; NULL = all (JSON), the largest (text) */
+	bool bytes;               /* exact numbers */
+	bool colour;              /* bars and colour */
+	unsigned columns;         /* of the terminal */
 	const char *not_analysed; /* why who holds what is not in it, "" or NULL: because the user said so */
-	uint64_t taken_ns;     /* how long taking it took; 0 = it is an old file */
+	uint64_t taken_ns;        /* how long taking it took; 0 = it is an old file */
 };
 
 /* Write errors show in ferror(out). */

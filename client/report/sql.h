@@ -29,21 +29,17 @@
 struct ma_sql {
 	sqlite3 *db;
 	const struct ma_snap *snap;
-	struct ma_totals totals; /* made when first asked for */
-	bool have_totals;
+	struct ma_totals totals;   /* made when first asked for */
 	struct ma_buffers buffers; /* the same */
-	bool have_buffers;
-	struct ma_roots roots; /* the same */
-	bool have_roots;
+	struct ma_roots roots;     /* the same */
 	struct ma_modules modules; /* the same */
-	bool have_modules;
-	struct ma_waste waste; /* the same; `example` of duplicates: addresses in example_addr */
+	struct ma_waste waste;     /* the same; `example` of duplicates: addresses in example_addr */
 	uint64_t example_addr[MA_DUPLICATES_MAX];
-	bool have_waste;
 	struct ma_sql_objects objects; /* the same */
 	struct ma_sql_edges edges;
 	struct ma_sql_retained retained;
 	struct ma_error *err; /* what stopped a table, in our words */
+	bool have_totals, have_buffers, have_roots, have_modules, have_waste;
 };
 
 /* Opens; `s` must stay open. Only SELECT is allowed: no ATTACH, no PRAGMA, nothing that writes. */
