@@ -101,6 +101,8 @@ struct ma_error *ma_diff_json(FILE *out, const struct ma_diff *d, const struct m
 	set(root, "elapsed_s", json_real((double)d->elapsed_ns / 1e9), &failed);
 	set(root, "old_pid", number(old->pid), &failed);
 	set(root, "new_pid", number(new->pid), &failed);
+	set(root, "old_complete", json_boolean(ma_snap_tables(d->old_snap)->complete), &failed);
+	set(root, "new_complete", json_boolean(ma_snap_tables(d->new_snap)->complete), &failed);
 	set(root, "command", text(new->command), &failed);
 	set(root, "same_program", json_boolean(d->same_program), &failed);
 	set(root, "matched_by", json_string(d->same_process ? "address" : "path"), &failed);

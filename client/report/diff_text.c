@@ -87,6 +87,16 @@ static void head(const struct out *o, const struct ma_diff_names *names)
 	fputs(" -> ", out);
 	ma_page_cell(&o->page, names->new, strlen(names->new), 200, false);
 	fputc('\n', out);
+	const struct ma_snap *const all[] = { d->old_snap, d->middle.snap, d->new_snap };
+	for (size_t i = 0; i < 3; i++) {
+		const struct ma_snap_tables *tab = all[i] ? ma_snap_tables(all[i]) : NULL;
+		if (tab && !tab->complete)
+			ma_page_sentence(&o->page,
+					 i == 2 ? "NEW INCOMPLETE"
+					 : i    ? "MIDDLE INCOMPLETE"
+						: "OLD INCOMPLETE",
+					 tab->missing ? tab->missing : "the file is damaged");
+	}
 	if (d->elapsed_ns <= 0)
 		ma_page_sentence(&o->page, "ORDER", "the first snapshot is not older than the second");
 	if (!d->same_program)
