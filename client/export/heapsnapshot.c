@@ -28,6 +28,7 @@
 #define SIZE_MAX_NODE 0xfffffff0u
 #define TEXT_MAX 1024 /* as V8 cuts them: longer ones make viewers slow */
 #define ID_SHIFT 35   /* bits of an address that its id has */
+#define STRETCHES_MAX 64
 
 enum node_type { NODE_STRING = 2, NODE_OBJECT = 3, NODE_NATIVE = 8, NODE_SYNTHETIC = 9 };
 enum edge_type { EDGE_ELEMENT = 1, EDGE_PROPERTY = 2, EDGE_INTERNAL = 3, EDGE_WEAK = 6 };
@@ -54,6 +55,8 @@ struct writer {
 	uint32_t more;                                 /* nodes for what is larger than SIZE_MAX_NODE */
 	uint32_t types_at, names_at, ways_at, strings; /* positions of strings */
 	uint32_t spare_id;
+	uint64_t stretches[STRETCHES_MAX]; /* of the address space, that have objects: addr >> ID_SHIFT */
+	size_t stretches_count;
 	const char *comma; /* before the next item of a list */
 };
 
@@ -155,28 +158,20 @@ static void put_node(struct writer *w, enum node_type type, uint64_t name, uint6
 	w->comma = ",";
 }
 
-/* The id of an address: its lower 35 bits; where another object has the same ones, a spare number from the top. */
+/* The id of an address: its lower 35 bits; where an object before it has the same ones, a spare number from the top.
+ * Nodes come in the order of their addresses, so the stretches of 32 GiB that have objects are known when they are
+ * asked for. */
 static uint64_t id_of(struct writer *w, uint32_t node)
 {
-	uint64_t addr = ma_addr_index_addr(&w->g->index, node),
-		 low = addr & ((UINT64_C(1) << ID_SHIFT) - 1) & ~UINT64_C(15);
-	for (uint32_t high = 0; node && high < addr >> ID_SHIFT;) { /* each stretch below that has objects */
-		uint32_t lo = 0, hi = node;
-		while (lo < hi) { /* the first object at or above this stretch */
-			uint32_t mid = lo + (hi - lo) / 2;
-			if (ma_addr_index_addr(&w->g->index, mid) >> ID_SHIFT < high)
-				lo = mid + 1;
-			else
-				hi = mid;
-		}
-		uint64_t found = ma_addr_index_addr(&w->g->index, lo) >> ID_SHIFT;
-		if (found >= addr >> ID_SHIFT)
-			break;
-		uint64_t same = found << ID_SHIFT | low;
+	uint64_t addr = ma_addr_index_addr(&w->g->index, node), high = addr >> ID_SHIFT;
+	uint64_t low = addr & ((UINT64_C(1) << ID_SHIFT) - 1) & ~UINT64_C(15);
+	if (!w->stretches_count || (w->stretches[w->stretches_count - 1] != high && w->stretches_count < STRETCHES_MAX))
+		w->stretches[w->stretches_count++] = high;
+	for (size_t i = 0; i < w->stretches_count && w->stretches[i] < high; i++) {
+		uint64_t same = w->stretches[i] << ID_SHIFT | low;
 		if (ma_addr_index_find(&w->g->index, same) != MA_NO_INDEX ||
 		    ma_addr_index_find(&w->g->index, same + 8) != MA_NO_INDEX)
 			return w->spare_id -= 2;
-		high = (uint32_t)found + 1;
 	}
 	return (low >> 4) * 2 + 1;
 }
