@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define PF_KTHREAD 0x200000
@@ -246,6 +247,16 @@ struct ma_error *ma_diagnose_seize(int dir, pid_t pid, int errnum)
 	return explain_rest(dir, &us, errnum);
 }
 
+/* The file `mem` belongs to the process's user and is of mode 0600: with CAP_SYS_PTRACE but without CAP_DAC_OVERRIDE
+ * (memattachd) it can not be opened although an attach is permitted. process_vm_readv() makes the check of
+ * PTRACE_SEIZE alone, before it looks at the address; nothing is ever mapped at 0. */
+static bool may_read(pid_t pid)
+{
+	char byte;
+	struct iovec here = { &byte, 1 }, there = { NULL, 1 };
+	return process_vm_readv(pid, &here, 1, &there, 1, 0) >= 0 || errno == EFAULT;
+}
+
 struct ma_error *ma_may_attach(int dir, pid_t pid, char **how_ret)
 {
 	struct who it = { 0 }, us = { 0 };
@@ -258,9 +269,10 @@ struct ma_error *ma_may_attach(int dir, pid_t pid, char **how_ret)
 	/* PTRACE_MODE_ATTACH: the check of PTRACE_SEIZE, Yama and security modules included. A zombie leader has no
 	 * memory of its own; its threads do, and the tracer uses those. */
 	_cleanup_close_ int mem = openat(dir, "mem", O_RDONLY | O_CLOEXEC);
-	if (mem < 0 && (errno == EACCES || errno == EPERM))
+	const bool refused = mem < 0 && (errno == EACCES || errno == EPERM);
+	if (refused && !may_read(pid))
 		return ma_diagnose_seize(dir, pid, EPERM);
-	if (mem < 0 && it.status.state != 'Z')
+	if (mem < 0 && !refused && it.status.state != 'Z')
 		return ma_error_os(errno == ENOENT ? ESRCH : errno, "mem");
 	bool same = all_equal(it.status.uid, us.status.uid[0]) && all_equal(it.status.gid, us.status.gid[0]);
 	char *how = strdup(have_cap(&us, CAP_SYS_PTRACE) ? "CAP_SYS_PTRACE"

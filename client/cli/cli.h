@@ -47,7 +47,8 @@ enum ma_cli_option {
 	MA_OPT_SUDO = 1 << 15,        /* --sudo */
 	MA_OPT_LIMIT_RATE = 1 << 29,  /* --limit-rate RATE */
 	MA_OPT_SSH = MA_OPT_IDENTITY | MA_OPT_KNOWN_HOSTS | MA_OPT_SSH_CONFIG | MA_OPT_SUDO,
-	MA_OPT_FAR = MA_OPT_SSH | MA_OPT_LIMIT_RATE,
+	MA_OPT_TLS = 512, /* --ca FILE, --cert FILE, --key FILE: of tls:// only */
+	MA_OPT_FAR = MA_OPT_SSH | MA_OPT_TLS | MA_OPT_LIMIT_RATE,
 };
 
 #define MA_KEEP_ALL UINT64_MAX
@@ -76,6 +77,7 @@ struct ma_cli {
 	uint64_t every_s, count;                         /* 0 = not given */
 	const char *at;                                  /* --at, or NULL */
 	const char *identity, *known_hosts, *ssh_config; /* NULL = not given */
+	const char *ca, *cert, *key;                     /* the same */
 	bool sudo;
 	uint64_t limit_rate; /* bytes a second, 0 = no limit */
 };

@@ -69,7 +69,7 @@ static struct ma_error *open_far(const struct ma_cli *cli, struct ma_taking *tak
 	for (int i = 0; i < cli->args_count; i++)
 		far = far || ma_remote_url_is(cli->args[i]);
 	if (far && (cli->args_count > 1 || cli->every_s || cli->count || cli->tree || cli->name))
-		return ma_errorf(MA_ERR_USAGE, "of ssh:// one snapshot of one process can be taken at a time");
+		return ma_errorf(MA_ERR_USAGE, "of another machine one snapshot of one process can be taken at a time");
 	*far_ret = far;
 	return far ? ma_target_open(cli, cli->args[0], &taking->target) : NULL;
 }

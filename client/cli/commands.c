@@ -15,9 +15,12 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 #define ATTACHING(fn) not_built
 #endif
 
-#define FAR_HELP                                                                                                     \
-	"PID may also be ssh://[user@]host[:port]/PID or ssh://.../name:PATTERN (a part of its command line): the\n" \
-	"process is on that machine, where nothing has to be installed, and the snapshot comes here.\n"
+#define FAR_HELP                                                                                                      \
+	"PID may also be ssh://[user@]host[:port]/PID or ssh://.../name:PATTERN (a part of its command line): the\n"  \
+	"process is on that machine, where nothing has to be installed, and the snapshot comes here. With tls:// in " \
+	"place\n"                                                                                                     \
+	"of ssh:// a memattachd there serves it (port 7433 unless given), to those with a certificate that it "       \
+	"knows.\n"
 
 #define VALUES_HELP                                                                                                   \
 	"--values says what the file has of the contents of str and bytes: their length and a keyed hash, by which\n" \
@@ -128,7 +131,7 @@ const struct ma_command ma_commands[] = {
 	  "Like a snapshot, but without the heap, and nothing is kept. With --native the C functions stand between\n"
 	  "the Python ones, and threads without Python are there too.\n",
 	  ATTACHING(ma_cmd_stacks) },
-	{ "doctor", "PID", 1, 1, MA_OPT_SSH | MA_OPT_JSON,
+	{ "doctor", "PID", 1, 1, MA_OPT_SSH | MA_OPT_TLS | MA_OPT_JSON,
 	  "say whether attaching would work, and what the pause would be",
 	  "Only reads /proc; nothing is stopped. Where something is in the way it says what helps.\n",
 	  ATTACHING(ma_cmd_doctor) },

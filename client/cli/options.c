@@ -40,7 +40,10 @@ enum {
 	OPT_KNOWN_HOSTS,
 	OPT_SSH_CONFIG,
 	OPT_SUDO,
-	OPT_LIMIT_RATE
+	OPT_LIMIT_RATE,
+	OPT_CA,
+	OPT_CERT,
+	OPT_KEY
 };
 
 /* One a line, whatever their number is. */
@@ -72,6 +75,9 @@ static const struct option long_options[] = {
 	{ "ssh-config", required_argument, NULL, OPT_SSH_CONFIG },
 	{ "sudo", no_argument, NULL, OPT_SUDO },
 	{ "limit-rate", required_argument, NULL, OPT_LIMIT_RATE },
+	{ "ca", required_argument, NULL, OPT_CA },
+	{ "cert", required_argument, NULL, OPT_CERT },
+	{ "key", required_argument, NULL, OPT_KEY },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
 	{ "every", required_argument, NULL, OPT_EVERY },
 	{ "count", required_argument, NULL, OPT_COUNT },
@@ -116,7 +122,10 @@ static const struct {
 	{ MA_OPT_KNOWN_HOSTS, "    --known-hosts", " FILE", "ssh://: in place of ~/.ssh/known_hosts" },
 	{ MA_OPT_SSH_CONFIG, "    --ssh-config", " FILE", "ssh://: in place of ~/.ssh/config" },
 	{ MA_OPT_SUDO, "    --sudo", "", "ssh://: attach there by sudo (without a password)" },
-	{ MA_OPT_LIMIT_RATE, "    --limit-rate", " RATE", "ssh://: bytes a second at most (500k, 2M)" },
+	{ MA_OPT_TLS, "    --ca", " FILE", "tls://: whose server to believe (~/.config/memattach/ca.crt)" },
+	{ MA_OPT_TLS, "    --cert", " FILE", "tls://: our certificate (~/.config/memattach/client.crt)" },
+	{ MA_OPT_TLS, "    --key", " FILE", "tls://: the key of it (~/.config/memattach/client.key)" },
+	{ MA_OPT_LIMIT_RATE, "    --limit-rate", " RATE", "ssh://, tls://: bytes a second at most (500k, 2M)" },
 };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
@@ -336,6 +345,18 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 			break;
 		case OPT_NO_COLOR:
 			cli->colour = false;
+			break;
+		case OPT_CA:
+			cli->ca = optarg;
+			*given |= MA_OPT_TLS;
+			break;
+		case OPT_CERT:
+			cli->cert = optarg;
+			*given |= MA_OPT_TLS;
+			break;
+		case OPT_KEY:
+			cli->key = optarg;
+			*given |= MA_OPT_TLS;
 			break;
 		case OPT_IDENTITY:
 			cli->identity = optarg;

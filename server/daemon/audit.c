@@ -5,10 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#define VALUE_MAX 400 /* of a text; so that all values of a line fit in it */
+
 static void put(struct ma_audit *a, const char *text, size_t bytes)
 {
-	if (bytes <
-	    sizeof(a->text) - 2 - a->bytes) { /* what does not fit in whole is left out; room for "\"\n" stays */
+	if (bytes < sizeof(a->text) - a->bytes) { /* room for the newline stays */
 		memcpy(a->text + a->bytes, text, bytes);
 		a->bytes += bytes;
 	}
@@ -33,13 +34,18 @@ void ma_audit_text(struct ma_audit *a, const char *name, const char *value)
 {
 	put_name(a, name);
 	put(a, "\"", 1);
+	const size_t begin = a->bytes;
 	for (const unsigned char *p = (const unsigned char *)value; *p; p++) {
+		if (a->bytes - begin > VALUE_MAX) {
+			put(a, "...", 3);
+			break;
+		}
 		char hex[5];
 		bool plain = *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\';
 		int n = snprintf(hex, sizeof(hex), plain ? "%c" : "\\x%02x", *p);
 		put(a, hex, (size_t)n);
 	}
-	a->text[a->bytes++] = '"';
+	put(a, "\"", 1);
 }
 
 void ma_audit_number(struct ma_audit *a, const char *name, uint64_t value)

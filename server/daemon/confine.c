@@ -67,8 +67,9 @@ struct ma_error *ma_confine_daemon(const char *user)
 		MA_TRY(become(user));
 	MA_TRY(get_caps(&caps));
 	MA_TRY(set_caps(caps & wanted));
+	/* not dumpable: others of that user can not trace us */
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    setrlimit(RLIMIT_CORE, &no_core))
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || setrlimit(RLIMIT_CORE, &no_core))
 		return ma_error_os(errno, "cannot give up privileges");
 	return NULL;
 }
@@ -191,8 +192,7 @@ struct ma_error *ma_confine_front(void)
 	};
 	const struct rlimit none = { 0, 0 };
 	MA_TRY(set_caps(0));
-	/* the session has the same user: it must not be traced or read from here, nor we from elsewhere */
-	if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_NPROC, &none))
+	if (setrlimit(RLIMIT_NPROC, &none))
 		return ma_error_os(errno, "cannot give up privileges");
 	return filter(allowed, MA_ARRAY_SIZE(allowed), true);
 }

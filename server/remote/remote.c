@@ -37,7 +37,9 @@ struct ma_error *ma_remote_greet(const struct ma_stream *stream, struct ma_remot
 	struct ma_error *err = ma_hello_send(&r.stream, HELLO_MS);
 	if (!err)
 		err = receive(&r, HELLO_MS);
-	if (!err)
+	if (!err && r.reader.kind == MA_FRAME_ERROR) /* memattachd: not for us */
+		err = ma_error_of_frame(&r.reader);
+	else if (!err)
 		err = ma_hello_check(&r.reader, &r.hello);
 	if (err) {
 		ma_remote_deinit(&r);

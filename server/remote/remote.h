@@ -5,8 +5,9 @@
 
 #include "messages.h"
 
-/* Where a target is: ssh://[user@]host[:port]/PID or /name:PATTERN. */
+/* Where a target is: ssh://[user@]host[:port]/PID or tls://host[:port]/PID, with /name:PATTERN in place of /PID. */
 struct ma_remote_url {
+	bool tls;
 	char *user, *host, *name; /* user NULL: as the configuration says; name: the pattern, or NULL */
 	unsigned port;            /* 0: the same */
 	pid_t pid;                /* 0 with a name */

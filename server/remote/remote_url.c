@@ -5,11 +5,16 @@
 #include <limits.h>
 #include <string.h>
 
-#define SCHEME "ssh://"
+#define SCHEME_BYTES 6u /* of each */
+
+static bool is_tls(const char *text)
+{
+	return !strncmp(text, "tls://", SCHEME_BYTES);
+}
 
 bool ma_remote_url_is(const char *text)
 {
-	return !strncmp(text, SCHEME, strlen(SCHEME));
+	return is_tls(text) || !strncmp(text, "ssh://", SCHEME_BYTES);
 }
 
 static bool number(const char *text, unsigned long most, unsigned long *ret)
@@ -66,14 +71,18 @@ static struct ma_error *parse_host(char *text, struct ma_remote_url *u)
 static struct ma_error *parse(const char *text, struct ma_remote_url *u)
 {
 	unsigned long pid;
-	_cleanup_free_ char *copy = strdup(text + strlen(SCHEME));
+	_cleanup_free_ char *copy = strdup(text + SCHEME_BYTES);
 	if (!copy)
 		return &ma_enomem;
 	char *slash = strchr(copy, '/');
 	if (!slash)
-		return ma_errorf(MA_ERR_USAGE, "which process? ssh://[user@]host[:port]/PID or /name:PATTERN");
+		return ma_errorf(MA_ERR_USAGE, "which process? %s/PID or /name:PATTERN",
+				 is_tls(text) ? "tls://host[:port]" : "ssh://[user@]host[:port]");
 	*slash++ = '\0';
 	MA_TRY(parse_host(copy, u));
+	u->tls = is_tls(text);
+	if (u->tls && u->user)
+		return ma_errorf(MA_ERR_USAGE, "tls:// has no user: the certificate says who we are");
 	if (!strncmp(slash, "name:", 5) && slash[5]) {
 		u->name = strdup(slash + 5);
 		return u->name ? NULL : &ma_enomem;

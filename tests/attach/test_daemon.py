@@ -98,7 +98,8 @@ def test_requests(one_python, start, daemon):
     f.send(frame(protocol.LIST))
     assert t.pid in {struct.unpack("<I", parse(p)[1])[0] for kind, p in f.answer() if kind == protocol.PROCESS}
     f.send(frame(protocol.DOCTOR, fields(_1=u32(t.pid))))
-    assert f.answer()[0][0] == protocol.DIAGNOSIS
+    kind, payload = f.answer()[0]
+    assert kind == protocol.DIAGNOSIS and parse(payload)[6] == b"\1", "it says that it may not attach"
     f.send(protocol.snapshot(t.pid, _2=b"\1"))
     assert f.answer()[-1][0] == protocol.DONE
     f.close()
@@ -307,6 +308,19 @@ def test_killed_on_the_way(one_python, start, memattach, daemon, how):
             d.works(t.pid)
             d.end()
     memattach.wait_gone()
+    t.end_well()
+
+
+def test_audit_is_one_line(one_python, start, daemon):
+    """Whatever a target's command line has in it."""
+    t = start(one_python, "idle", "a\nmemattachd: forged\"\\\x1b[31m\u00e9", "x" * 3000)
+    d = daemon()
+    d.works(t.pid)
+    d.idle()
+    line, = d.lines("stacks")
+    assert r'a\x0amemattachd: forged\x22\x5c\x1b[31m\xc3\xa9 xxx' in line and 'xxx..." pause_ns=' in line
+    assert line.endswith(' result="done"')
+    assert not d.lines("forged") and all(len(text) < 2048 for text in d.log().splitlines())
     t.end_well()
 
 

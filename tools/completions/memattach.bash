@@ -23,12 +23,12 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --html | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --identity | --known-hosts | --ssh-config | --limit-rate) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --html | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --identity | --known-hosts | --ssh-config | --ca | --cert | --key | --limit-rate) continue ;; esac
 		command=$word
 		break
 	done
 	case $prev in
-	-o | --output | --html | --identity | --known-hosts | --ssh-config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	-o | --output | --html | --identity | --known-hosts | --ssh-config | --ca | --cert | --key) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
 	--type | --max-pause | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --limit-rate) return ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W 'json csv arrow collapsed speedscope pprof heapsnapshot hprof' -- "$cur"); return ;;
@@ -36,7 +36,7 @@ _memattach()
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
 	if [[ $cur == -* ]]; then
-		local options='--no-color --help' far='--identity --known-hosts --ssh-config --sudo'
+		local options='--no-color --help' far='--identity --known-hosts --ssh-config --sudo --ca --cert --key'
 		case $command in
 		'') options+=" --tree --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate" ;;
 		snap) options+=" --tree --name --every --count --keep --output --max-pause --values $far --limit-rate" ;;
@@ -50,7 +50,7 @@ _memattach()
 		stacks) options+=" --json --max-pause --native $far --limit-rate" ;;
 		doctor) options+=" --json $far" ;;
 		watch) options+=' --at --output --max-pause --values' ;;
-		[0-9]* | ssh*) options+=" --tree --keep --output --json --bytes --max-pause --values $far --limit-rate" ;;
+		[0-9]* | ssh* | tls*) options+=" --tree --keep --output --json --bytes --max-pause --values $far --limit-rate" ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return
