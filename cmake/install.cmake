@@ -8,6 +8,11 @@ if(TARGET memattachd)
   install(TARGETS memattachd RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   configure_file(tools/systemd/memattachd.service.in ${CMAKE_BINARY_DIR}/memattachd.service @ONLY)
   install(FILES ${CMAKE_BINARY_DIR}/memattachd.service DESTINATION lib/systemd/system)
+  set(completions ${PROJECT_SOURCE_DIR}/tools/completions)
+  install(FILES ${completions}/memattachd.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+          RENAME memattachd)
+  install(FILES ${completions}/_memattachd DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES ${completions}/memattachd.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()
 
 install(DIRECTORY include/memattach DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}

@@ -66,7 +66,7 @@ struct ma_daemon {
 
 /* What the processes share: memory that all of them may write, so nothing in it is believed beyond what it is for. */
 struct ma_daemon_shared {
-	uint64_t paid_until[MA_CLIENTS_MAX]; /* ns: see ma_daemon_pace() */
+	uint64_t paid_until[MA_CLIENTS_MAX]; /* ns: see pace() in session.c */
 	uint8_t known[];                     /* by connection: its client has shown who it is */
 };
 
@@ -85,8 +85,5 @@ _Noreturn void ma_daemon_front(struct ma_daemon *d, int socket, int session, con
 struct ma_daemon_who {
 	char name[MA_TLS_NAME_MAX];
 };
-
-/* False: the client has had its requests of this minute. */
-bool ma_daemon_pace(struct ma_daemon *d, int client);
 
 #endif

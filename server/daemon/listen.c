@@ -13,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 struct connection {
 	pid_t pid; /* of its session; 0: free */
@@ -275,23 +274,4 @@ struct ma_error *ma_daemon_run(struct ma_daemon *d, const int *fds, size_t count
 	}
 	end_all(d, all);
 	return NULL;
-}
-
-/* ------------------------------------------------------------------ pace */
-
-#define MINUTE_NS (60 * UINT64_C(1000000000))
-
-/* Each request moves the client's clock on by a share of a minute; it may be a minute ahead of ours and no more. */
-bool ma_daemon_pace(struct ma_daemon *d, int client)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	const uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec, share = MINUTE_NS / d->requests;
-	uint64_t *clock = &d->shared->paid_until[client], was = __atomic_load_n(clock, __ATOMIC_RELAXED), next;
-	do {
-		next = (was > now ? was : now) + share;
-		if (next > now + MINUTE_NS)
-			return false;
-	} while (!__atomic_compare_exchange_n(clock, &was, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
 }
