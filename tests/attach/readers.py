@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of others that read what memattach exports, each installed once into the cache of the tests; where that can
-not be, the test is skipped with the reason."""
+"""Programs of others that tests run or that read what memattach exports, each installed once into the cache of the
+tests; where that can not be, the test is skipped with the reason."""
 import fcntl
 import os
 import shutil
@@ -17,8 +17,7 @@ def cache():
 
 
 def made_once(name, steps, timeout=900):
-    """The folder `name` of the cache, where the commands that steps(folder) gives have all succeeded once. CI installs
-    with tools/setup --readers beforehand; nothing here needs the network then."""
+    """The folder `name` of the cache, where the commands that steps(folder) gives have all succeeded once."""
     folder = cache() / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.parent / f"{name}.lock", "w") as lock:
@@ -46,15 +45,23 @@ def need(program):
     return path
 
 
-def tables_python(python):
-    """A Python with pyarrow and duckdb."""
+def python_with(python, name, *packages, modules):
+    """A virtual environment of `python` that has the packages of PyPI, whose modules can be imported: its command."""
 
     def steps(folder):
         path = folder / "bin" / "python"
         return [[python.path, "-m", "venv", folder],
-                [path, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "pyarrow", "duckdb"],
-                [path, "-c", "import pyarrow.ipc, duckdb"]]
-    return made_once("readers-tables", steps) / "bin" / "python"
+                [path, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", *packages],
+                [path, "-c", f"import {modules}"]]
+    return made_once(name, steps) / "bin" / "python"
+
+
+def tables_python(python):
+    return python_with(python, "readers-tables", "pyarrow", "duckdb", modules="pyarrow.ipc, duckdb")
+
+
+def web_python(python):
+    return python_with(python, "web", "flask", "gunicorn", modules="flask, gunicorn")
 
 
 def node_modules(package):
@@ -72,13 +79,7 @@ def browser(python):
     chromium = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
     if not chromium:
         pytest.skip("no Chromium on this machine")
-
-    def steps(folder):
-        path = folder / "bin" / "python"
-        return [[python.path, "-m", "venv", folder],
-                [path, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "playwright"],
-                [path, "-c", "import playwright.sync_api"]]
-    return made_once("readers-browser", steps) / "bin" / "python", chromium
+    return python_with(python, "readers-browser", "playwright", modules="playwright.sync_api"), chromium
 
 
 def hprof_analyzer():

@@ -5,29 +5,21 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 
 import pytest
 
+from readers import web_python
 from target import TARGETS, wait_until
 
 REQUESTS = 600
 
 
-def gunicorn():
-    """The command, with the Python that has Flask and gunicorn: MEMATTACH_WEB_PYTHON, else the one that runs the tests."""
-    python = os.environ.get("MEMATTACH_WEB_PYTHON", sys.executable)
-    if subprocess.run([python, "-c", "import flask, gunicorn"], capture_output=True).returncode:
-        pytest.skip(f"no flask and gunicorn in {python}: name another in MEMATTACH_WEB_PYTHON")
-    return [python, "-m", "gunicorn"]
-
-
 @pytest.fixture
-def shop(tmp_path):
+def shop(one_python, tmp_path):
     """(pid of the worker, port) of the shop."""
     log = tmp_path / "gunicorn.log"
-    command = [*gunicorn(), "--workers", "1", "--threads", "4", "--bind", "127.0.0.1:0", "shop:app"]
+    command = [str(web_python(one_python)), "-m", "gunicorn", "--workers", "1", "--threads", "4", "--bind", "127.0.0.1:0", "shop:app"]
     with open(log, "wb") as f:
         master = subprocess.Popen(command, cwd=TARGETS, stdout=f, stderr=f, start_new_session=True,
                                   env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)})
