@@ -12,42 +12,39 @@
 #include <memattach/wire.h>
 #include <stdio.h>
 
-/* Options that a command may allow. */
+/* Options that a command may allow: in order, so that no bit is given away twice. */
 enum ma_cli_option {
-	/* of export */
-	MA_OPT_FORMAT = 1 << 12,
-	MA_OPT_TABLE = 1 << 13,
-	MA_OPT_HTML = 1 << 22,
+	MA_OPT_OUTPUT = 1 << 0,       /* -o FILE, --output FILE */
+	MA_OPT_JSON = 1 << 1,         /* --json */
+	MA_OPT_CSV = 1 << 2,          /* --csv */
+	MA_OPT_BYTES = 1 << 3,        /* --bytes */
+	MA_OPT_TYPE = 1 << 4,         /* --type GLOB */
+	MA_OPT_MODULE = 1 << 5,       /* --module GLOB */
+	MA_OPT_BRIEF = 1 << 6,        /* --brief */
+	MA_OPT_FULL = 1 << 7,         /* --full */
+	MA_OPT_HTML = 1 << 8,         /* --html FILE */
+	MA_OPT_MAX_PAUSE = 1 << 9,    /* --max-pause MS */
+	MA_OPT_NATIVE = 1 << 10,      /* --native */
+	MA_OPT_VALUES = 1 << 11,      /* --values none|hash|prefix:N|all */
+	MA_OPT_AT = 1 << 12,          /* --at 90%|SIZE */
+	MA_OPT_EVERY = 1 << 13,       /* --every TIME */
+	MA_OPT_COUNT = 1 << 14,       /* --count N */
+	MA_OPT_KEEP = 1 << 15,        /* --keep N */
+	MA_OPT_TREE = 1 << 16,        /* --tree */
+	MA_OPT_PID = 1 << 17,         /* --pid PID: of which process */
+	MA_OPT_NAME = 1 << 18,        /* --name PATTERN */
+	MA_OPT_PRUNE = 1 << 19,       /* --prune */
+	MA_OPT_FAIL = 1 << 20,        /* --fail-over SIZE, --fail-growth PATH */
+	MA_OPT_FORMAT = 1 << 21,      /* --format F: of export */
+	MA_OPT_TABLE = 1 << 22,       /* --table T: of export */
+	MA_OPT_IDENTITY = 1 << 23,    /* --identity FILE: of ssh://, as the next three */
+	MA_OPT_KNOWN_HOSTS = 1 << 24, /* --known-hosts FILE */
+	MA_OPT_SSH_CONFIG = 1 << 25,  /* --ssh-config FILE */
+	MA_OPT_SUDO = 1 << 26,        /* --sudo */
+	MA_OPT_LIMIT_RATE = 1 << 27,  /* --limit-rate RATE */
+	MA_OPT_TLS = 1 << 28,         /* --ca FILE, --cert FILE, --key FILE: of tls:// only */
 
-	MA_OPT_OUTPUT = 1,     /* -o FILE, --output FILE */
-	MA_OPT_JSON = 2,       /* --json */
-	MA_OPT_CSV = 4,        /* --csv */
-	MA_OPT_BYTES = 8,      /* --bytes */
-	MA_OPT_TYPE = 16,      /* --type GLOB */
-	MA_OPT_MAX_PAUSE = 32, /* --max-pause MS */
-	MA_OPT_MODULE = 64,    /* --module GLOB */
-	MA_OPT_BRIEF = 128,    /* --brief */
-	MA_OPT_FULL = 256,     /* --full */
-	MA_OPT_NATIVE = 1024,  /* --native */
-	MA_OPT_VALUES = 2048,  /* --values none|hash|prefix:N|all */
-	MA_OPT_PID = 1 << 16,  /* --pid PID: of which process */
-	MA_OPT_NAME = 1 << 17, /* --name PATTERN */
-	MA_OPT_KEEP = 1 << 18, /* --keep N */
-	MA_OPT_PRUNE = 1 << 19,
-	MA_OPT_EVERY = 1 << 25, /* --every TIME */
-	MA_OPT_COUNT = 1 << 26, /* --count N */
-	MA_OPT_TREE = 1 << 27,  /* --tree */
-	MA_OPT_AT = 1 << 24,    /* --at 90%|SIZE */
-	MA_OPT_FAIL = 1 << 28,  /* --fail-over SIZE, --fail-growth PATH */
-
-	/* of ssh:// only */
-	MA_OPT_IDENTITY = 1 << 20,    /* --identity FILE */
-	MA_OPT_KNOWN_HOSTS = 1 << 21, /* --known-hosts FILE */
-	MA_OPT_SSH_CONFIG = 1 << 14,  /* --ssh-config FILE */
-	MA_OPT_SUDO = 1 << 15,        /* --sudo */
-	MA_OPT_LIMIT_RATE = 1 << 29,  /* --limit-rate RATE */
 	MA_OPT_SSH = MA_OPT_IDENTITY | MA_OPT_KNOWN_HOSTS | MA_OPT_SSH_CONFIG | MA_OPT_SUDO,
-	MA_OPT_TLS = 512, /* --ca FILE, --cert FILE, --key FILE: of tls:// only */
 	MA_OPT_FAR = MA_OPT_SSH | MA_OPT_TLS | MA_OPT_LIMIT_RATE,
 };
 
