@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "attach"))
 
 import pythons  # noqa: E402
+from daemon import Memattachd  # noqa: E402
 from memattach import Memattach  # noqa: E402
 from target import Target, wait_until  # noqa: E402
 
@@ -137,3 +138,30 @@ def cgroup():
     for folder in made:
         wait_until(lambda: not open(folder + "/cgroup.procs").read().strip(), what="an empty control group")
         os.rmdir(folder)
+
+
+@pytest.fixture
+def daemon(memattach):
+    """daemon(...) makes a Memattachd, which ends with the test."""
+    if not os.access(os.path.join(os.path.dirname(memattach.path), "memattachd"), os.X_OK):
+        pytest.skip("this build has no memattachd (MA_TLS)")
+    running = []
+
+    def make(*args, **options):
+        d = Memattachd(memattach, *args, **options)
+        running.append(d)
+        return d
+    yield make
+    for d in running:
+        d.close()
+
+
+@pytest.fixture
+def exported(one_python, start, memattach):
+    """The heap of targets/exported.py with its values, and the process still there to ask."""
+    target = start(one_python, "exported")
+    path = memattach.folder / "exported.mas"
+    done = memattach.run("snap", target.pid, "-o", path, "--values", "all")
+    assert done.rc == 0, done
+    target.end_well()
+    return path

@@ -10,25 +10,10 @@ import subprocess
 import pytest
 
 import protocol
-from daemon import Memattachd, children_of, expired, openssl
+from daemon import children_of, expired, openssl
 from protocol import fields, frame, parse, u32, u64
 from target import wait_until
 from unharmed import Unharmed, children, status, tracers
-
-
-@pytest.fixture
-def daemon(memattach):
-    if not os.access(os.path.join(os.path.dirname(memattach.path), "memattachd"), os.X_OK):
-        pytest.skip("this build has no memattachd (MA_TLS)")
-    running = []
-
-    def make(*args, **options):
-        d = Memattachd(memattach, *args, **options)
-        running.append(d)
-        return d
-    yield make
-    for d in running:
-        d.close()
 
 
 def error_of(frames):

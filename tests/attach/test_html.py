@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 
-import pytest
 import readers
 from memattach import check_error
 
@@ -50,20 +49,10 @@ print(json.dumps(said))
 """
 
 
-@pytest.fixture
-def snap(one_python, start, memattach):
-    target = start(one_python, "exported")
-    path = memattach.folder / "exported.mas"
-    done = memattach.run("snap", target.pid, "-o", path, "--values", "all")
-    assert done.rc == 0, done
-    target.end_well()
-    return path
-
-
-def test_report_in_a_browser(snap, memattach, one_python):
+def test_report_in_a_browser(exported, memattach, one_python):
     python, chromium = readers.browser(one_python)
     html = memattach.folder / "report.html"
-    done = memattach.run("report", snap, "--html", html)
+    done = memattach.run("report", exported, "--html", html)
     assert done.rc == 0 and str(html) in done.out, done
     looked = subprocess.run([python, "-c", LOOK, html, chromium, memattach.folder], capture_output=True, text=True, timeout=180)
     assert looked.returncode == 0, looked.stderr
@@ -80,9 +69,9 @@ def test_report_in_a_browser(snap, memattach, one_python):
     assert said["left"] == "Holders"
 
 
-def test_page_has_no_way_out(snap, memattach):
+def test_page_has_no_way_out(exported, memattach):
     html = memattach.folder / "report.html"
-    assert memattach.run("report", snap, "--html", html).rc == 0
+    assert memattach.run("report", exported, "--html", html).rc == 0
     text = html.read_text(encoding="utf-8")
     assert stat.S_IMODE(os.stat(html).st_mode) == 0o600
     assert text.count("</script") == 3, "of its own three scripts"
@@ -93,8 +82,8 @@ def test_page_has_no_way_out(snap, memattach):
     assert "default-src 'none'" in text and "http://" not in text.split("<script>")[0] and "src=" not in text.split("<script>")[0]
 
 
-def test_refusals(snap, memattach):
-    check_error(memattach.run("report", snap, "--html", snap), 2, "snapshot itself")
-    check_error(memattach.run("report", snap, "--html", "x.html", "--json"), 2, "--html")
-    assert "replaced the file" not in memattach.run("report", snap, "--html", memattach.folder / "x.html").out
-    assert "replaced the file" in memattach.run("report", snap, "--html", memattach.folder / "x.html").out
+def test_refusals(exported, memattach):
+    check_error(memattach.run("report", exported, "--html", exported), 2, "snapshot itself")
+    check_error(memattach.run("report", exported, "--html", "x.html", "--json"), 2, "--html")
+    assert "replaced the file" not in memattach.run("report", exported, "--html", memattach.folder / "x.html").out
+    assert "replaced the file" in memattach.run("report", exported, "--html", memattach.folder / "x.html").out

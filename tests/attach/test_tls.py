@@ -11,25 +11,10 @@ import threading
 import pytest
 
 import protocol
-from daemon import Memattachd, children_of, expired
+from daemon import children_of, expired
 from memattach import Snapshot, check_error, check_nothing_left, check_report
 from target import wait_until
 from unharmed import Unharmed, children, tracers
-
-
-@pytest.fixture
-def daemon(memattach):
-    if not os.access(os.path.join(os.path.dirname(memattach.path), "memattachd"), os.X_OK):
-        pytest.skip("this build has no memattachd (MA_TLS)")
-    running = []
-
-    def make(*args, **options):
-        d = Memattachd(memattach, *args, **options)
-        running.append(d)
-        return d
-    yield make
-    for d in running:
-        d.close()
 
 
 def files(folder, name="client", ca=None):
