@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char enomem_text[] = "out of memory";
-struct ma_error ma_enomem = { MA_ERR_NO_MEMORY, ENOMEM, enomem_text };
+/* Nobody writes to it, and so that nobody can: read-only once the addresses in it are relocated. */
+struct ma_error ma_enomem
+	__attribute__((section(".data.rel.ro"))) = { MA_ERR_NO_MEMORY, ENOMEM, (char *)"out of memory" };
 
 int ma_error_exit_code(const struct ma_error *err)
 {

@@ -20,7 +20,7 @@ install(DIRECTORY include/memattach DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
 
 # One archive a folder; the order of the link line is from those that use to those that are used.
 set(pc_libs "")
-foreach(lib ma_session ma_stream ma_twin ma_agent_blob ma_trace ma_python ma_elf ma_proc ma_format ma_base)
+foreach(lib ma_graph ma_session ma_stream ma_twin ma_agent_blob ma_trace ma_python ma_elf ma_proc ma_format ma_base)
   if(NOT TARGET ${lib})
     continue()
   endif()
@@ -39,6 +39,9 @@ file(RELATIVE_PATH pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" pc_prefix ${pc_prefix})
 configure_file(cmake/memattach.pc.in ${CMAKE_BINARY_DIR}/memattach.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/memattach.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_file(cmake/libmemattach.pc.in ${CMAKE_BINARY_DIR}/libmemattach.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/libmemattach.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(TARGETS libmemattach LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
 foreach(section 1 5 8)
   file(GLOB pages CONFIGURE_DEPENDS docs/man/*.${section})
@@ -59,3 +62,4 @@ if(EXISTS ${completions}/memattach.fish)
 endif()
 
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES examples/growth.c DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)

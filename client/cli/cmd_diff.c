@@ -37,7 +37,7 @@ static struct ma_error *check_limits(const struct ma_cli *cli, const struct ma_d
 		uint64_t then, now;
 	} sums[] = {
 		{ "Python objects", d->old_bytes, d->new_bytes },
-		{ "resident memory", d->old_memory.rss, d->new_memory.rss },
+		{ "resident memory", d->old_rss, d->new_rss },
 	};
 	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
 	for (size_t i = 0; cli->fail_over && i < sizeof(sums) / sizeof(sums[0]); i++)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "diff.h"
+#include <memattach/diff.h>
 
 #include "cleanup.h"
+#include "memory.h"
+#include "middle.h"
+#include "side.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -72,6 +75,25 @@ static struct ma_error *compare_types(struct ma_diff *d, const struct ma_totals 
 	return NULL;
 }
 
+static struct ma_error *compare_memory(struct ma_diff *d, const struct ma_memory *old, const struct ma_memory *new)
+{
+	d->old_rss = old->rss;
+	d->new_rss = new->rss;
+	d->memory = calloc(MA_MEM_COUNT, sizeof(*d->memory));
+	if (!d->memory)
+		return &ma_enomem;
+	d->memory_count = MA_MEM_COUNT;
+	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
+		struct ma_diff_memory *row = &d->memory[i];
+		char label[sizeof(row->text)];
+		row->name = ma_memory_name(i);
+		snprintf(row->text, sizeof(row->text), "%s", ma_memory_label(new, i, label));
+		row->old_bytes = old->rows[i];
+		row->new_bytes = new->rows[i];
+	}
+	return NULL;
+}
+
 /* `middle` may be NULL. */
 static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, const struct ma_side *new,
 				const struct ma_side *middle)
@@ -81,8 +103,7 @@ static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, co
 	d->new_objects = new->graph->totals.objects;
 	d->old_bytes = old->graph->totals.bytes;
 	d->new_bytes = new->graph->totals.bytes;
-	d->old_memory = old->memory;
-	d->new_memory = new->memory;
+	MA_TRY(compare_memory(d, &old->memory, &new->memory));
 	MA_TRY(compare_types(d, &old->graph->totals, &new->graph->totals));
 	MA_TRY(d->same_process ? ma_match_by_address(old, new, &m) : ma_match_by_path(old, new, &m));
 	struct ma_error *err = ma_growths_create(&m, &d->growths);
@@ -136,18 +157,18 @@ static struct ma_error *check_middle(struct ma_diff *d, const struct ma_snap *mi
 	return NULL;
 }
 
-struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap *middle, const struct ma_snap *new,
-				struct ma_diff *ret)
+struct ma_error *ma_diff_create(const struct ma_snap *old_snap, const struct ma_snap *middle,
+				const struct ma_snap *new_snap, struct ma_diff *ret)
 {
-	const struct ma_snap_meta *a = &ma_snap_tables(old)->meta, *b = &ma_snap_tables(new)->meta;
-	struct ma_diff d = { .old_snap = old, .new_snap = new };
+	const struct ma_snap_meta *a = &ma_snap_tables(old_snap)->meta, *b = &ma_snap_tables(new_snap)->meta;
+	struct ma_diff d = { .old_snap = old_snap, .new_snap = new_snap };
 	struct ma_side sides[3] = { 0 };
 	d.same_process = is_same_process(a, b);
 	d.same_program = !strcmp(a->command, b->command);
 	d.elapsed_ns = elapsed(a, b, d.same_process);
 	struct ma_error *err = middle ? check_middle(&d, middle) : NULL;
 	if (!err)
-		err = read_both(old, new, sides);
+		err = read_both(old_snap, new_snap, sides);
 	if (!err && middle)
 		err = ma_side_create(middle, &sides[2]);
 	if (!err)
@@ -165,6 +186,7 @@ struct ma_error *ma_diff_create(const struct ma_snap *old, const struct ma_snap 
 void ma_diff_deinit(struct ma_diff *d)
 {
 	free(d->types);
+	free(d->memory);
 	ma_growths_deinit(&d->growths);
 	ma_middle_deinit(&d->middle);
 	memset(d, 0, sizeof(*d));

@@ -24,11 +24,11 @@ static json_t *types(const struct ma_diff *d, int *failed)
 static json_t *memory(const struct ma_diff *d, int *failed)
 {
 	json_t *list = json_array();
-	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
+	for (size_t i = 0; i < d->memory_count; i++) {
 		json_t *o = json_object();
-		set(o, "name", json_string(ma_memory_name(i)), failed);
-		set(o, "old_bytes", number(d->old_memory.rows[i]), failed);
-		set(o, "new_bytes", number(d->new_memory.rows[i]), failed);
+		set(o, "name", json_string(d->memory[i].name), failed);
+		set(o, "old_bytes", number(d->memory[i].old_bytes), failed);
+		set(o, "new_bytes", number(d->memory[i].new_bytes), failed);
 		append(list, o, failed);
 	}
 	return list;
@@ -106,8 +106,8 @@ struct ma_error *ma_diff_json(FILE *out, const struct ma_diff *d, const struct m
 	set(root, "command", text(new->command), &failed);
 	set(root, "same_program", json_boolean(d->same_program), &failed);
 	set(root, "matched_by", json_string(d->same_process ? "address" : "path"), &failed);
-	set(root, "old_rss_bytes", number(d->old_memory.rss), &failed);
-	set(root, "new_rss_bytes", number(d->new_memory.rss), &failed);
+	set(root, "old_rss_bytes", number(d->old_rss), &failed);
+	set(root, "new_rss_bytes", number(d->new_rss), &failed);
 	set(root, "old_objects", number(d->old_objects), &failed);
 	set(root, "new_objects", number(d->new_objects), &failed);
 	set(root, "old_bytes", number(d->old_bytes), &failed);

@@ -3,8 +3,9 @@
 #ifndef MA_DIFF_REPORT_H
 #define MA_DIFF_REPORT_H
 
-#include "diff.h"
 #include "report.h"
+
+#include <memattach/diff.h>
 
 struct ma_diff_names {                  /* of the snapshots, as the user would type them */
 	const char *old, *middle, *new; /* middle: NULL of two */

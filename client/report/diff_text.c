@@ -137,24 +137,22 @@ static void change_title(const struct out *o, const char *title, size_t columns,
 /* Rows that changed much, in their order; the others together. */
 static void memory(const struct out *o)
 {
-	const struct ma_memory *old = &o->d->old_memory, *new = &o->d->new_memory;
 	size_t columns = name_columns(o, (o->wide + 1) * (has_rate(o->d) ? 4 : 3) + 2);
 	uint64_t least = 32 * 1024, other_then = 0, other_now = 0;
 	change_title(o, "MEMORY", columns, "");
 	fputs("  ", o->page.out);
 	ma_page_cell(&o->page, "resident", 8, columns, true);
-	change_cells(o, old->rss, new->rss);
-	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
-		uint64_t then = old->rows[i], now = new->rows[i];
-		char label[64];
+	change_cells(o, o->d->old_rss, o->d->new_rss);
+	for (size_t i = 0; i < o->d->memory_count; i++) {
+		const struct ma_diff_memory *row = &o->d->memory[i];
+		uint64_t then = row->old_bytes, now = row->new_bytes;
 		if ((then > now ? then - now : now - then) < least) {
 			other_then += then;
 			other_now += now;
 			continue;
 		}
-		const char *name = ma_memory_label(new, i, label);
 		fputs("    ", o->page.out);
-		ma_page_cell(&o->page, name, strlen(name), columns - 2, true);
+		ma_page_cell(&o->page, row->text, strlen(row->text), columns - 2, true);
 		change_cells(o, then, now);
 	}
 	fputs("    ", o->page.out);

@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* what libmemattach.so exports */
 
 enum ma_error_code {
 	MA_ERR_OS = 1,      /* a system call failed: errnum says why */
@@ -51,6 +52,7 @@ void ma_error_free(struct ma_error *err);
 
 extern struct ma_error ma_enomem;
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* what libmemattach.so exports */
 
 /* ------------------------------------------------------------------ writing */
 struct ma_snap_writer;
@@ -294,6 +295,7 @@ MA_CHECK struct ma_error *ma_snap_cursor_error(struct ma_snap_cursor *c);
  * with the first thing that is wrong and where. */
 MA_CHECK struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t *edges_ret);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -1,8 +1,9 @@
 // link: ma_graph ma_test_support ma_format ma_base
 // SPDX-License-Identifier: Apache-2.0
 /* What grew between two made-up snapshots of a module `app`: by which path, and by how much. */
-#include "diff.h"
 #include "snapshot_builder.h"
+
+#include <memattach/diff.h>
 
 #include <criterion/criterion.h>
 #include <stdio.h>
