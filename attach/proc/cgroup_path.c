@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cgroup_path.c - from the text of /proc/PID/cgroup and mountinfo to the folder of a group. */
 #include "cleanup.h"
+#include "proc.h"
 #include "proc_cgroup.h"
 #include "proc_text.h"
 
@@ -157,4 +158,28 @@ char *ma_cgroup_folder(const char *mountinfo, const struct ma_cgroup_line *want,
 		return folder;
 	}
 	return NULL;
+}
+
+/* Is `path` of `len` bytes the group `group` or one below it? "/" is above all. */
+static bool within(const char *path, size_t len, const char *group, size_t group_len)
+{
+	while (group_len && group[group_len - 1] == '/')
+		group_len--;
+	return len >= group_len && !memcmp(path, group, group_len) && (len == group_len || path[group_len] == '/');
+}
+
+bool ma_cgroup_is_in(const char *mountinfo, const char *cgroups, const char *path)
+{
+	struct ma_cgroup_line line;
+	const size_t len = strlen(path);
+	while (path[0] == '/' && ma_cgroup_next(&cgroups, &line)) {
+		size_t mount_len = 0;
+		if (within(line.path, line.path_len, path, len))
+			return true;
+		_cleanup_free_ char *folder = ma_cgroup_folder(mountinfo, &line, &mount_len);
+		/* the folder of a hierarchy is its first group; what is above it is none */
+		if (folder && len >= mount_len && within(folder, strlen(folder), path, len))
+			return true;
+	}
+	return false;
 }

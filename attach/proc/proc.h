@@ -113,6 +113,10 @@ MA_CHECK struct ma_error *ma_may_attach(int dir, pid_t pid, char **how_ret);
  * or are the same already. Errors are not errors: *moved_ret false, and *why_ret (caller frees) says why. */
 void ma_cgroup_move_to_own(pid_t pid, const char *its_cgroups, bool *moved_ret, char **why_ret);
 
+/* Is the group `path` among those of `cgroups` (the text of /proc/PID/cgroup), or above one of them? `path` is one as
+ * it stands there ("/docker/0123"), or the folder of one; `mountinfo` is the text of /proc/self/mountinfo. */
+bool ma_cgroup_is_in(const char *mountinfo, const char *cgroups, const char *path);
+
 /* Bytes that the memory cgroups in `cgroups` (the text of /proc/PID/cgroup) have left, at the level with the least
  * room; UINT64_MAX without a limit or where none can be read. */
 uint64_t ma_cgroup_memory_room(const char *cgroups);

@@ -43,6 +43,7 @@ enum ma_cli_option {
 	MA_OPT_SUDO = 1 << 26,        /* --sudo */
 	MA_OPT_LIMIT_RATE = 1 << 27,  /* --limit-rate RATE */
 	MA_OPT_TLS = 1 << 28,         /* --ca FILE, --cert FILE, --key FILE: of tls:// only */
+	MA_OPT_CGROUP = 1 << 29,      /* --cgroup PATH */
 
 	MA_OPT_SSH = MA_OPT_IDENTITY | MA_OPT_KNOWN_HOSTS | MA_OPT_SSH_CONFIG | MA_OPT_SUDO,
 	MA_OPT_FAR = MA_OPT_SSH | MA_OPT_TLS | MA_OPT_LIMIT_RATE,
@@ -69,6 +70,7 @@ struct ma_cli {
 	uint32_t values_limit; /* N of prefix:N */
 	uint64_t pid;          /* --pid, 0 = not given */
 	const char *name;      /* --name, or NULL */
+	const char *cgroup;    /* --cgroup, or NULL */
 	uint64_t keep;         /* --keep; MA_KEEP_ALL = not given */
 	bool prune, tree;
 	uint64_t every_s, count;                         /* 0 = not given */

@@ -2,7 +2,6 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "interrupt.h"
-#include "remote.h"
 #include "round.h"
 #include "series.h"
 #include "show.h"
@@ -11,22 +10,22 @@
 
 /* A snapshot of each, as near together as it can be done one after the other: each copy costs the program memory and
  * the machine a CPU, and the shares of pages are known only while there is one. */
-static struct ma_error *take_tree(const struct ma_cli *cli, const struct ma_targets *targets, struct ma_taken *taken,
-				  size_t *count_ret)
+static struct ma_error *take_all(const struct ma_cli *cli, const struct ma_targets *targets, struct ma_taking *taking,
+				 struct ma_taken *taken, size_t *count_ret)
 {
-	_cleanup_taking_ struct ma_taking taking = { 0 };
 	const char *folder;
 	uint64_t tree;
 	MA_TRY(ma_folder_for_many(cli, &folder));
 	MA_TRY(ma_tree_number(&tree));
 	for (size_t i = 0; i < targets->count; i++) {
-		struct ma_error *err = ma_take_listed(cli, &taking, targets->pids[i], folder, tree, &taken[*count_ret]);
+		struct ma_error *err = ma_take_listed(cli, taking, targets->pids[i], folder, tree, &taken[*count_ret]);
 		if (!err) {
 			++*count_ret;
 			continue;
 		}
-		/* children end, or may be forbidden; the first is the one that was asked for */
-		if (!i || err->code == MA_ERR_CANCELLED)
+		/* children end, or may be forbidden; the first of a tree is the one that was asked for */
+		bool last = i + 1 == targets->count && !*count_ret;
+		if ((!i && targets->headed) || last || err->code == MA_ERR_CANCELLED)
 			return err;
 		ma_cli_say(err->message);
 		ma_error_free(err);
@@ -34,7 +33,7 @@ static struct ma_error *take_tree(const struct ma_cli *cli, const struct ma_targ
 	return NULL;
 }
 
-static struct ma_error *show_tree(const struct ma_cli *cli, const struct ma_taken *taken, size_t count)
+static struct ma_error *show_all(const struct ma_cli *cli, const struct ma_taken *taken, size_t count)
 {
 	_cleanup_free_ const char **paths = calloc(count, sizeof(*paths)), **names = calloc(count, sizeof(*names));
 	if (!paths || !names)
@@ -46,63 +45,39 @@ static struct ma_error *show_tree(const struct ma_cli *cli, const struct ma_take
 	return ma_show_tree(cli, paths, names, count);
 }
 
-static struct ma_error *report_tree(const struct ma_cli *cli, const struct ma_targets *targets)
+static struct ma_error *report_all(const struct ma_cli *cli, const struct ma_targets *targets, struct ma_taking *taking)
 {
 	size_t count = 0;
 	_cleanup_free_ struct ma_taken *taken = calloc(targets->count, sizeof(*taken));
 	if (!taken)
 		return &ma_enomem;
 	ma_interrupt_catch(false);
-	struct ma_error *err = take_tree(cli, targets, taken, &count);
+	struct ma_error *err = take_all(cli, targets, taking, taken, &count);
 	ma_interrupt_release();
 	if (!err)
-		err = show_tree(cli, taken, count);
+		err = show_all(cli, taken, count);
 	for (size_t i = 0; i < count; i++)
 		ma_taken_deinit(&taken[i]);
 	return err;
 }
 
-/* The one target when it is far: only one is taken at a time over a link. */
-static struct ma_error *open_far(const struct ma_cli *cli, struct ma_taking *taking, bool *far_ret)
-{
-	bool far = false;
-	for (int i = 0; i < cli->args_count; i++)
-		far = far || ma_remote_url_is(cli->args[i]);
-	if (far && (cli->args_count > 1 || cli->every_s || cli->count || cli->tree || cli->name))
-		return ma_errorf(MA_ERR_USAGE, "of another machine one snapshot of one process can be taken at a time");
-	*far_ret = far;
-	return far ? ma_target_open(cli, cli->args[0], &taking->target) : NULL;
-}
-
 struct ma_error *ma_cmd_target(const struct ma_cli *cli)
 {
-	bool far;
 	_cleanup_targets_ struct ma_targets targets = { 0 };
 	_cleanup_taking_ struct ma_taking taking = { 0 };
 	_cleanup_taken_ struct ma_taken t = { 0 };
-	MA_TRY(open_far(cli, &taking, &far));
-	if (!far) {
-		MA_TRY(ma_targets_find(cli, &targets));
-		if (cli->tree)
-			return report_tree(cli, &targets);
-	}
-	MA_TRY(ma_take_listed(cli, &taking, far ? taking.target.pid : targets.pids[0], NULL, 0, &t));
+	MA_TRY(ma_targets_find(cli, &taking.target, &targets));
+	if (targets.together)
+		return report_all(cli, &targets, &taking);
+	MA_TRY(ma_take_listed(cli, &taking, targets.pids[0], NULL, 0, &t));
 	/* who chose a name for it goes on with that name */
 	return ma_show_report(cli, t.path, cli->output ? "" : t.row.id, t.result.total_ns);
 }
 
 struct ma_error *ma_cmd_snap(const struct ma_cli *cli)
 {
-	bool far;
 	_cleanup_targets_ struct ma_targets targets = { 0 };
 	_cleanup_taking_ struct ma_taking taking = { 0 };
-	_cleanup_taken_ struct ma_taken t = { 0 };
-	MA_TRY(open_far(cli, &taking, &far));
-	if (far) {
-		MA_TRY(ma_take_listed(cli, &taking, taking.target.pid, NULL, 0, &t));
-		ma_taken_print(cli, &t);
-		return NULL;
-	}
-	MA_TRY(ma_targets_find(cli, &targets));
-	return ma_take_series(cli, &targets);
+	MA_TRY(ma_targets_find(cli, &taking.target, &targets));
+	return ma_take_series(cli, &targets, &taking);
 }

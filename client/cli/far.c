@@ -30,32 +30,86 @@ static struct ma_error *open_link(const struct ma_cli *cli, const struct ma_remo
 #endif
 }
 
-static struct ma_error *open_far(const struct ma_cli *cli, const struct ma_remote_url *url, struct ma_target *t)
+bool ma_target_is_far(const struct ma_target *t)
 {
+	return t->url.host != NULL;
+}
+
+static struct ma_error *name_host(const struct ma_target *t, struct ma_error *err)
+{
+	return err ? ma_error_prefix(err, "%s", t->url.host) : NULL;
+}
+
+struct ma_error *ma_target_link(const struct ma_cli *cli, struct ma_target *t)
+{
+	if (t->far)
+		return NULL;
 	t->far = calloc(1, sizeof(*t->far));
 	if (!t->far)
 		return &ma_enomem;
-	MA_TRY(open_link(cli, url, t->far));
-	t->pid = url->pid;
-	return url->name ? ma_remote_find(&t->far->remote, url->name, &t->pid) : NULL;
+	struct ma_error *err = open_link(cli, &t->url, t->far);
+	if (err)
+		ma_target_unlink(t);
+	return name_host(t, err);
+}
+
+void ma_target_unlink(struct ma_target *t)
+{
+	if (!t->far)
+		return;
+	if (t->far->greeted)
+		ma_remote_deinit(&t->far->remote);
+	if (t->far->close)
+		t->far->close(t->far->link);
+	free(ma_take_ptr(t->far));
+}
+
+static struct ma_error *list_far(const struct ma_target *t, bool tree, pid_t **ret, size_t *count_ret)
+{
+	struct ma_family family = { 0, t->url.cgroup };
+	pid_t pid = t->url.pid;
+	if (t->url.cgroup && tree)
+		return ma_errorf(MA_ERR_USAGE, "a control group has no --tree: all of its processes are meant");
+	if (t->url.name)
+		MA_TRY(ma_remote_find(&t->far->remote, t->url.name, tree, &pid));
+	if (tree)
+		family.tree = pid;
+	if (tree || t->url.cgroup)
+		return ma_remote_family(&t->far->remote, &family, ret, count_ret);
+	*ret = malloc(sizeof(**ret));
+	if (!*ret)
+		return &ma_enomem;
+	**ret = pid;
+	*count_ret = 1;
+	return NULL;
+}
+
+struct ma_error *ma_target_list(const struct ma_cli *cli, struct ma_target *t, bool tree, pid_t **ret,
+				size_t *count_ret)
+{
+	MA_TRY(ma_target_link(cli, t));
+	struct ma_error *err = list_far(t, tree || t->url.tree, ret, count_ret);
+	if (err)
+		ma_target_unlink(t);
+	return name_host(t, err);
+}
+
+static struct ma_error *open_far(const struct ma_cli *cli, const char *text, struct ma_target *t)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count;
+	MA_TRY(ma_remote_url_parse(text, &t->url));
+	if (t->url.tree || t->url.cgroup)
+		return ma_errorf(MA_ERR_USAGE, "target '%s': of one process only", text);
+	MA_TRY(ma_target_list(cli, t, false, &pids, &count));
+	t->pid = pids[0];
+	return asprintf(&t->label, "%s: pid %d", t->url.host, (int)t->pid) < 0 ? &ma_enomem : NULL;
 }
 
 struct ma_error *ma_target_open(const struct ma_cli *cli, const char *text, struct ma_target *ret)
 {
 	struct ma_target t = { 0 };
-	struct ma_remote_url url = { 0 };
-	if (!ma_remote_url_is(text)) {
-		MA_TRY(open_here(text, &t));
-		*ret = t;
-		return NULL;
-	}
-	MA_TRY(ma_remote_url_parse(text, &url));
-	struct ma_error *err = open_far(cli, &url, &t);
-	if (err)
-		err = ma_error_prefix(err, "%s", url.host);
-	else if (asprintf(&t.label, "%s: pid %d", url.host, (int)t.pid) < 0)
-		err = &ma_enomem;
-	ma_remote_url_deinit(&url);
+	struct ma_error *err = ma_remote_url_is(text) ? open_far(cli, text, &t) : open_here(text, &t);
 	if (err) {
 		ma_target_close(&t);
 		return err;
@@ -64,28 +118,44 @@ struct ma_error *ma_target_open(const struct ma_cli *cli, const char *text, stru
 	return NULL;
 }
 
+/* *again_ret: the link had broken before. */
+static struct ma_error *snapshot_far(const struct ma_cli *cli, struct ma_target *t,
+				     const struct ma_session_options *options, struct ma_session_result *ret,
+				     bool *again_ret)
+{
+	const bool held = t->far;
+	MA_TRY(ma_target_link(cli, t));
+	struct ma_error *err = ma_remote_snapshot(&t->far->remote, options, cli->limit_rate, ret);
+	if (err && err->code == MA_ERR_OS && t->far->explain)
+		err = t->far->explain(t->far->link, err);
+	*again_ret = err && err->code == MA_ERR_OS && held && t->far->remote.broken && !t->far->remote.heard;
+	if (t->far->remote.broken)
+		ma_target_unlink(t);
+	return err;
+}
+
 struct ma_error *ma_target_snapshot(const struct ma_cli *cli, struct ma_target *t,
 				    const struct ma_session_options *options, struct ma_session_result *ret)
 {
-	if (!t->far)
+	bool again = false;
+	if (!ma_target_is_far(t))
 		return ma_session_snapshot(options, ret);
-	struct ma_error *err = ma_remote_snapshot(&t->far->remote, options, cli->limit_rate, ret);
-	return err && err->code == MA_ERR_OS && t->far->explain ? t->far->explain(t->far->link, err) : err;
+	struct ma_error *err = snapshot_far(cli, t, options, ret, &again);
+	if (!again)
+		return err;
+	ma_error_free(err);
+	return snapshot_far(cli, t, options, ret, &again);
 }
 
 struct ma_error *ma_target_doctor(struct ma_target *t, struct ma_doctor *ret)
 {
 	return t->far ? ma_remote_doctor(&t->far->remote, t->pid, ret) : ma_session_doctor(t->pid, ret);
 }
+
 void ma_target_close(struct ma_target *t)
 {
-	if (t->far) {
-		if (t->far->greeted)
-			ma_remote_deinit(&t->far->remote);
-		if (t->far->close)
-			t->far->close(t->far->link);
-		free(t->far);
-	}
+	ma_target_unlink(t);
+	ma_remote_url_deinit(&t->url);
 	free(t->label);
 	*t = (struct ma_target){ 0 };
 }

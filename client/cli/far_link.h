@@ -4,7 +4,6 @@
 #define MA_FAR_LINK_H
 
 #include "far.h"
-#include "remote.h"
 
 struct ma_far {
 	void *link;
@@ -16,7 +15,7 @@ struct ma_far {
 	bool greeted;
 };
 
-/* Connect, check who is there, and greet. `f` is closed by ma_target_close() also after an error. */
+/* Connect, check who is there, and greet. `f` is closed by ma_target_unlink() also after an error. */
 MA_CHECK struct ma_error *ma_far_open_ssh(const struct ma_cli *cli, const struct ma_remote_url *url, struct ma_far *f);
 MA_CHECK struct ma_error *ma_far_open_tls(const struct ma_cli *cli, const struct ma_remote_url *url, struct ma_far *f);
 

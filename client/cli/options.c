@@ -34,6 +34,7 @@ enum {
 	OPT_EVERY,
 	OPT_COUNT,
 	OPT_TREE,
+	OPT_CGROUP,
 	OPT_FAIL_OVER,
 	OPT_FAIL_GROWTH,
 	OPT_IDENTITY,
@@ -82,6 +83,7 @@ static const struct option long_options[] = {
 	{ "every", required_argument, NULL, OPT_EVERY },
 	{ "count", required_argument, NULL, OPT_COUNT },
 	{ "tree", no_argument, NULL, OPT_TREE },
+	{ "cgroup", required_argument, NULL, OPT_CGROUP },
 	{ "fail-over", required_argument, NULL, OPT_FAIL_OVER },
 	{ "fail-growth", required_argument, NULL, OPT_FAIL_GROWTH },
 	{ "help", no_argument, NULL, 'h' },
@@ -115,6 +117,7 @@ static const struct {
 	{ MA_OPT_EVERY, "    --every", " TIME", "again after 30s, 5m, 1h" },
 	{ MA_OPT_COUNT, "    --count", " N", "so many times in all" },
 	{ MA_OPT_TREE, "    --tree", "", "its Python children, too" },
+	{ MA_OPT_CGROUP, "    --cgroup", " PATH", "all Python processes of a control group" },
 	{ MA_OPT_PRUNE, "    --prune", "", "drop those whose file is gone" },
 	{ MA_OPT_FAIL, "    --fail-over", " SIZE", "exit code 7 when memory grew by more, for instance 10MB" },
 	{ MA_OPT_FAIL, "    --fail-growth", " PATH", "exit code 7 when what is there grew" },
@@ -331,6 +334,10 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 			cli->tree = true;
 			*given |= MA_OPT_TREE;
 			break;
+		case OPT_CGROUP:
+			cli->cgroup = optarg;
+			*given |= MA_OPT_CGROUP;
+			break;
 		case OPT_PRUNE:
 			cli->prune = true;
 			*given |= MA_OPT_PRUNE;
@@ -417,7 +424,7 @@ struct ma_error *ma_options_parse(int argc, char **argv, struct ma_cli *cli, str
 	}
 	if (!count && ret->wish == MA_WISH_HELP)
 		return NULL;
-	if (!count && !cli->name)
+	if (!count && !cli->name && !cli->cgroup)
 		return ma_errorf(MA_ERR_USAGE, "whose memory? usage: memattach PID; see memattach --help");
 	if (!count || is_target(words[0])) { /* memattach --name app */
 		ret->command = &ma_commands[0];

@@ -38,10 +38,12 @@ static void warn(const char *target, const char *text)
 	fprintf(stderr, "memattach: %s: %s\n", target, ma_buf_text(&b));
 }
 
-/* "pid 4242: " before the message, unless it begins with the pid as it is. */
-static struct ma_error *name_target(struct ma_error *err, const char *target)
+/* "pid 4242: " before the message, unless it begins with the pid, or of a link with the host, as it is. */
+static struct ma_error *name_target(struct ma_error *err, const char *target, const char *host)
 {
-	return strncmp(err->message, target, strlen(target)) ? ma_error_prefix(err, "%s", target) : err;
+	bool named =
+		!strncmp(err->message, target, strlen(target)) || (host && !strncmp(err->message, host, strlen(host)));
+	return named ? err : ma_error_prefix(err, "%s", target);
 }
 
 /* One key for all that are taken together: where it can not be stored, their hashes match at least each other's. */
@@ -65,9 +67,7 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 				  struct ma_session_result *ret)
 {
 	struct progress progress = { false, QUIET_NS };
-	char here[32];
-	snprintf(here, sizeof(here), "pid %d", (int)pid);
-	const char *label = t->target.far ? t->target.label : here;
+	_cleanup_free_ char *label = NULL;
 	struct ma_session_options options = {
 		.attach = {
 			.pid = pid,
@@ -81,7 +81,12 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 		},
 		.path = path,
 	};
-	if (!t->target.far && pid == getpid())
+	const bool far = ma_target_is_far(&t->target);
+	if (asprintf(&label, "%s%spid %d", far ? t->target.url.host : "", far ? ": " : "", (int)pid) < 0) {
+		label = NULL;
+		return &ma_enomem;
+	}
+	if (!far && pid == getpid())
 		return ma_errorf(MA_ERR_USAGE, "pid %d is memattach itself", (int)pid);
 	if (!t->threads_only && cli->values != MA_VALUES_NONE)
 		MA_TRY(key_of(t, options.attach.values.key));
@@ -92,7 +97,7 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (err)
-		return name_target(err, label);
+		return name_target(err, label, t->target.url.host);
 	if (ret->attach.left_behind) {
 		warn(label, ret->attach.left_behind);
 		free(ret->attach.left_behind);

@@ -9,7 +9,7 @@
 /* What snapshots that are taken together share. Zero to begin with. */
 struct ma_taking {
 	bool threads_only;       /* the stacks alone */
-	struct ma_target target; /* far: all are taken there; else unused */
+	struct ma_target target; /* its url, if they are far, says where all are taken */
 	bool keyed;
 	uint8_t key[MA_SIPHASH_KEY_BYTES]; /* of the hashes of values */
 	char *note;                        /* becomes a note of each snapshot, or NULL */

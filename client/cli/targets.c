@@ -34,16 +34,6 @@ static struct ma_error *add(struct ma_targets *t, pid_t pid)
 	return NULL;
 }
 
-/* May it be one that we could attach to? One that may not be looked at may be: the attach then says why not. */
-static struct ma_error *is_python(pid_t pid, bool *ret)
-{
-	struct ma_doctor d = { 0 };
-	_cleanup_error_ struct ma_error *err = ma_session_doctor(pid, &d);
-	*ret = !err && (d.supported || !d.may_attach);
-	ma_doctor_deinit(&d);
-	return err && err->code == MA_ERR_NO_MEMORY ? ma_take_ptr(err) : NULL;
-}
-
 static const struct ma_process_row *find(const struct ma_process_rows *all, pid_t pid)
 {
 	for (size_t i = 0; i < all->count; i++)
@@ -96,7 +86,7 @@ static struct ma_error *find_name(const struct ma_cli *cli, const struct ma_proc
 		/* sudo, sh -c and the like have the pattern in their own command lines */
 		if (!ma_catalogue_name_matches(cli->name, row->command) || below(all, getpid(), row->pid))
 			continue;
-		MA_TRY(is_python(row->pid, &python));
+		MA_TRY(ma_session_is_python(row->pid, &python));
 		if (python)
 			MA_TRY(add(t, row->pid));
 	}
@@ -118,54 +108,60 @@ static struct ma_error *find_name(const struct ma_cli *cli, const struct ma_proc
 	return several(all, t, cli->name);
 }
 
-/* ------------------------------------------------------------------ --tree */
+/* ------------------------------------------------------------------ all */
 
-static struct ma_error *add_children(const struct ma_process_rows *all, struct ma_targets *t)
+static struct ma_error *find_family(const struct ma_cli *cli, struct ma_targets *t)
 {
-	_cleanup_targets_ struct ma_targets seen = {
-		0
-	}; /* those that are no Python, too: children may be below them */
-	bool python;
-	pid_t top = t->pids[0];
-	if (!find(all, top))
-		return ma_errorf(MA_ERR_TARGET_GONE, "pid %d: no such process", (int)top);
+	const struct ma_family family = { cli->cgroup ? 0 : t->pids[0], cli->cgroup };
+	free(ma_take_ptr(t->pids));
 	t->count = 0;
-	MA_TRY(add(&seen, top));
-	for (size_t i = 0; i < seen.count; i++) {
-		if (seen.pids[i] == getpid())
-			continue;
-		MA_TRY(is_python(seen.pids[i], &python));
-		if (python)
-			MA_TRY(add(t, seen.pids[i]));
-		for (size_t k = 0; k < all->count; k++)
-			if (all->v[k].ppid == seen.pids[i])
-				MA_TRY(add(&seen, all->v[k].pid));
-	}
-	if (!t->count)
-		return ma_errorf(MA_ERR_UNSUPPORTED, "pid %d: neither it nor a process below it is a supported Python",
-				 (int)top);
-	return NULL;
+	return ma_session_family(&family, &t->pids, &t->count);
 }
 
-struct ma_error *ma_targets_find(const struct ma_cli *cli, struct ma_targets *ret)
+static struct ma_error *find_here(const struct ma_cli *cli, struct ma_targets *t)
 {
-	_cleanup_targets_ struct ma_targets t = { 0 };
 	_cleanup_processes_ struct ma_process_rows all = { 0 };
-	if (!cli->args_count == !cli->name)
-		return ma_errorf(MA_ERR_USAGE, "which process? say its PID or --name PATTERN");
-	if (cli->tree && cli->args_count > 1)
-		return ma_errorf(MA_ERR_USAGE, "--tree takes one process and those below it");
 	for (int i = 0; i < cli->args_count; i++) {
 		pid_t pid;
 		MA_TRY(ma_cli_parse_pid(cli->args[i], &pid));
-		MA_TRY(add(&t, pid));
+		MA_TRY(add(t, pid));
 	}
-	if (cli->name || cli->tree)
+	if (cli->name) {
 		MA_TRY(ma_session_processes(&all));
-	if (cli->name)
-		MA_TRY(find_name(cli, &all, &t));
-	if (cli->tree)
-		MA_TRY(add_children(&all, &t));
+		MA_TRY(find_name(cli, &all, t));
+	}
+	return cli->tree || cli->cgroup ? find_family(cli, t) : NULL;
+}
+
+static struct ma_error *check(const struct ma_cli *cli, bool *far_ret)
+{
+	bool far = false;
+	for (int i = 0; i < cli->args_count; i++)
+		far = far || ma_remote_url_is(cli->args[i]);
+	*far_ret = far;
+	if ((cli->args_count > 0) + !!cli->name + !!cli->cgroup != 1)
+		return far ? ma_errorf(MA_ERR_USAGE,
+				       "with ssh:// and tls:// it is .../name:PATTERN and .../cgroup:PATH")
+			   : ma_errorf(MA_ERR_USAGE, "which process? say its PID, --name PATTERN or --cgroup PATH");
+	if (far && cli->args_count > 1)
+		return ma_errorf(MA_ERR_USAGE, "of another machine there can be one target only");
+	if (cli->tree && cli->cgroup)
+		return ma_errorf(MA_ERR_USAGE, "a control group has no --tree: all of its processes are meant");
+	if (cli->tree && cli->args_count > 1)
+		return ma_errorf(MA_ERR_USAGE, "--tree takes one process and those below it");
+	return NULL;
+}
+
+struct ma_error *ma_targets_find(const struct ma_cli *cli, struct ma_target *far, struct ma_targets *ret)
+{
+	_cleanup_targets_ struct ma_targets t = { 0 };
+	bool is_far;
+	MA_TRY(check(cli, &is_far));
+	if (is_far && !ma_target_is_far(far))
+		MA_TRY(ma_remote_url_parse(cli->args[0], &far->url));
+	t.headed = cli->tree || far->url.tree;
+	t.together = t.headed || cli->cgroup || far->url.cgroup;
+	MA_TRY(is_far ? ma_target_list(cli, far, cli->tree, &t.pids, &t.count) : find_here(cli, &t));
 	*ret = t;
 	t = (struct ma_targets){ 0 };
 	return NULL;

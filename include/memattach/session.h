@@ -93,6 +93,20 @@ struct ma_process_rows {
 MA_CHECK struct ma_error *ma_session_processes(struct ma_process_rows *ret);
 void ma_session_processes_free(struct ma_process_rows *rows);
 
+/* May it be one that we could attach to? One that may not be looked at may be: an attach then says why not. */
+MA_CHECK struct ma_error *ma_session_is_python(pid_t pid, bool *ret);
+
+/* Several processes that are meant together: one of the two is given. */
+struct ma_family {
+	pid_t tree;         /* it and all below it */
+	const char *cgroup; /* those in this control group and in the groups below it: its path in /proc/PID/cgroup, or its folder */
+};
+
+/* The supported Pythons of a family, and those that may not be looked at: an attach says why. Of a tree parents come
+ * before their children. MA_ERR_TARGET_GONE when there is no such process or none in the group, MA_ERR_UNSUPPORTED when
+ * none is a Python. The caller frees *ret. */
+MA_CHECK struct ma_error *ma_session_family(const struct ma_family *f, pid_t **ret, size_t *count_ret);
+
 /* What a request was, and what became of it. */
 struct ma_serve_answer {
 	const char *what; /* "list", "snapshot", "stacks", "doctor" */

@@ -69,7 +69,8 @@ struct coming {
 	const struct ma_session_options *options;
 	struct ma_output_file file;
 	uint64_t bytes;
-	bool sound; /* the link is: what failed is the request, or the file here */
+	bool sound;    /* the link is: what failed is the request, or the file here */
+	bool answered; /* the far side has ended the request with an ERROR */
 	struct ma_snapshot_done done;
 };
 
@@ -124,7 +125,7 @@ static struct ma_error *on_frame(struct coming *c, bool *done_ret)
 		*done_ret = true;
 		return on_done(c);
 	default:
-		c->sound = c->remote->reader.kind == MA_FRAME_ERROR;
+		c->sound = c->answered = c->remote->reader.kind == MA_FRAME_ERROR;
 		return unexpected(c->remote);
 	}
 }
@@ -138,6 +139,7 @@ static struct ma_error *receive_all(struct coming *c)
 		struct ma_error *err = receive(c->remote, STEP_MS);
 		if (!err) {
 			heard = now_ms();
+			c->remote->heard = true;
 			err = on_frame(c, &done);
 		} else if (err->code == MA_ERR_TIMEOUT && now_ms() - heard < (cancelled ? CANCEL_MS : SILENCE_MS)) {
 			ma_error_free(err);
@@ -197,6 +199,7 @@ struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session
 {
 	struct coming c = { .remote = r, .options = options, .file = { .fd = -1 } };
 	struct ma_error *err = ma_output_file_create(options->path, &c.file);
+	r->heard = false;
 	if (!err)
 		err = request(&c, rate);
 	if (!err) {
@@ -208,6 +211,8 @@ struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session
 			err = keep_part(&c, err);
 		}
 	}
+	/* else frames of what was given up may still come */
+	r->broken = err && !c.answered;
 	if (!err)
 		err = ma_output_file_publish(&c.file, "");
 	if (!err)
@@ -255,38 +260,115 @@ struct ma_error *ma_remote_doctor(struct ma_remote *r, pid_t pid, struct ma_doct
 	return NULL;
 }
 
+/* ------------------------------------------------------------------ which processes */
+
+struct pids {
+	pid_t *v;
+	size_t count;
+};
+
+static void pids_deinit(struct pids *p)
+{
+	free(p->v);
+}
+
+#define PIDS_MAX (1u << 22) /* the kernel has no more (PID_MAX_LIMIT) */
+
+static struct ma_error *add(struct pids *p, pid_t pid)
+{
+	if (pid < 1 || p->count >= PIDS_MAX)
+		return ma_errorf(MA_ERR_BAD_DATA, "the far side lists what is no process");
+	pid_t *v = reallocarray(p->v, p->count + 1, sizeof(*v));
+	if (!v)
+		return &ma_enomem;
+	p->v = v;
+	v[p->count++] = pid;
+	return NULL;
+}
+
+static bool has(const struct pids *p, pid_t pid)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->v[i] == pid)
+			return true;
+	return false;
+}
+
 static bool matches(const struct ma_process *p, const char *pattern)
 {
+	if (!pattern)
+		return true;
 	if (!p->command)
 		return false;
 	return strpbrk(pattern, "*?[") ? !fnmatch(pattern, p->command, 0) : strstr(p->command, pattern) != NULL;
 }
 
-struct ma_error *ma_remote_find(struct ma_remote *r, const char *pattern, pid_t *ret)
+/* Those that match; pattern NULL: all. */
+static struct ma_error *list(struct ma_remote *r, const struct ma_family *f, const char *pattern, struct pids *ret)
 {
-	_cleanup_buf_ struct ma_buf found = MA_BUF_INIT(256); /* a few of them are enough to be told */
-	unsigned count = 0;
-	MA_TRY(ma_frame_send(&r->stream, MA_FRAME_LIST, NULL, 0, SILENCE_MS));
+	_cleanup_free_ char *cgroup = f->cgroup ? strdup(f->cgroup) : NULL;
+	const struct ma_list_request wanted = { f->tree, cgroup };
+	if (f->cgroup && !cgroup)
+		return &ma_enomem;
+	MA_TRY(ma_message_send(&r->stream, MA_FRAME_LIST, ma_list_request_fields, ma_list_request_count, &wanted,
+			       SILENCE_MS));
 	for (;;) {
 		struct ma_process p = { 0 };
 		MA_TRY(receive(r, SILENCE_MS));
 		if (r->reader.kind == MA_FRAME_DONE)
-			break;
+			return NULL;
 		if (r->reader.kind != MA_FRAME_PROCESS)
 			return unexpected(r);
 		struct ma_error *err =
 			ma_record_get(r->reader.payload, r->reader.bytes, ma_process_fields, ma_process_count, &p);
-		if (!err && matches(&p, pattern)) {
-			*ret = p.pid;
-			ma_buf_printf(&found, "%s%d", count++ ? ", " : "", (int)p.pid);
-		}
+		if (!err && matches(&p, pattern))
+			err = add(ret, p.pid);
 		ma_record_free(ma_process_fields, ma_process_count, &p);
 		MA_TRY(err);
 	}
-	if (!count)
+}
+
+struct ma_error *ma_remote_family(struct ma_remote *r, const struct ma_family *f, pid_t **ret, size_t *count_ret)
+{
+	_cleanup_(pids_deinit) struct pids found = { 0 };
+	MA_TRY(list(r, f, NULL, &found));
+	if (!found.count && f->cgroup)
+		return ma_errorf(MA_ERR_TARGET_GONE, "no Python process there is in the control group '%s'", f->cgroup);
+	if (!found.count)
+		return ma_errorf(MA_ERR_TARGET_GONE, "no Python process there is pid %d or below it", (int)f->tree);
+	*ret = ma_take_ptr(found.v);
+	*count_ret = found.count;
+	return NULL;
+}
+
+#define TOLD_MAX 8 /* processes in the message of a pattern that means several */
+
+static struct ma_error *several(const struct pids *found, const char *pattern)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(256);
+	for (size_t i = 0; i < found->count && i < TOLD_MAX; i++)
+		ma_buf_printf(&b, "%s%d", i ? ", " : "", (int)found->v[i]);
+	return ma_errorf(MA_ERR_USAGE, "%zu processes there match '%s': %s%s", found->count, pattern, ma_buf_text(&b),
+			 found->count > TOLD_MAX ? ", ..." : "");
+}
+
+struct ma_error *ma_remote_find(struct ma_remote *r, const char *pattern, bool tree, pid_t *ret)
+{
+	_cleanup_(pids_deinit) struct pids found = { 0 };
+	MA_TRY(list(r, &(struct ma_family){ 0 }, pattern, &found));
+	if (!found.count)
 		return ma_errorf(MA_ERR_TARGET_GONE, "no Python process there has '%s' in its command line", pattern);
-	if (count > 1)
-		return ma_errorf(MA_ERR_USAGE, "%u processes there match '%s': %s", count, pattern,
-				 ma_buf_text(&found));
+	size_t top = found.count == 1 ? 0 : SIZE_MAX;
+	/* they come by rising pid, and parents are older than their children */
+	for (size_t i = 0; tree && top == SIZE_MAX && i < found.count && i < TOLD_MAX; i++) {
+		_cleanup_(pids_deinit) struct pids below = { 0 };
+		MA_TRY(list(r, &(struct ma_family){ .tree = found.v[i] }, NULL, &below));
+		top = i;
+		for (size_t k = 0; k < found.count; k++)
+			top = k == i || has(&below, found.v[k]) ? top : SIZE_MAX;
+	}
+	if (top == SIZE_MAX)
+		return several(&found, pattern);
+	*ret = found.v[top];
 	return NULL;
 }

@@ -5,12 +5,14 @@
 
 #include "messages.h"
 
-/* Where a target is: ssh://[user@]host[:port]/PID or tls://host[:port]/PID, with /name:PATTERN in place of /PID. */
+/* Where a target is: ssh://[user@]host[:port]/PID or tls://host[:port]/PID. In place of /PID: /name:PATTERN, /tree:PID,
+ * /cgroup:PATH. */
 struct ma_remote_url {
-	bool tls;
-	char *user, *host, *name; /* user NULL: as the configuration says; name: the pattern, or NULL */
-	unsigned port;            /* 0: the same */
-	pid_t pid;                /* 0 with a name */
+	bool tls, tree;
+	char *user, *host; /* user NULL: as the configuration says */
+	unsigned port;     /* 0: the same */
+	pid_t pid;         /* 0 with one of the next two */
+	char *name, *cgroup;
 };
 
 bool ma_remote_url_is(const char *text);
@@ -22,6 +24,8 @@ struct ma_remote {
 	struct ma_stream stream;
 	struct ma_frame_reader reader;
 	struct ma_hello hello;
+	bool broken; /* of no use any more: the link, or what came over it */
+	bool heard;  /* something was answered to the last request for a snapshot */
 };
 
 /* MA_ERR_UNSUPPORTED: another version of memattach. The stream must outlive *ret. */
@@ -34,7 +38,11 @@ void ma_remote_deinit(struct ma_remote *r);
 MA_CHECK struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session_options *options,
 					     uint64_t rate, struct ma_session_result *ret);
 MA_CHECK struct ma_error *ma_remote_doctor(struct ma_remote *r, pid_t pid, struct ma_doctor *ret);
-/* The one Python process there whose command line has `pattern` in it, or matches it (* ? [). */
-MA_CHECK struct ma_error *ma_remote_find(struct ma_remote *r, const char *pattern, pid_t *ret);
+/* The one Python process there whose command line has `pattern` in it, or matches it (* ? [). With `tree` the one that
+ * all others are below, where it means several. */
+MA_CHECK struct ma_error *ma_remote_find(struct ma_remote *r, const char *pattern, bool tree, pid_t *ret);
+/* ma_session_family() there. */
+MA_CHECK struct ma_error *ma_remote_family(struct ma_remote *r, const struct ma_family *f, pid_t **ret,
+					   size_t *count_ret);
 
 #endif

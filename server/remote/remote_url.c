@@ -76,7 +76,7 @@ static struct ma_error *parse(const char *text, struct ma_remote_url *u)
 		return &ma_enomem;
 	char *slash = strchr(copy, '/');
 	if (!slash)
-		return ma_errorf(MA_ERR_USAGE, "which process? %s/PID or /name:PATTERN",
+		return ma_errorf(MA_ERR_USAGE, "which process? %s/PID, /name:PATTERN, /tree:PID or /cgroup:PATH",
 				 is_tls(text) ? "tls://host[:port]" : "ssh://[user@]host[:port]");
 	*slash++ = '\0';
 	MA_TRY(parse_host(copy, u));
@@ -87,8 +87,15 @@ static struct ma_error *parse(const char *text, struct ma_remote_url *u)
 		u->name = strdup(slash + 5);
 		return u->name ? NULL : &ma_enomem;
 	}
+	if (!strncmp(slash, "cgroup:/", 8)) {
+		u->cgroup = strdup(slash + 7);
+		return u->cgroup ? NULL : &ma_enomem;
+	}
+	u->tree = !strncmp(slash, "tree:", 5);
+	slash += u->tree ? 5 : 0;
 	if (!number(slash, INT_MAX, &pid))
-		return ma_errorf(MA_ERR_USAGE, "'%s' is neither a process id nor name:PATTERN", slash);
+		return ma_errorf(MA_ERR_USAGE,
+				 "'%s' is neither a process id nor name:PATTERN, tree:PID or cgroup:/PATH", slash);
 	u->pid = (pid_t)pid;
 	return NULL;
 }
@@ -110,5 +117,6 @@ void ma_remote_url_deinit(struct ma_remote_url *u)
 	free(u->user);
 	free(u->host);
 	free(u->name);
+	free(u->cgroup);
 	*u = (struct ma_remote_url){ 0 };
 }

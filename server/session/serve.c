@@ -221,13 +221,30 @@ static struct ma_error *send_process(void *arg, const struct ma_process *p)
 	return ma_message_send(&s->stream, MA_FRAME_PROCESS, ma_process_fields, ma_process_count, p, STALL_MS);
 }
 
-static struct ma_error *answer_list(struct serve *s, struct ma_error **failed_ret)
+static struct ma_error *list(struct serve *s, const struct ma_list_request *r, struct ma_error **failed_ret)
 {
-	*failed_ret = allow(s, "list", 0);
+	const struct ma_family family = { r->tree, r->cgroup };
+	if (r->tree && r->cgroup)
+		*failed_ret = ma_errorf(MA_ERR_USAGE, "a tree or a control group, not both");
+	else if (r->cgroup && r->cgroup[0] != '/')
+		*failed_ret = ma_errorf(MA_ERR_USAGE, "the path of a control group begins with a /");
+	else
+		*failed_ret = allow(s, "list", 0);
 	if (*failed_ret)
 		return NULL;
-	MA_TRY(ma_list_processes(send_process, s));
+	MA_TRY(r->tree || r->cgroup ? ma_list_family(&family, send_process, s) : ma_list_processes(send_process, s));
 	return ma_frame_send(&s->stream, MA_FRAME_DONE, NULL, 0, STALL_MS);
+}
+
+static struct ma_error *answer_list(struct serve *s, struct ma_error **failed_ret)
+{
+	struct ma_list_request r = { 0 };
+	struct ma_error *err =
+		ma_record_get(s->reader.payload, s->reader.bytes, ma_list_request_fields, ma_list_request_count, &r);
+	if (!err)
+		err = list(s, &r, failed_ret);
+	ma_record_free(ma_list_request_fields, ma_list_request_count, &r);
+	return err;
 }
 
 static struct ma_error *answer_doctor(struct serve *s, struct ma_error **failed_ret)
@@ -300,7 +317,9 @@ struct ma_error *ma_session_serve(int in, int out, const struct ma_serve_rules *
 	struct ma_error *err = greet(&s, &ended);
 	while (!err && !ended) {
 		err = ma_frame_receive(&s.stream, &s.reader, -1, &ended);
-		if (!err && !ended)
+		if (err && err->code == MA_ERR_TIMEOUT) /* a signal */
+			ma_error_free(ma_take_ptr(err));
+		else if (!err && !ended)
 			err = answer(&s);
 	}
 	/* To one that can still read, the reason why we end. */

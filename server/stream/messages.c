@@ -54,6 +54,12 @@ const struct ma_field ma_progress_fields[] = {
 };
 COUNT(ma_progress);
 
+const struct ma_field ma_list_request_fields[] = {
+	FIELD(1, PID, ma_list_request, tree),
+	FIELD(2, TEXT, ma_list_request, cgroup),
+};
+COUNT(ma_list_request);
+
 const struct ma_field ma_process_fields[] = {
 	FIELD(1, PID, ma_process, pid),     FIELD(2, U32, ma_process, uid),       FIELD(3, TEXT, ma_process, command),
 	FIELD(4, TEXT, ma_process, python), FIELD(5, U64, ma_process, rss_bytes),

@@ -38,6 +38,11 @@ struct ma_progress_message {
 	uint32_t ring_percent;
 };
 
+struct ma_list_request { /* neither: every process */
+	pid_t tree;
+	char *cgroup; /* as in struct ma_family */
+};
+
 struct ma_process {
 	pid_t pid;
 	uint32_t uid;
@@ -49,9 +54,9 @@ struct ma_process {
 
 /* A request for a diagnosis is a struct ma_doctor with its pid only. */
 extern const struct ma_field ma_hello_fields[], ma_snapshot_request_fields[], ma_snapshot_done_fields[],
-	ma_progress_fields[], ma_process_fields[], ma_doctor_fields[];
+	ma_progress_fields[], ma_process_fields[], ma_doctor_fields[], ma_list_request_fields[];
 extern const size_t ma_hello_count, ma_snapshot_request_count, ma_snapshot_done_count, ma_progress_count,
-	ma_process_count, ma_doctor_count;
+	ma_process_count, ma_doctor_count, ma_list_request_count;
 
 /* Sends `record` as a frame of that kind. */
 MA_CHECK struct ma_error *ma_message_send(const struct ma_stream *s, enum ma_frame_kind kind,

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from target import in_group, wait_until
+
 MB = 1 << 20
 
 
@@ -293,3 +295,45 @@ def test_name(start, one_python, memattach):
     assert memattach.run("snap").rc == 2
     assert memattach.run("snap", one.pid, "--name", mark).rc == 2
     assert memattach.run("--tree", 4194304 - 1).rc == 3
+
+
+@pytest.mark.parametrize("by", ["path", "folder", "group above"])
+def test_cgroup(start, one_python, memattach, cgroup, by):
+    """The Pythons of a group and of those below it, and no others; looked up again for each round."""
+    folder = cgroup("memory", {})
+    below = f"{folder}/below"
+    os.mkdir(below)
+    try:
+        t, inner = start(one_python, "family", wrap=in_group(folder)), start(one_python, "idle", wrap=in_group(below))
+        other = start(one_python, "idle")
+        path = folder.removeprefix("/sys/fs/cgroup/memory") if by == "path" else folder
+        wanted = {t.pid, *family_of(t), inner.pid}
+        if by == "group above":
+            path, wanted = below, {inner.pid}
+        done = memattach.run("--cgroup", path, "--json")
+        assert done.rc == 0 and done.err == "", done
+        tree = json.loads(done.out)
+        assert {p["pid"] for p in tree["processes"]} == wanted and other.pid not in wanted
+        assert sum(p["pss_bytes"] for p in tree["processes"]) <= tree["rss_bytes"]
+        done = memattach.run("--cgroup", path)
+        assert done.rc == 0 and max(map(len, done.out.splitlines())) <= 80, done
+        for x in (inner, other):
+            x.end_well()
+        if by == "path":
+            p = memattach.start("snap", "--cgroup", path, "--every", "1s")
+            assert len(follow(p, len(wanted) - 1)) == len(wanted) - 1
+            t.close()
+            out, err = p.communicate(timeout=30)
+            assert p.returncode == 0, err
+        t.close()
+        assert memattach.run("snap", "--cgroup", folder).rc == 3, "nobody is there any more"
+    finally:
+        wait_until(lambda: not open(below + "/cgroup.procs").read().strip(), what="an empty control group")
+        os.rmdir(below)
+
+
+@pytest.mark.parametrize("args", [("--cgroup", "relative"), ("--cgroup", "/x", "1"), ("--cgroup", "/x", "--tree"),
+                                  ("--cgroup", "/x", "--name", "y"), ("stacks", "1", "--cgroup", "/x")])
+def test_cgroup_usage(memattach, args):
+    done = memattach.run(*args)
+    assert done.rc == 2 and done.err.count("\n") == 1, done

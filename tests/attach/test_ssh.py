@@ -9,7 +9,7 @@ import pytest
 
 import sshd as server
 from memattach import Snapshot, check_error, check_nothing_left, check_report
-from target import wait_until
+from target import in_group, wait_until
 from unharmed import Unharmed, tracers
 
 
@@ -119,9 +119,75 @@ def test_commands(one_python, start, client):
     check_error(client.run("name:no-such-thing"), 3, "no-such-thing")
     u = start(one_python, "idle", "unmistakable-argument")
     check_error(client.run("name:unmistakable"), 2, str(t.pid))
+    check_error(client.run("name:unmistakable", "--tree"), 2, str(t.pid), str(u.pid))
     check_error(client.run(t.pid, "--limit-rate", "1"), 2, "limit-rate")
     u.end_well()
     t.end_well()
+
+
+def family_of(t):
+    """{pid: parent} of tests/targets/family.py."""
+    return {t.pid: os.getpid(), **dict(tuple(map(int, pair.split())) for pair in
+                                       " ".join(t.lines[0].split()[1:]).replace("; ", ";").split(";") if pair)}
+
+
+def test_tree(one_python, start, client):
+    """It and those below it, by one link; a shell between them is no obstacle."""
+    client.sshd.install(client.memattach.path)
+    t = start(one_python, "family", "the-mark")
+    wanted = family_of(t)
+    for rest, more in ((f"tree:{t.pid}", ()), (t.pid, ("--tree",)), ("name:the-mark", ("--tree",))):
+        done = client.run(rest, "--json", *more)
+        assert done.rc == 0 and done.err == "", (done, client.sshd.log())
+        tree = json.loads(done.out)
+        assert tree["processes"][0]["pid"] == t.pid and {p["pid"]: p["parent_pid"] for p in tree["processes"]} == wanted
+    check_error(client.run("name:the-mark"), 2, str(t.pid))
+    done = client.run(f"tree:{t.pid}", "-o", client.memattach.folder, command=("snap",))
+    assert done.rc == 0 and done.out.count("stopped") == len(wanted), done
+    for rest, more in ((f"tree:{t.pid}", ("stacks",)), (f"tree:{t.pid}", ("doctor",)), ("cgroup:/x", ("stacks",))):
+        check_error(client.run(rest, command=more), 2, "one process")
+    check_error(client.run("tree:4194303"), 3, "no Python process there is pid 4194303")
+    check_error(client.memattach.run("snap", client.sshd.url(t.pid), client.sshd.url(1)), 2, "one target")
+    check_error(client.run(t.pid, "--name", "x", command=("snap",)), 2, "name:PATTERN")
+    client.nothing_left(t)
+
+
+def test_cgroup(one_python, start, client, cgroup):
+    client.sshd.install(client.memattach.path)
+    folder = cgroup("memory", {})
+    t, other = start(one_python, "idle", wrap=in_group(folder)), start(one_python, "idle")
+    for path in (folder, folder.removeprefix("/sys/fs/cgroup/memory")):
+        done = client.run(f"cgroup:{path}", "--json")
+        assert done.rc == 0 and [p["pid"] for p in json.loads(done.out)["processes"]] == [t.pid], done
+    check_error(client.run(f"cgroup:{path}", "--tree"), 2, "--tree")
+    for x in (t, other):
+        x.end_well()
+    check_error(client.run(f"cgroup:{path}"), 3, "control group")
+
+
+@pytest.mark.parametrize("what", ["one", "tree"])
+def test_series(one_python, start, client, what):
+    """A link that is cut between two costs nothing, one that can not be made costs a snapshot, and the end of the
+    process ends it."""
+    client.sshd.install(client.memattach.path)
+    t = start(one_python, "idle")
+    p = client.memattach.start("snap", client.sshd.url(t.pid if what == "one" else f"tree:{t.pid}"), "--every", "1s")
+    first = p.stdout.readline()
+    assert b"stopped" in first, (first, client.sshd.log())
+    client.sshd.cut()
+    assert b"stopped" in p.stdout.readline()
+    client.sshd.cut()
+    config = client.sshd.folder / "authorized_keys"
+    keys = config.read_text()
+    config.write_text("")
+    said = p.stderr.readline()
+    assert b"127.0.0.1" in said, said
+    config.write_text(keys)
+    assert b"stopped" in p.stdout.readline()
+    t.end_well()
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 1 and b"snapshots failed" in err, (out, err)
+    client.memattach.wait_gone()
 
 
 def test_configuration(one_python, start, client, tmp_path):
@@ -192,7 +258,8 @@ def test_nobody_there(one_python, start, client, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["ssh://", "ssh://h", "ssh://h/", "ssh://h/x", "ssh://h/0", "ssh://h:0/1", "ssh://h:65536/1",
-                                 "ssh://u:secret@h/1", "ssh://-oProxyCommand=x/1", "ssh://@h/1", "ssh://[::1/1", "ssh://h/name:"])
+                                 "ssh://u:secret@h/1", "ssh://-oProxyCommand=x/1", "ssh://@h/1", "ssh://[::1/1", "ssh://h/name:", "ssh://h/tree:",
+                                 "ssh://h/tree:x", "ssh://h/cgroup:", "ssh://h/cgroup:x"])
 def test_wrong_url(memattach, client, url):
     check_error(memattach.run(url), 2, url)
 

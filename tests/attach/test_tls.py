@@ -58,6 +58,39 @@ def test_commands(one_python, start, memattach, daemon):
     t.end_well()
 
 
+def test_tree(one_python, start, memattach, daemon):
+    """Of a tree and of a series each snapshot is on record, and a client sees of a tree what it may attach to."""
+    t = start(one_python, "family")
+    d = daemon(["client * *", "alice nobody *"])
+    done = memattach.run(d.url(f"tree:{t.pid}"), "--json", *files(d.dir))
+    assert done.rc == 0, (done, d.log())
+    tree = json.loads(done.out)
+    assert tree["processes"][0]["pid"] == t.pid and len(tree["processes"]) == 5 == len(d.lines("snapshot"))
+    done = memattach.run("snap", d.url(t.pid), "--every", "1s", "--count", 2, *files(d.dir))
+    assert done.rc == 0 and done.out.count("stopped") == 2 and len(d.lines("snapshot")) == 7, done
+    assert d.run("client", d.dir, "alice").returncode == 0
+    for pid in (t.pid, 4194303):
+        check_error(memattach.run(d.url(f"tree:{pid}"), *files(d.dir, "alice")), 3, f"no Python process there is pid {pid}")
+    d.end()
+    t.end_well()
+
+
+def test_series_without_the_daemon(one_python, start, memattach, daemon):
+    """It ends, another one comes: what was missed is said, and the series goes on."""
+    t = start(one_python, "idle")
+    d = daemon()
+    p = memattach.start("snap", d.url(t.pid), "--every", "1s", *files(d.dir))
+    assert b"stopped" in p.stdout.readline(), d.log()
+    d.end()
+    assert b"refused" in p.stderr.readline()
+    again = daemon(["client * *"], port=d.port)
+    assert b"stopped" in p.stdout.readline(), again.log()
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 1 and b"snapshots failed" in err, (out, err)
+    t.end_well()
+
+
 def test_default_files(one_python, start, memattach, daemon, monkeypatch):
     t = start(one_python, "idle")
     d = daemon()

@@ -43,6 +43,35 @@ static void folder_is(const char *mounts, const char *groups, const char *contro
 	cr_expect_eq(len, mount_len);
 }
 
+Test(cgroup, is_in)
+{
+	static const struct {
+		const char *path;
+		bool in;
+	} cases[] = {
+		{ "/docker/9c1f/a b", true },
+		{ "/docker/9c1f/a b/", true },
+		{ "/docker/9c1f", true },
+		{ "/docker", true },
+		{ "/", true },
+		{ "/user.slice/s.scope", true },
+		{ "/docker/9c1", false },
+		{ "/docker/9c1f/a b/c", false },
+		{ "/mnt/m x/a b", true },
+		{ "/mnt/m x", true },
+		{ "/mnt/m x/a", false },
+		{ "/mnt", false }, /* above the hierarchy */
+		{ "/sys/fs/cgroup", false },
+		{ "/sys/fs/cgroup/unified/user.slice", true },
+		{ "/sys/fs/cgroup/cpu,cpuacct/app:1", true },
+		{ "/sys/fs/cgroup/cpu,cpuacct/app", false },
+		{ "docker", false },
+		{ "", false },
+	};
+	for (size_t i = 0; i < MA_ARRAY_SIZE(cases); i++)
+		cr_expect_eq(ma_cgroup_is_in(v1_mounts, v1_groups, cases[i].path), cases[i].in, "%s", cases[i].path);
+}
+
 Test(cgroup, folders)
 {
 	folder_is(v1_mounts, v1_groups, "cpu", "/sys/fs/cgroup/cpu,cpuacct/app:1/x", 26);

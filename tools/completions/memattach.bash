@@ -29,6 +29,7 @@ _memattach()
 	done
 	case $prev in
 	-o | --output | --html | --identity | --known-hosts | --ssh-config | --ca | --cert | --key) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--cgroup) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(_memattach_pids)" -- "$cur"); return ;;
 	--type | --max-pause | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --limit-rate) return ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W 'json csv arrow collapsed speedscope pprof heapsnapshot hprof' -- "$cur"); return ;;
@@ -38,8 +39,8 @@ _memattach()
 	if [[ $cur == -* ]]; then
 		local options='--no-color --help' far='--identity --known-hosts --ssh-config --sudo --ca --cert --key'
 		case $command in
-		'') options+=" --tree --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate" ;;
-		snap) options+=" --tree --name --every --count --keep --output --max-pause --values $far --limit-rate" ;;
+		'') options+=" --tree --cgroup --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate" ;;
+		snap) options+=" --tree --cgroup --name --every --count --keep --output --max-pause --values $far --limit-rate" ;;
 		report) options+=' --html --tree --pid --name --json --bytes --type' ;;
 		diff) options+=' --pid --name --json --bytes --fail-over --fail-growth' ;;
 		query) options+=' --pid --name --csv --json' ;;
