@@ -117,6 +117,9 @@ static void phase_run(struct maa *m)
 	case PH_LIBDATA:
 		maa_libdata(m);
 		break;
+	case PH_SITES:
+		maa_sites(m);
+		break;
 	default:
 		break;
 	}

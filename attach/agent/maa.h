@@ -210,7 +210,32 @@ struct maa_values {
 	uint32_t added;
 };
 
-enum maa_phase { PH_THREADS, PH_ROOTS, PH_GC, PH_SWEEP, PH_LIBDATA, PH_ARENAS, PH_STATS, PH_END };
+/* What tracemalloc knows: sites.c. */
+struct maa_traced { /* a hash table of traces */
+	addr_t buckets;
+	uint64_t buckets_count, entries;
+	uint64_t key_bytes; /* up to 3.8: 8, or 12 when the key has a domain; else 0 */
+	uint32_t domain;
+};
+
+struct maa_trace {
+	addr_t addr, traceback;
+	uint64_t bytes;
+	uint32_t site, domain;
+};
+#define MAA_TRACES_BATCH 8192u /* all of it fits in a block */
+
+struct maa_sites {
+	struct maa_traced tables[64]; /* one for each domain */
+	uint32_t tables_count;
+	struct maa_buf sites, traces;
+	struct maa_trace *batch;
+	uint64_t batch_count;
+	struct maa_name_slot *known; /* by address: tracebacks that were written */
+	uint32_t known_bits, last_id;
+};
+
+enum maa_phase { PH_THREADS, PH_ROOTS, PH_GC, PH_SWEEP, PH_LIBDATA, PH_SITES, PH_ARENAS, PH_STATS, PH_END };
 
 #define MAA_SEEN_MAX 64u
 #define MAA_ONCE_BITS 14
@@ -306,6 +331,8 @@ struct maa {
 	addr_t seen[MAA_SEEN_MAX]; /* what tp_traverse told of the object at hand */
 	uint32_t np_offsets_count, np_steps;
 	uint32_t np_offsets[512]; /* of the references in an item of the structured dtype at hand */
+
+	struct maa_sites sites;
 
 	uint64_t stat[40];
 	uint64_t class_objects[33];
@@ -522,6 +549,7 @@ int maa_native_init(struct maa *m);                /* native.c */
 uint32_t maa_native_body(struct maa *m, addr_t t);
 unsigned maa_native_kind(struct maa *m, addr_t t, uint32_t *detail); /* arrow.c: enum maa_native */
 void maa_libdata(struct maa *m);                                     /* libdata.c */
+void maa_sites(struct maa *m);                                       /* sites.c */
 /* raw.c: memory that belongs to `owner`, or a word of native memory at `word` that is the address of `object` */
 void maa_raw(struct maa *m, unsigned kind, addr_t a, uint64_t bytes, addr_t owner);
 void maa_raw_word(struct maa *m, addr_t word, addr_t object);

@@ -132,6 +132,32 @@ PRIVATE(NODE_STR, "parser", node, n_str, 308, 309, 8)
 PRIVATE(NODE_NCHILDREN, "parser", node, n_nchildren, 308, 309, 24)
 PRIVATE(NODE_CHILD, "parser", node, n_child, 308, 309, 32)
 
+/* Python/hashtable.c (Modules/hashtable.c in 3.8, where keys and data stand in the entry) and the tables of tracemalloc:
+ * Modules/_tracemalloc.c, later Python/tracemalloc.c. For sites.c, which knows them by shape: a version to come that
+ * has others is not misread, it has no sites. */
+PRIVATE(HT_BUCKETS, "", _Py_hashtable_t, buckets, 308, 315, 16)
+PRIVATE(HT_NBUCKETS_38, "", _Py_hashtable_t, num_buckets, 308, 308, 0)
+PRIVATE(HT_ENTRIES_38, "", _Py_hashtable_t, entries, 308, 308, 8)
+PRIVATE(HT_KEY_SIZE_38, "", _Py_hashtable_t, key_size, 308, 308, 24)
+PRIVATE(HT_DATA_SIZE_38, "", _Py_hashtable_t, data_size, 308, 308, 32)
+PRIVATE(HT_HASH_FUNC_38, "", _Py_hashtable_t, hash_func, 308, 308, 40)
+PRIVATE_SIZE(KEY_SIZE_38, "", pointer_t, 308, 308, 12)
+PRIVATE(HT_ENTRIES, "", _Py_hashtable_t, nentries, 309, 315, 0)
+PRIVATE(HT_NBUCKETS, "", _Py_hashtable_t, nbuckets, 309, 315, 8)
+PRIVATE(HT_HASH_FUNC, "", _Py_hashtable_t, hash_func, 309, 315, 32)
+PRIVATE(HTE_HASH, "", _Py_hashtable_entry_t, key_hash, 308, 315, 8)
+PRIVATE_SIZE(HTE_KEY_38, "", _Py_hashtable_entry_t, 308, 308, 16)
+PRIVATE(HTE_KEY, "", _Py_hashtable_entry_t, key, 309, 315, 16)
+PRIVATE(HTE_VALUE, "", _Py_hashtable_entry_t, value, 309, 315, 24)
+PRIVATE_SIZE(TRACE_SIZE, "", trace_t, 308, 315, 16)
+PRIVATE(TRACE_BYTES, "", trace_t, size, 308, 315, 0)
+PRIVATE(TRACE_TRACEBACK, "", trace_t, traceback, 308, 315, 8)
+PRIVATE(TRACEBACK_NFRAME, "", traceback_t, nframe, 308, 315, 8)
+PRIVATE(TRACEBACK_TOTAL, "", traceback_t, total_nframe, 309, 315, 10)
+PRIVATE(TRACEBACK_FRAMES, "", traceback_t, frames, 308, 315, 12)
+PRIVATE_SIZE(FRAME_SIZE, "", frame_t, 308, 315, 12)
+PRIVATE(FRAME_LINE, "", frame_t, lineno, 308, 315, 8)
+
 /* keep these last: rows go above */
 #undef PRIVATE
 #undef PRIVATE_SIZE

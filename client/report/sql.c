@@ -58,12 +58,14 @@ struct ma_error *ma_sql_open(const struct ma_snap *s, struct ma_sql **ret)
 		rc = ma_sql_register_scans(sql);
 	if (rc == SQLITE_OK)
 		rc = ma_sql_register_lists(sql);
+	if (rc == SQLITE_OK)
+		rc = ma_sql_register_sites(sql);
 	/* connects the tables, which declares their columns: later the authorizer would refuse that */
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(sql->db,
 				  "SELECT 1 FROM objects, edges, types, modules, waste, duplicates, frames, memory, "
 				  "buffers, native_words, roots, "
-				  "heaps, arenas LIMIT 0",
+				  "heaps, arenas, allocations, sites LIMIT 0",
 				  NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_set_authorizer(sql->db, authorize, NULL);

@@ -10,6 +10,7 @@
  *	roots(kind, addr, name, type, size, refcnt, found, excess)
  *	heaps(arena, main, start, bytes, used_chunks, used, cached, free, top, used_resident, free_resident,
  *	      top_resident, trimmable)                 arenas(addr, touched, used, free, pools)
+ *	allocations(addr, bytes, domain, site, file, line)   sites(id, depth, file, line)
  *
  * A hidden column is not part of `*`: it has to be asked for by name, since it takes a tree over the whole graph.
  * refcnt is 0 for immortal objects; place is arena, malloc, static or other. */
@@ -51,6 +52,7 @@ MA_CHECK struct ma_error *ma_sql_error(struct ma_sql *sql, int rc);
 /* For the tables. */
 int ma_sql_register_scans(struct ma_sql *sql);
 int ma_sql_register_lists(struct ma_sql *sql);
+int ma_sql_register_sites(struct ma_sql *sql);
 /* Keeps `err` as the reason of the failure and returns the SQLite code to give up with. */
 int ma_sql_fail(struct ma_sql *sql, struct ma_error *err);
 

@@ -157,6 +157,22 @@ struct ma_snap_word { /* a word of a library's data */
 	uint64_t addr, object;
 };
 
+/* ---- where memory was allocated, where tracemalloc was on */
+struct ma_snap_site_frame {
+	uint32_t file_id, line; /* a name; 0 = not known */
+};
+
+struct ma_snap_site { /* index = site id - 1 */
+	uint32_t frames_begin, frames_end; /* in site_frames, innermost first; none when its definition is lost */
+	uint32_t total; /* frames that the traceback had; tracemalloc keeps the innermost ones */
+};
+
+struct ma_snap_trace { /* a block of memory */
+	uint64_t addr, bytes; /* as they were asked for */
+	uint32_t site_id;     /* checked; 0 = not known */
+	uint32_t domain;      /* 0 = Python's allocators */
+};
+
 /* ---- what the rest of the memory is: MA_BLOCK_MALLOC. Ranges lie below 2^47 and are not empty. */
 struct ma_snap_run { /* resident pages; sorted, apart from each other */
 	uint64_t start, end;
@@ -217,6 +233,9 @@ struct ma_snap_tables {
 	size_t raws_count;
 	const struct ma_snap_word *words;
 	size_t words_count;
+	const struct ma_snap_site *sites;
+	size_t sites_count;
+	const struct ma_snap_site_frame *site_frames;
 	const struct ma_snap_run *pages; /* none: it is not known which pages were resident */
 	size_t pages_count;
 	const struct ma_snap_run *huge;
@@ -290,6 +309,14 @@ bool ma_snap_next_edge(struct ma_snap_cursor *c, struct ma_snap_edge *ret);
 /* Damaged chunks are passed over and counted in tables->damaged_chunks at open time; an error here means that
  * memory ran out, the file changed while it was read, or a record behind a right checksum is malformed. */
 MA_CHECK struct ma_error *ma_snap_cursor_error(struct ma_snap_cursor *c);
+
+/* A pass over the blocks of memory that tracemalloc knew, in file order, which is nearly that of their addresses. It goes
+ * as the pass over the objects does. */
+struct ma_trace_cursor;
+MA_CHECK struct ma_error *ma_trace_cursor_create(const struct ma_snap *s, struct ma_trace_cursor **ret);
+void ma_trace_cursor_destroy(struct ma_trace_cursor *c);
+bool ma_trace_next(struct ma_trace_cursor *c, struct ma_snap_trace *ret);
+MA_CHECK struct ma_error *ma_trace_cursor_error(struct ma_trace_cursor *c);
 
 /* `memattach check`: reads every byte, checks every checksum and every record. NULL when whole; MA_ERR_BAD_DATA
  * with the first thing that is wrong and where. */

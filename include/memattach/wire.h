@@ -41,6 +41,8 @@ enum ma_block_kind {
 	MA_BLOCK_NATIVE = 11, /* by the tool, on request: native stacks */
 	MA_BLOCK_RAW = 12,    /* by the agent: buffers of native code, and native words that hold objects */
 	MA_BLOCK_VALUES = 13, /* by the agent, before the OBJECTS block they belong to: a column of its own */
+	MA_BLOCK_SITES = 14,  /* by the agent, where tracemalloc was on: places in the source that allocated */
+	MA_BLOCK_TRACES = 15, /* by the agent, after the SITES they name: what was allocated there */
 };
 
 struct ma_block_hdr {
@@ -175,6 +177,16 @@ enum ma_raw_kind {
 	MA_RAW_WORD = 64,
 };
 
+/* ---- SITES: the tracebacks of tracemalloc. v id (1, 2, 3, ... in order), v frames that the traceback had when it was
+ * taken, v frames that follow, then for each, innermost first: v name id of the file (0 = not known), v line.
+ * tracemalloc keeps as many frames as it was told to, at first 1; of them MA_SITE_FRAMES_MAX are written. */
+#define MA_SITE_FRAMES_MAX 128u
+
+/* ---- TRACES: the blocks of memory that tracemalloc knows. A record is a run of them, sorted by address: v domain (0 =
+ * Python's allocators), v shift (0 or 3), v n, then n times: v (address - that of the one before, at first 0) >> shift,
+ * v bytes as they were asked for, v site id (0 = not known). An object is in the block that its address lies in: before it
+ * may stand a GC header. */
+
 /* ---- REGIONS, by the tool from the twin's smaps: v start, v end, v prot (1 r, 2 w, 4 x, 8 shared),
  * v inode, s path, then in bytes: v rss, v pss, v private dirty, v private clean, v shared, v anonymous,
  * v huge pages, v swap, v enum ma_region_kind. */
@@ -296,6 +308,9 @@ enum ma_stat_id {
 	MA_STAT_SHARED_KEYS = 34 /* tables of keys that the instances of a class share, in the size of the class */,
 	MA_STAT_SHARED_KEYS_BYTES = 35,
 	MA_STAT_LOOSE_KEYS_BYTES = 36 /* of tables that several dicts share and no class has any more: in no size */,
+	MA_STAT_SITES = 37,
+	MA_STAT_TRACES = 38 /* blocks in TRACES */,
+	MA_STAT_TRACES_BYTES = 39,
 	MA_STAT_RAW_UNSEEN = 30 /* bytes of library data that were not looked through */,
 };
 

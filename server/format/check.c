@@ -30,6 +30,23 @@ static struct ma_error *check_objects(const struct ma_snap *s, uint64_t *objects
 	return ma_snap_cursor_error(c);
 }
 
+static void destroy_traces(struct ma_trace_cursor **c)
+{
+	ma_trace_cursor_destroy(*c);
+}
+
+static struct ma_error *check_traces(const struct ma_snap *s, uint64_t *traces, uint64_t *bytes)
+{
+	__attribute__((__cleanup__(destroy_traces))) struct ma_trace_cursor *c = NULL;
+	struct ma_snap_trace t;
+	MA_TRY(ma_trace_cursor_create(s, &c));
+	while (ma_trace_next(c, &t)) {
+		++*traces;
+		*bytes += t.bytes;
+	}
+	return ma_trace_cursor_error(c);
+}
+
 /* What the agent says it wrote and what came through: nothing was dropped on the way. 0 = it did not say. */
 static struct ma_error *check_count(const struct ma_snap *s, const char *what, uint64_t said, uint64_t found)
 {
@@ -42,7 +59,7 @@ static struct ma_error *check_count(const struct ma_snap *s, const char *what, u
 struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t *edges_ret)
 {
 	_cleanup_snap_ struct ma_snap *s = NULL;
-	uint64_t objects = 0, edges = 0, values = 0;
+	uint64_t objects = 0, edges = 0, values = 0, traces = 0, traced = 0;
 	MA_TRY(ma_snap_open(path, &s));
 	if (!s->tables.complete)
 		return ma_errorf(MA_ERR_BAD_DATA, "%s: %s", path, s->tables.missing);
@@ -53,6 +70,10 @@ struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t
 	MA_TRY(check_count(s, "edges", s->tables.stats[MA_STAT_EDGES], edges + s->tables.locals_count));
 	MA_TRY(check_count(s, "buffers", s->tables.stats[MA_STAT_RAW], s->tables.raws_count));
 	MA_TRY(check_count(s, "native words", s->tables.stats[MA_STAT_RAW_WORDS], s->tables.words_count));
+	MA_TRY(check_traces(s, &traces, &traced));
+	MA_TRY(check_count(s, "sites", s->tables.stats[MA_STAT_SITES], s->tables.sites_count));
+	MA_TRY(check_count(s, "traces", s->tables.stats[MA_STAT_TRACES], traces));
+	MA_TRY(check_count(s, "traced bytes", s->tables.stats[MA_STAT_TRACES_BYTES], traced));
 	if (objects_ret)
 		*objects_ret = objects;
 	if (edges_ret)

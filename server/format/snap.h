@@ -14,7 +14,8 @@
 #define MA_TYPES_MAX (4u << 20)
 #define MA_NAMES_MAX (16u << 20)
 #define MA_ROWS_MAX (16u << 20) /* of any other table */
-#define MA_INTERPS_MAX 4096u    /* interpreters of which the tool tells more */
+#define MA_SITES_MAX (4u << 20)
+#define MA_INTERPS_MAX 4096u /* interpreters of which the tool tells more */
 /* ids in all whose definition may be lost: a number in a hostile file that names a far id must not cost its memory */
 #define MA_LOST_TYPES_MAX (256u << 10)
 #define MA_LOST_NAMES_MAX (4u << 20)
@@ -46,6 +47,7 @@ struct ma_snap {
 	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
 	struct ma_vec natives, native_frames, interp_states;
 	struct ma_vec raws, words;
+	struct ma_vec sites, site_frames;
 	struct ma_vec pages, huge, heaps, spans, fills, zeros;
 	size_t lost_types, lost_names; /* entries whose definition is lost */
 	struct ma_text_block *text;
@@ -60,6 +62,8 @@ struct ma_raw_prev {
 	uint64_t addr, object;
 };
 MA_CHECK struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c);
+/* One record of a SITES block (sites.c). */
+MA_CHECK struct ma_error *ma_snap_site_record(struct ma_snap *s, struct ma_cursor *c);
 /* One field of a MALLOC block (mallocs.c). */
 MA_CHECK struct ma_error *ma_snap_malloc_field(struct ma_snap *s, struct ma_cursor *c);
 /* natives.c: a record of a NATIVE block (`first` of its block); and what the tool says of interpreters, to what the

@@ -352,6 +352,8 @@ static struct ma_error *record(struct load *l, unsigned kind, bool first, struct
 		return ma_snap_native_record(l->s, c, first);
 	case MA_BLOCK_RAW:
 		return ma_snap_raw_record(l->s, &l->raw, c);
+	case MA_BLOCK_SITES:
+		return ma_snap_site_record(l->s, c);
 	default:
 		ma_cursor_take(c, ma_cursor_left(c)); /* of a later version: not ours to judge */
 		return NULL;
@@ -389,7 +391,7 @@ static bool wanted(const struct ma_snap *s, unsigned kind)
 {
 	if (s->head_only)
 		return kind == MA_BLOCK_META || kind == MA_BLOCK_RESULT || kind == MA_BLOCK_STATS;
-	return kind != MA_BLOCK_OBJECTS && kind != MA_BLOCK_VALUES;
+	return kind != MA_BLOCK_OBJECTS && kind != MA_BLOCK_VALUES && kind != MA_BLOCK_TRACES;
 }
 
 static struct ma_error *load_chunks(struct load *l, void *dctx, void *stored, void *raw)
@@ -484,6 +486,9 @@ static struct ma_error *publish(struct ma_snap *s)
 	t->raws_count = s->raws.count;
 	t->words = s->words.data;
 	t->words_count = s->words.count;
+	t->sites = s->sites.data;
+	t->sites_count = s->sites.count;
+	t->site_frames = s->site_frames.data;
 	t->pages = s->pages.data;
 	t->pages_count = s->pages.count;
 	t->huge = s->huge.data;

@@ -183,6 +183,13 @@ int main(int argc, char **argv)
 	remove(path);
 	golden("golden/v1", "native", native, len);
 	blocks(native, len, "native");
+	sb_sites_sample(path);
+	_cleanup_free_ uint8_t *sites = snap_bytes_read(path, &len);
+	remove(path);
+	golden("golden/v1", "sites", sites, len);
+	lost(sites, len, "sites_", MA_BLOCK_SITES);
+	lost(sites, len, "sites_", MA_BLOCK_TRACES);
+	blocks(sites, len, "sites");
 	sb_malloc_sample(path, SB_MALLOC_PAGES | SB_MALLOC_HEAPS);
 	_cleanup_free_ uint8_t *memory = snap_bytes_read(path, &len);
 	remove(path);

@@ -22,7 +22,7 @@ struct snap_builder {
 	bool object_has_edges;
 	struct ma_buf edges;
 	uint64_t prev_addr, last_dst;
-	uint32_t next_type, next_name;
+	uint32_t next_type, next_name, next_site;
 	uint64_t stats[64];
 	bool stat_given[64];
 };
@@ -44,7 +44,7 @@ struct snap_builder *sb_create_opt(const char *path, const struct ma_snap_writer
 	for (unsigned k = 0; k < KINDS; k++)
 		b->body[k].limit = MA_BLOCK_PAYLOAD;
 	b->rec.limit = b->edges.limit = MA_BLOCK_PAYLOAD;
-	b->next_type = b->next_name = 1;
+	b->next_type = b->next_name = b->next_site = 1;
 	return b;
 }
 
@@ -409,6 +409,32 @@ void sb_buffer(struct snap_builder *b, enum ma_raw_kind kind, uint64_t addr, uin
 	b->raw_addr = addr;
 	b->raw_object = object;
 	count(b, kind == MA_RAW_WORD ? MA_STAT_RAW_WORDS : MA_STAT_RAW, 1);
+}
+
+uint32_t sb_site(struct snap_builder *b, const struct ma_snap_site_frame *frames, size_t n, uint32_t total)
+{
+	begin(b, MA_BLOCK_SITES, false, 0);
+	ma_buf_varint(&b->rec, b->next_site);
+	ma_buf_varint(&b->rec, total);
+	ma_buf_varint(&b->rec, n);
+	for (size_t i = 0; i < n; i++) {
+		ma_buf_varint(&b->rec, frames[i].file_id);
+		ma_buf_varint(&b->rec, frames[i].line);
+	}
+	count(b, MA_STAT_SITES, 1);
+	return b->next_site++;
+}
+
+/* A record of its own, since the next need not have a larger address. */
+void sb_trace(struct snap_builder *b, const struct ma_snap_trace *t)
+{
+	unsigned shift = t->addr & 7 ? 0 : 3;
+	begin(b, MA_BLOCK_TRACES, false, 0);
+	const uint64_t f[] = { t->domain, shift, 1, t->addr >> shift, t->bytes, t->site_id };
+	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++)
+		ma_buf_varint(&b->rec, f[i]);
+	count(b, MA_STAT_TRACES, 1);
+	count(b, MA_STAT_TRACES_BYTES, t->bytes);
 }
 
 void sb_region(struct snap_builder *b, const struct ma_snap_region *r)

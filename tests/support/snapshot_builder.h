@@ -76,6 +76,10 @@ void sb_class(struct snap_builder *b, uint64_t block_bytes, uint64_t pools, uint
 void sb_freelist(struct snap_builder *b, const char *name, uint64_t objects, uint64_t bytes);
 /* A buffer that `object` owns; with MA_RAW_WORD a word at `addr` that is the address of `object` (`bytes` not used). */
 void sb_buffer(struct snap_builder *b, enum ma_raw_kind kind, uint64_t addr, uint64_t bytes, uint64_t object);
+/* A site with `count` frames, innermost first, of `total`; returns its id. */
+uint32_t sb_site(struct snap_builder *b, const struct ma_snap_site_frame *frames, size_t count, uint32_t total);
+/* A block of memory that tracemalloc knows. */
+void sb_trace(struct snap_builder *b, const struct ma_snap_trace *t);
 void sb_region(struct snap_builder *b, const struct ma_snap_region *r); /* r->path may be NULL */
 
 /* A block of any bytes, as they are. */
@@ -89,6 +93,8 @@ void sb_sample(const char *path, unsigned objects);
 void sb_native_sample(const char *path);
 /* A dict with keys and values of every kind of value, their texts cut at 20 characters. */
 void sb_values_sample(const char *path, enum ma_values mode);
+/* A list of floats and bytes, with tracemalloc on: five sites, and blocks of which some hold no object. */
+void sb_sites_sample(const char *path);
 
 /* One field of a MALLOC block, in a block of its own. */
 void sb_malloc_field(struct snap_builder *b, enum ma_malloc_tag tag, const uint64_t *v, size_t count);

@@ -116,6 +116,25 @@ static struct ma_error *walk_values(const struct ma_snap *s)
 	return err;
 }
 
+/* Each names a site that is there, with frames that are there. */
+static struct ma_error *walk_traces(const struct ma_snap *s)
+{
+	const struct ma_snap_tables *t = ma_snap_tables(s);
+	struct ma_trace_cursor *c;
+	struct ma_snap_trace row;
+	for (size_t i = 0; i < t->sites_count; i++)
+		for (uint32_t k = t->sites[i].frames_begin; k < t->sites[i].frames_end; k++)
+			must(t->site_frames[k].file_id <= t->names_count, "file of a site");
+	struct ma_error *err = ma_trace_cursor_create(s, &c);
+	if (err)
+		return err;
+	while (ma_trace_next(c, &row))
+		must(row.site_id <= t->sites_count && row.bytes <= UINT64_MAX - row.addr, "trace");
+	err = ma_trace_cursor_error(c);
+	ma_trace_cursor_destroy(c);
+	return err;
+}
+
 static size_t touch(const struct ma_snap_tables *t)
 {
 	size_t sum = strlen(t->meta.host) + strlen(t->meta.command) + strlen(t->meta.arch);
@@ -160,6 +179,8 @@ void snap_bytes_exercise(const void *bytes, size_t len)
 		err = snap_walk(s, &objects, &edges);
 		ma_error_free(err);
 		err = walk_values(s);
+		ma_error_free(err);
+		err = walk_traces(s);
 		ma_snap_close(s);
 	}
 	ma_error_free(err);

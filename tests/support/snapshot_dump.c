@@ -153,6 +153,26 @@ static void dump_malloc(const struct ma_snap_tables *t, struct ma_buf *out)
 			      t->zeros[i].zeros);
 }
 
+static struct ma_error *dump_sites(const struct ma_snap *s, struct ma_buf *out)
+{
+	const struct ma_snap_tables *t = ma_snap_tables(s);
+	struct ma_trace_cursor *c;
+	struct ma_snap_trace row;
+	for (size_t i = 0; i < t->sites_count; i++) {
+		ma_buf_printf(out, "site %zu of %u", i + 1, t->sites[i].total);
+		for (uint32_t k = t->sites[i].frames_begin; k < t->sites[i].frames_end; k++)
+			ma_buf_printf(out, " %u:%u", t->site_frames[k].file_id, t->site_frames[k].line);
+		ma_buf_u8(out, '\n');
+	}
+	MA_TRY(ma_trace_cursor_create(s, &c));
+	while (ma_trace_next(c, &row))
+		ma_buf_printf(out, "trace %" PRIx64 " bytes %" PRIu64 " site %u domain %u\n", row.addr, row.bytes,
+			      row.site_id, row.domain);
+	struct ma_error *err = ma_trace_cursor_error(c);
+	ma_trace_cursor_destroy(c);
+	return err;
+}
+
 static void dump_memory(const struct ma_snap_tables *t, struct ma_buf *out)
 {
 	for (size_t i = 0; i < t->arenas_count; i++)
@@ -226,6 +246,7 @@ struct ma_error *snap_dump(const struct ma_snap *s, struct ma_buf *out)
 	dump_threads(t, out);
 	dump_natives(t, out);
 	dump_memory(t, out);
+	MA_TRY(dump_sites(s, out));
 	for (size_t i = 0; i < MA_ARRAY_SIZE(t->stats); i++)
 		if (t->stats[i])
 			ma_buf_printf(out, "stat %zu %" PRIu64 "\n", i, t->stats[i]);

@@ -57,6 +57,14 @@ Test(hostile, records_that_are_not)
 	MALFORMED(MA_BLOCK_META, 1, "\4\7abcdefg");                                /* a number of 7 bytes */
 	FINE(MA_BLOCK_META, 1, "\4\010abcdefgh");
 	FINE(MA_BLOCK_META, 1, "\x7f\3abc"); /* an unknown tag is passed over */
+	FINE(MA_BLOCK_SITES, 1, "\1\1\1\0\7");
+	FINE(MA_BLOCK_SITES, 1, "\1\1\1\x63\7");                      /* a name that is not there: 0 */
+	MALFORMED(MA_BLOCK_SITES, 1, "\1\1\2\0\7\0\7");               /* more frames than it had */
+	MALFORMED(MA_BLOCK_SITES, 1, "\1\2\2\0\7");                   /* fewer frames than it says */
+	MALFORMED(MA_BLOCK_SITES, 1, "\0\1\1\0\7");                   /* id 0 */
+	MALFORMED(MA_BLOCK_SITES, 1, "\1\xff\xff\4\x81\1\0\7");       /* more frames than a record has */
+	MALFORMED(MA_BLOCK_SITES, 1, "\1\1\1\0\xff\xff\xff\xff\x1f"); /* a line of 33 bits */
+	MALFORMED(MA_BLOCK_SITES, 1, "\x81\x80\x80\2\1\1\0\7");       /* an id that would cost memory */
 	MALFORMED(MA_BLOCK_META, 1, "\x7f\4abc");
 	FINE(MA_BLOCK_META, 1, "\27\3abc"); /* a tid too short to be one */
 	FINE(MA_BLOCK_STATS, 1, "\x7f\1");

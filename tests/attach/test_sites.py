@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where memory was allocated: the tables of tracemalloc, against what tracemalloc itself says of the same lines."""
+import json
+
+import pytest
+from target import line_of, program_path
+
+LINES = ("bytes", "floats", "objects", "dict")
+PROGRAM = "sites"
+
+
+def lines_of(memattach, path):
+    """Line of the program: bytes and blocks."""
+    rows = memattach.query(path, f"SELECT line, sum(bytes) AS bytes, count(*) AS count FROM allocations "
+                                 f"WHERE domain = 0 AND file = '{program_path(PROGRAM)}' GROUP BY line")
+    return {r["line"]: [r["bytes"], r["count"]] for r in rows}
+
+
+def facts_of(t):
+    facts = json.loads(t.ask("facts", "facts").partition(" ")[2])
+    return {int(line): row for line, row in facts["lines"].items()}, facts["tracked"]
+
+
+def test_sites_and_tracemalloc_agree(python, start, memattach):
+    t = start(python, PROGRAM, 1)
+    path = memattach.snapshot(t.pid).path
+    lines, tracked = facts_of(t)
+    found = lines_of(memattach, path)
+    for name in LINES:
+        line = line_of(PROGRAM, name)
+        assert found[line] == lines[line] and found[line][1] >= 3900, (name, found, lines)
+    checked = memattach.run("check", path)
+    assert checked.rc == 0, checked
+    assert memattach.value(path, "SELECT max(depth) FROM sites") == 0
+    other = memattach.query(path, "SELECT domain, addr, bytes, line FROM allocations WHERE domain != 0")
+    assert other == ([{"domain": 77, "addr": 0x123451, "bytes": 1_000_000, "line": other[0]["line"]}] if tracked else [])
+    if tracked:  # of a call over several lines, versions differ in which they take
+        assert 0 <= other[0]["line"] - line_of(PROGRAM, "tracked") <= 1
+    t.end_well()
+
+
+def test_frames_that_called(python, start, memattach):
+    """As many as tracemalloc keeps, innermost first."""
+    t = start(python, PROGRAM, 5)
+    path = memattach.snap(t.pid)
+    innermost = line_of(PROGRAM, "bytes")
+    rows = memattach.query(path, "SELECT site, count(*) AS n FROM allocations WHERE line = %d AND file LIKE '%%/sites.py' "
+                                 "GROUP BY site ORDER BY n DESC LIMIT 1" % innermost)
+    frames = memattach.query(path, f"SELECT depth, line FROM sites WHERE id = {rows[0]['site']} ORDER BY depth")
+    frames = [f["line"] for f in frames if f["line"] != innermost]  # a comprehension is a frame of its own up to 3.11
+    assert frames[:2] == [line_of(PROGRAM, "middle"), line_of(PROGRAM, "outermost")], frames
+    t.end_well()
+
+
+@pytest.mark.parametrize("frames", [(), (0,)], ids=["never-on", "stopped"])
+def test_nothing_where_it_is_off(one_python, start, memattach, frames):
+    t = start(one_python, PROGRAM, *frames)
+    path = memattach.snap(t.pid)
+    assert memattach.value(path, "SELECT count(*) FROM allocations") == 0
+    assert memattach.value(path, "SELECT count(*) FROM sites") == 0
+    t.end_well()
+
+
+def test_on_from_the_start(one_python, start, memattach):
+    """Blocks allocated since the interpreter began, and more of them than one block of the file takes."""
+    t = start(one_python, PROGRAM, env={"PYTHONTRACEMALLOC": "3"})
+    path = memattach.snap(t.pid)
+    lines, _ = facts_of(t)
+    found = lines_of(memattach, path)
+    for name in LINES:
+        assert found[line_of(PROGRAM, name)] == lines[line_of(PROGRAM, name)]
+    assert memattach.value(path, "SELECT count(*) FROM allocations WHERE file LIKE '<frozen%'") > 1000
+    assert memattach.value(path, "SELECT count(*) - count(DISTINCT addr) FROM allocations WHERE domain = 0") == 0
+    t.end_well()
