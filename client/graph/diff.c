@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "memory.h"
 #include "middle.h"
+#include "saturate.h"
 #include "side.h"
 
 #include <pthread.h>
@@ -30,17 +31,21 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* What gained most first, what lost most last. */
+static int compare_gains(uint64_t x_old, uint64_t x_new, uint64_t y_old, uint64_t y_new)
+{
+	bool x_grew = x_new > x_old, y_grew = y_new > y_old;
+	uint64_t x_by = x_grew ? x_new - x_old : x_old - x_new, y_by = y_grew ? y_new - y_old : y_old - y_new;
+	if (x_grew != y_grew)
+		return x_grew ? -1 : 1;
+	return x_by == y_by ? 0 : (x_by < y_by) == x_grew ? 1 : -1;
+}
+
 static int by_gain(const void *a, const void *b)
 {
 	const struct ma_diff_type *x = a, *y = b;
-	bool x_grew = x->new_bytes > x->old_bytes, y_grew = y->new_bytes > y->old_bytes;
-	uint64_t x_by = x_grew ? x->new_bytes - x->old_bytes : x->old_bytes - x->new_bytes;
-	uint64_t y_by = y_grew ? y->new_bytes - y->old_bytes : y->old_bytes - y->new_bytes;
-	if (x_grew != y_grew)
-		return x_grew ? -1 : 1;
-	if (x_by != y_by)
-		return (x_by < y_by) == x_grew ? 1 : -1;
-	return by_name(a, b);
+	int order = compare_gains(x->old_bytes, x->new_bytes, y->old_bytes, y->new_bytes);
+	return order ? order : by_name(a, b);
 }
 
 static struct ma_error *compare_types(struct ma_diff *d, const struct ma_totals *old, const struct ma_totals *new)
@@ -75,6 +80,65 @@ static struct ma_error *compare_types(struct ma_diff *d, const struct ma_totals 
 	return NULL;
 }
 
+static int by_module_name(const void *a, const void *b)
+{
+	const struct ma_diff_module *x = a, *y = b;
+	return strcmp(x->name, y->name);
+}
+
+static int by_module_gain(const void *a, const void *b)
+{
+	const struct ma_diff_module *x = a, *y = b;
+	int order = compare_gains(x->old_retained, x->new_retained, y->old_retained, y->new_retained);
+	return order ? order : by_module_name(a, b);
+}
+
+static void add_module(struct ma_diff_module *to, const struct ma_diff_module *from)
+{
+	to->old_retained = add(to->old_retained, from->old_retained);
+	to->new_retained = add(to->new_retained, from->new_retained);
+	to->old_instances += from->old_instances;
+	to->new_instances += from->new_instances;
+	to->old_bytes = add(to->old_bytes, from->old_bytes);
+	to->new_bytes = add(to->new_bytes, from->new_bytes);
+}
+
+/* The names change hands. */
+static struct ma_error *compare_modules(struct ma_diff *d, struct ma_modules *old, struct ma_modules *new)
+{
+	struct ma_diff_module *rows = calloc(old->count + new->count + 1, sizeof(*rows));
+	size_t n = 0, out = 0;
+	if (!rows)
+		return &ma_enomem;
+	for (size_t i = 0; i < old->count; i++) {
+		struct ma_module *m = &old->rows[i];
+		rows[n++] = (struct ma_diff_module){ .name = ma_take_ptr(m->name),
+						     .old_retained = m->retained,
+						     .old_instances = m->count,
+						     .old_bytes = m->bytes };
+	}
+	for (size_t i = 0; i < new->count; i++) {
+		struct ma_module *m = &new->rows[i];
+		rows[n++] = (struct ma_diff_module){ .name = ma_take_ptr(m->name),
+						     .new_retained = m->retained,
+						     .new_instances = m->count,
+						     .new_bytes = m->bytes };
+	}
+	qsort(rows, n, sizeof(*rows), by_module_name);
+	for (size_t i = 0; i < n; i++) {
+		if (!out || strcmp(rows[out - 1].name, rows[i].name) != 0) {
+			rows[out++] = rows[i];
+			continue;
+		}
+		add_module(&rows[out - 1], &rows[i]);
+		free(rows[i].name);
+	}
+	qsort(rows, out, sizeof(*rows), by_module_gain);
+	d->modules = rows;
+	d->modules_count = out;
+	return NULL;
+}
+
 static struct ma_error *compare_memory(struct ma_diff *d, const struct ma_memory *old, const struct ma_memory *new)
 {
 	d->old_rss = old->rss;
@@ -94,8 +158,8 @@ static struct ma_error *compare_memory(struct ma_diff *d, const struct ma_memory
 	return NULL;
 }
 
-/* `middle` may be NULL. */
-static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, const struct ma_side *new,
+/* `middle` may be NULL. Takes the names of modules out of the other two. */
+static struct ma_error *compare(struct ma_diff *d, struct ma_side *old, struct ma_side *new,
 				const struct ma_side *middle)
 {
 	struct ma_match m;
@@ -105,6 +169,7 @@ static struct ma_error *compare(struct ma_diff *d, const struct ma_side *old, co
 	d->new_bytes = new->graph->totals.bytes;
 	MA_TRY(compare_memory(d, &old->memory, &new->memory));
 	MA_TRY(compare_types(d, &old->graph->totals, &new->graph->totals));
+	MA_TRY(compare_modules(d, &old->modules, &new->modules));
 	MA_TRY(d->same_process ? ma_match_by_address(old, new, &m) : ma_match_by_path(old, new, &m));
 	struct ma_error *err = ma_growths_create(&m, &d->growths);
 	if (!err && middle)
@@ -187,6 +252,9 @@ void ma_diff_deinit(struct ma_diff *d)
 {
 	free(d->types);
 	free(d->memory);
+	for (size_t i = 0; i < d->modules_count; i++)
+		free(d->modules[i].name);
+	free(d->modules);
 	ma_growths_deinit(&d->growths);
 	ma_middle_deinit(&d->middle);
 	memset(d, 0, sizeof(*d));

@@ -2,6 +2,7 @@
 #include "graph.h"
 
 #include "cleanup.h"
+#include "edge_name.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,28 @@ static struct ma_error *add_interned(struct ma_graph *g, const struct ma_snap_ob
 	return NULL;
 }
 
+/* The address of the dict sys.modules, 0 = not known. */
+static uint64_t modules_dict(const struct ma_snap *s)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(s);
+	for (size_t i = 0; i < tab->interps_count; i++)
+		for (size_t l = tab->interps[i].locals_begin; l < tab->interps[i].locals_end; l++) {
+			struct ma_str name = ma_snap_name(s, tab->locals[l].name_id);
+			if (name.len == strlen("sys.modules") && !memcmp(name.p, "sys.modules", name.len))
+				return tab->locals[l].dst;
+		}
+	return 0;
+}
+
+static struct ma_error *add_module(struct ma_graph *g, const struct ma_snap_edge *e, uint32_t dst)
+{
+	if (e->kind != MA_EDGE_NAMED)
+		return NULL;
+	MA_TRY(grow(&g->modules, g->modules_count, sizeof(*g->modules)));
+	g->modules[g->modules_count++] = (struct ma_graph_module){ dst, e->name_id };
+	return NULL;
+}
+
 /* Where the edges of the next record of `node` begin. */
 static struct ma_error *begin_run(struct ma_graph *g, uint32_t node)
 {
@@ -119,6 +142,7 @@ static struct ma_error *fill(struct ma_graph *g, struct ma_snap_cursor *c)
 {
 	struct ma_snap_object o;
 	struct ma_snap_edge e;
+	uint64_t modules = modules_dict(g->snap);
 	while (ma_snap_next_object(c, &o)) {
 		uint32_t node = ma_addr_index_find(&g->index, o.addr);
 		if (node == MA_NO_INDEX) /* the rest of an object whose first record is lost */
@@ -136,6 +160,8 @@ static struct ma_error *fill(struct ma_graph *g, struct ma_snap_cursor *c)
 				g->dangling += counted(e.kind);
 				continue;
 			}
+			if (o.addr == modules)
+				MA_TRY(add_module(g, &e, dst));
 			if (counted(e.kind))
 				count_edge(g, dst);
 			else
@@ -250,6 +276,7 @@ void ma_graph_destroy(struct ma_graph *g)
 	free(g->targets);
 	free(g->more);
 	free(g->big);
+	free(g->modules);
 	free(g);
 }
 

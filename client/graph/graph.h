@@ -18,6 +18,10 @@ struct ma_graph_more { /* a further run of edges of an object (MA_OX_CONT) */
 	uint32_t node, start;
 };
 
+struct ma_graph_module { /* an entry of sys.modules */
+	uint32_t node, name_id;
+};
+
 struct ma_graph_big {
 	uint32_t node;
 	uint64_t size;
@@ -38,6 +42,8 @@ struct ma_graph {
 	size_t more_count;
 	struct ma_graph_big *big; /* by node */
 	size_t big_count;
+	struct ma_graph_module *modules; /* of the first interpreter that has them */
+	size_t modules_count;
 	uint32_t *guessed; /* a node for each guessed edge to it, in file order; NULL when the books are closed */
 	size_t guessed_count;
 	uint32_t *interned; /* strings in the table of interned ones: a dict that does not own them; the same */

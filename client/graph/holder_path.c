@@ -399,37 +399,36 @@ static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 	return *ret ? NULL : &ma_enomem;
 }
 
-/* The dict sys.modules, 0 = not known. */
-static uint64_t modules_dict(const struct ma_snap *s)
-{
-	const struct ma_snap_tables *tab = ma_snap_tables(s);
-	for (size_t i = 0; i < tab->interps_count; i++)
-		for (size_t l = tab->interps[i].locals_begin; l < tab->interps[i].locals_end; l++)
-			if (is_name(s, tab->locals[l].name_id, "sys.modules"))
-				return tab->locals[l].dst;
-	return 0;
-}
-
-/* A name that an edge of a dict gives to a module. sys.modules knows best; without it the longest name wins, since
+/* A name that a dict gives to a module. sys.modules knows best; without it the longest name wins, since
  * `import a.b as c` and the attribute `b` of a are shorter. */
-static void take_name(struct paths *p, const struct ma_snap_edge *e, bool best)
+static void take_name(struct paths *p, uint64_t module, uint32_t name_id, bool best)
 {
-	struct step *s = find_step(p, 0, e->dst);
-	struct ma_str name = ma_snap_name(p->g->snap, e->name_id);
+	struct step *s = find_step(p, 0, module);
+	struct ma_str name = ma_snap_name(p->g->snap, name_id);
 	if (!s || s->best || !name.len || (!best && name.len <= s->name.len) ||
-	    is_name(p->g->snap, e->name_id, "__builtins__"))
+	    is_name(p->g->snap, name_id, "__builtins__"))
 		return;
 	s->best = best;
 	s->name.len = 0;
 	ma_buf_add(&s->name, name.p, name.len);
 }
 
+/* How many root modules have no name from sys.modules yet: steps from source 0. */
+static size_t unnamed_modules(const struct paths *p)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < p->count && !p->steps[i].src; i++)
+		n += !p->steps[i].best;
+	return n;
+}
+
 /* The names of root modules: steps from source 0. */
 static struct ma_error *name_modules(struct paths *p)
 {
-	if (!first_of(p, 0))
+	for (size_t i = 0; i < p->g->modules_count; i++)
+		take_name(p, addr_of(p, p->g->modules[i].node), p->g->modules[i].name_id, true);
+	if (!unnamed_modules(p))
 		return NULL;
-	uint64_t modules = modules_dict(p->g->snap);
 	const struct ma_snap_frame *frame = main_frame(p->g->snap);
 	p->globals = main_globals(p->g->snap, frame);
 	struct ma_snap_cursor *c;
@@ -444,7 +443,7 @@ static struct ma_error *name_modules(struct paths *p)
 			if (is_frame && is_name(p->g->snap, e.name_id, "f_globals"))
 				p->globals = e.dst;
 			else if (!is_frame && e.kind == MA_EDGE_NAMED)
-				take_name(p, &e, o.addr == modules);
+				take_name(p, e.dst, e.name_id, false);
 		}
 	}
 	struct ma_error *err = ma_snap_cursor_error(c);
@@ -460,6 +459,23 @@ static struct ma_error *allocate(struct paths *p, size_t ways)
 	p->steps = calloc(steps ? steps : 1, sizeof(*p->steps));
 	p->table = calloc((size_t)1 << p->table_bits, sizeof(*p->table));
 	return p->steps && p->table ? NULL : &ma_enomem;
+}
+
+static struct ma_error *write_paths(struct paths *p, struct ma_way *ways, size_t count)
+{
+	for (size_t h = 0; h < count; h++)
+		MA_TRY(write_path(p, ways[h].node, &ways[h].path));
+	return NULL;
+}
+
+static struct ma_error *build_modules(struct paths *p, struct ma_way *ways, size_t count)
+{
+	MA_TRY(allocate(p, count));
+	for (size_t h = 0; h < count; h++)
+		want(p, 0, addr_of(p, ways[h].node));
+	file_steps(p);
+	MA_TRY(name_modules(p));
+	return write_paths(p, ways, count);
 }
 
 static struct ma_error *build(struct paths *p, struct ma_way *ways, size_t count)
@@ -484,19 +500,30 @@ static struct ma_error *build(struct paths *p, struct ma_way *ways, size_t count
 	MA_TRY(name_modules(p));
 	MA_TRY(name_steps(p));
 	MA_TRY(name_keys(p));
-	for (size_t h = 0; h < count; h++)
-		MA_TRY(write_path(p, ways[h].node, &ways[h].path));
-	return NULL;
+	return write_paths(p, ways, count);
+}
+
+static void deinit(struct paths *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		ma_buf_deinit(&p->steps[i].name);
+	free(p->steps);
+	free(p->table);
 }
 
 struct ma_error *ma_ways_name(struct ma_graph *g, const struct ma_tree *t, struct ma_way *ways, size_t count)
 {
 	struct paths p = { .g = g, .t = t };
 	struct ma_error *err = build(&p, ways, count);
-	for (size_t i = 0; i < p.count; i++)
-		ma_buf_deinit(&p.steps[i].name);
-	free(p.steps);
-	free(p.table);
+	deinit(&p);
+	return err;
+}
+
+struct ma_error *ma_ways_name_modules(struct ma_graph *g, const struct ma_tree *t, struct ma_way *ways, size_t count)
+{
+	struct paths p = { .g = g, .t = t };
+	struct ma_error *err = build_modules(&p, ways, count);
+	deinit(&p);
 	return err;
 }
 

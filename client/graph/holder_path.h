@@ -14,6 +14,9 @@ struct ma_way {
 /* Sets elements and path of `count` ways to different nodes; the caller frees them with ma_ways_deinit(), after an
  * error, too. Two or three passes over the file, for the names of the edges. */
 MA_CHECK struct ma_error *ma_ways_name(struct ma_graph *g, const struct ma_tree *t, struct ma_way *ways, size_t count);
+/* The same for modules that are roots of the tree: path alone, and one pass at most. */
+MA_CHECK struct ma_error *ma_ways_name_modules(struct ma_graph *g, const struct ma_tree *t, struct ma_way *ways,
+					       size_t count);
 void ma_ways_deinit(struct ma_way *ways, size_t count);
 
 #endif

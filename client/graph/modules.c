@@ -39,7 +39,7 @@ static struct ma_error *add_objects(const struct ma_trees *t, struct ma_modules 
 	for (uint32_t i = 0; i < g->count; i++)
 		if (t->tree.parent[i] == MA_ROOT_MODULE)
 			ways[n++].node = i;
-	struct ma_error *err = ma_ways_name(g, &t->tree, ways, n);
+	struct ma_error *err = ma_ways_name_modules(g, &t->tree, ways, n);
 	for (size_t i = 0; i < n; i++) {
 		if (!err)
 			m->rows[m->count++] = (struct ma_module){ .name = ways[i].path,

@@ -20,7 +20,7 @@ struct ma_modules {
 	size_t count;
 };
 
-/* Two passes over the file for the names. */
+/* Of `t` the graph, the tree and retained sizes. At most one pass over the file for the names. */
 MA_CHECK struct ma_error *ma_modules_create(const struct ma_trees *t, struct ma_modules *ret);
 /* The same rows by package: no object is retained by two modules, so these are sums. Nodes are MA_NO_INDEX. */
 MA_CHECK struct ma_error *ma_modules_packages(const struct ma_modules *m, struct ma_modules *ret);

@@ -45,6 +45,8 @@ static struct ma_error *build(struct ma_side *side)
 		return err;
 	MA_TRY(ma_tree_create(side->graph, &side->tree));
 	MA_TRY(find_retained(side));
+	const struct ma_trees trees = { .graph = side->graph, .tree = side->tree, .dom.retained = side->retained };
+	MA_TRY(ma_modules_create(&trees, &side->modules));
 	return sum_up(side);
 }
 
@@ -66,5 +68,6 @@ void ma_side_deinit(struct ma_side *side)
 	ma_tree_deinit(&side->tree);
 	free(side->held);
 	free(side->retained);
+	ma_modules_deinit(&side->modules);
 	memset(side, 0, sizeof(*side));
 }

@@ -4,6 +4,7 @@
 #define MA_SIDE_H
 
 #include "memory.h"
+#include "modules.h"
 #include "tree.h"
 
 struct ma_side {
@@ -13,6 +14,7 @@ struct ma_side {
 	struct ma_tree tree;
 	uint64_t *held;     /* by node: its bytes and those of all that hangs below it in the tree */
 	uint64_t *retained; /* by node: what would be freed with it (dominators.h) */
+	struct ma_modules modules;
 };
 
 /* `s` must stay open. 24 bytes an object and those of the graph. */

@@ -21,6 +21,24 @@ static json_t *types(const struct ma_diff *d, int *failed)
 	return list;
 }
 
+static json_t *modules(const struct ma_diff *d, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < d->modules_count; i++) {
+		const struct ma_diff_module *m = &d->modules[i];
+		json_t *o = json_object();
+		set(o, "module", text(m->name), failed);
+		set(o, "old_retained", number(m->old_retained), failed);
+		set(o, "new_retained", number(m->new_retained), failed);
+		set(o, "old_instances", number(m->old_instances), failed);
+		set(o, "new_instances", number(m->new_instances), failed);
+		set(o, "old_bytes", number(m->old_bytes), failed);
+		set(o, "new_bytes", number(m->new_bytes), failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
 static json_t *memory(const struct ma_diff *d, int *failed)
 {
 	json_t *list = json_array();
@@ -115,6 +133,7 @@ struct ma_error *ma_diff_json(FILE *out, const struct ma_diff *d, const struct m
 	set(root, "growth", grew, &failed);
 	set(root, "shrank", shrank, &failed);
 	set(root, "memory", memory(d, &failed), &failed);
+	set(root, "modules", modules(d, &failed), &failed);
 	set(root, "types", types(d, &failed), &failed);
 	return ma_json_dump(out, root, failed);
 }

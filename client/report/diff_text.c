@@ -9,6 +9,7 @@
 #define GROWTHS_SHOWN 8
 #define SHRANK_SHOWN 3
 #define TYPES_SHOWN 12
+#define MODULES_SHOWN 5
 #define GAINED_SHOWN 5
 #define HOUR_NS 3600e9
 
@@ -223,6 +224,50 @@ static void grew(const struct out *o)
 	}
 }
 
+struct module_gain {
+	const struct ma_diff_module *m;
+	bool instances; /* of its classes, else what is retained by it */
+	uint64_t then, now;
+};
+
+/* Among the first MODULES_SHOWN of `top`, most gained first. */
+static void take_gain(struct module_gain *top, struct module_gain g)
+{
+	size_t i = MODULES_SHOWN;
+	while (i && (!top[i - 1].m || top[i - 1].now - top[i - 1].then < g.now - g.then))
+		i--;
+	if (i == MODULES_SHOWN)
+		return;
+	memmove(&top[i + 1], &top[i], (MODULES_SHOWN - 1 - i) * sizeof(*top));
+	top[i] = g;
+}
+
+/* What modules retain, and the instances of their classes; those of built-in types are in types(). */
+static void modules(const struct out *o)
+{
+	const struct ma_diff *d = o->d;
+	size_t columns = name_columns(o, (o->wide + 1) * (has_rate(d) ? 4 : 3) + 2);
+	uint64_t least = d->new_bytes > d->old_bytes ? (d->new_bytes - d->old_bytes) / 100 : 0;
+	struct module_gain top[MODULES_SHOWN] = { 0 };
+	if (least < 4096)
+		least = 4096;
+	for (size_t i = 0; i < d->modules_count; i++) {
+		const struct ma_diff_module *m = &d->modules[i];
+		if (m->new_retained > m->old_retained && m->new_retained - m->old_retained >= least)
+			take_gain(top, (struct module_gain){ m, false, m->old_retained, m->new_retained });
+		if (m->new_bytes > m->old_bytes && m->new_bytes - m->old_bytes >= least && strcmp(m->name, "builtins"))
+			take_gain(top, (struct module_gain){ m, true, m->old_bytes, m->new_bytes });
+	}
+	if (top[0].m)
+		change_title(o, "MODULES", columns, "");
+	for (size_t i = 0; i < MODULES_SHOWN && top[i].m; i++) {
+		const char *name = top[i].m->name, *what = top[i].instances ? "instances of " : "retained by  ";
+		fprintf(o->page.out, "  %s", what);
+		ma_page_cell(&o->page, name, strlen(name), columns - strlen(what), true);
+		change_cells(o, top[i].then, top[i].now);
+	}
+}
+
 static void types(const struct out *o)
 {
 	const struct ma_diff *d = o->d;
@@ -251,5 +296,6 @@ void ma_diff_text(FILE *out, const struct ma_diff *d, const struct ma_diff_names
 	head(&o, names);
 	grew(&o);
 	memory(&o);
+	modules(&o);
 	types(&o);
 }

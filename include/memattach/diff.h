@@ -24,6 +24,13 @@ struct ma_diff_memory {
 	uint64_t old_bytes, new_bytes;
 };
 
+struct ma_diff_module { /* modules of the same name together */
+	char *name;
+	uint64_t old_retained, new_retained;   /* what would be freed with it */
+	uint64_t old_instances, new_instances; /* of its classes, wherever they are held */
+	uint64_t old_bytes, new_bytes;         /* of these */
+};
+
 struct ma_gained {        /* of one type */
 	const char *type; /* belongs to a snapshot */
 	int64_t count, bytes;
@@ -75,6 +82,8 @@ struct ma_diff {
 	uint64_t old_rss, new_rss;
 	struct ma_diff_memory *memory; /* always all rows, in their order; each side adds up to its rss */
 	size_t memory_count;
+	struct ma_diff_module *modules; /* most retained bytes gained first */
+	size_t modules_count;
 	struct ma_growths growths;
 	struct ma_middle middle;
 };

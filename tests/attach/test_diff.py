@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What grew between two snapshots: the first growth point names the holder, whatever kind of leak it is."""
 import json
+import re
 
 import pytest
 
@@ -75,6 +76,61 @@ def test_nothing_grows_in_a_snapshot_against_itself(memattach, start, one_python
     assert diff["growth"] == [] and diff["shrank"] == [] and diff["elapsed_s"] == 0
     assert all(t["old_count"] == t["new_count"] and t["old_bytes"] == t["new_bytes"] for t in diff["types"])
     assert all(m["old_bytes"] == m["new_bytes"] for m in diff["memory"])
+    target.end_well()
+
+
+GROWTH = {"path": str, "type": str, "address": (str, type(None)), "is_new": bool, "old_retained": int, "new_retained": int,
+          "gained_bytes": int, "gained_objects": int, "gained_types": list}
+ROWS = {
+    "types": {"type": str, "old_count": int, "new_count": int, "old_bytes": int, "new_bytes": int},
+    "memory": {"name": str, "old_bytes": int, "new_bytes": int},
+    "modules": {"module": str, "old_retained": int, "new_retained": int, "old_instances": int, "new_instances": int,
+                "old_bytes": int, "new_bytes": int},
+    "growth": GROWTH,
+    "shrank": GROWTH,
+}
+
+
+def test_shape_of_the_json(memattach, start, one_python):
+    """By name and type, everything that docs/json.md promises, and nothing that it does not name."""
+    target = start(one_python, "leaks", "dict")
+    old, new = snapshots(memattach, target)
+    diff = memattach.diff(old, new)
+    assert (diff["old"], diff["new"]) == (str(old), str(new)) and diff["schema"] == 1
+    assert isinstance(diff["elapsed_s"], float) and diff["elapsed_s"] > 0
+    assert set(diff) == {"schema", "old", "new", "old_taken_at", "new_taken_at", "elapsed_s", "old_pid", "new_pid", "command",
+                         "old_complete", "new_complete", "same_program", "matched_by", "old_rss_bytes", "new_rss_bytes", "old_objects",
+                         "new_objects", "old_bytes", "new_bytes", *ROWS}
+    for name, fields in ROWS.items():
+        assert diff[name] or name == "shrank", name
+        for row in diff[name]:
+            assert set(row) == set(fields) and all(isinstance(row[f], fields[f]) for f in fields), (name, row)
+    for kind in diff["growth"][0]["gained_types"]:
+        assert set(kind) == {"type", "count", "bytes"} and kind["count"], kind
+    for name, key in (("types", "bytes"), ("modules", "retained")):
+        gains = [r[f"new_{key}"] - r[f"old_{key}"] for r in diff[name]]
+        assert gains == sorted(gains, reverse=True), name
+    gained = [g["gained_bytes"] for g in diff["growth"]]
+    assert gained == sorted(gained, reverse=True)
+    target.end_well()
+
+
+def test_modules_are_compared(memattach, start, leak_python):
+    target = start(leak_python, "leaks", "dict")
+    old, new = snapshots(memattach, target)
+    rows = {m["module"]: m for m in memattach.diff(old, new)["modules"]}
+    main, reports = rows["__main__"], []
+    for path in (old, new):
+        done = memattach.run("report", path, "--module", "__main__", "--json")
+        assert done.rc == 0, done
+        reports += [m for m in json.loads(done.out)["modules"] if m["module"] == "__main__"]
+    for when, report in zip(("old", "new"), reports):
+        assert [main[f"{when}_{f}"] for f in ("retained", "instances", "bytes")] == [report[f] for f in ("retained", "instances", "bytes")]
+    assert main["new_retained"] - main["old_retained"] > 100 * WORK and main["new_instances"] - main["old_instances"] >= WORK
+    text = memattach.run("diff", old, new).out
+    assert re.search(r"^MODULES +before +after +change", text, re.M), text
+    assert re.search(r"^  retained by  __main__ .*\+", text, re.M) and re.search(r"^  instances of __main__ .*\+", text, re.M), text
+    assert "instances of builtins" not in text
     target.end_well()
 
 

@@ -38,6 +38,10 @@ def test_first_suspect(python, start, memattach, leak):
     assert 1 <= len(report["suspects"]) <= 5
     first = report["suspects"][0]
     assert (first["kind"], way in first["path"]) == (kind, True), first
+    for s in report["suspects"]:
+        shape = [type(s[f]) for f in ("path", "type", "retained", "share", "advice")]
+        assert shape in ([str, str, int, int, str], [str, type(None), int, int, str]), s
+    assert all(t["retained"] >= 0 for t in report["types"]) and report["types"][0]["retained"] > 0
     assert first["share"] >= 20
     counts = {c["type"]: c["count"] for c in first["consists"]}
     if leak == "loggers":
