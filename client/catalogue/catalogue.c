@@ -113,6 +113,12 @@ static enum ma_file_state look_at_file(const struct ma_catalogue_row *row)
 
 /* ------------------------------------------------------------------ adding */
 
+/* When its process started, since 1970. */
+static uint64_t started_ns(const struct ma_snap_meta *m)
+{
+	return m->taken_realtime_ns - (m->uptime_ns < m->taken_realtime_ns ? m->uptime_ns : 0);
+}
+
 /* What the file says of itself. */
 static struct ma_error *read_row(const char *path, uint64_t tree, struct ma_catalogue_row *ret)
 {
@@ -127,7 +133,7 @@ static struct ma_error *read_row(const char *path, uint64_t tree, struct ma_cata
 		.python = strdup(m->python),
 		.taken_ns = m->taken_realtime_ns,
 		.start_time = m->start_time,
-		.started_ns = m->taken_realtime_ns - (m->uptime_ns < m->taken_realtime_ns ? m->uptime_ns : 0),
+		.started_ns = started_ns(m),
 		.pid = m->pid,
 		.objects = t->stats[MA_STAT_OBJECTS],
 		.bytes = t->stats[MA_STAT_BYTES],
@@ -339,6 +345,26 @@ struct ma_error *ma_catalogue_list(struct ma_catalogue *c, const struct ma_catal
 		ma_catalogue_rows_deinit(&rows);
 		return err;
 	}
+	*ret = rows;
+	return NULL;
+}
+
+struct ma_error *ma_catalogue_series(struct ma_catalogue *c, const struct ma_snap *s, struct ma_catalogue_rows *ret)
+{
+	const struct ma_snap_meta *m = &ma_snap_tables(s)->meta;
+	const struct ma_catalogue_row self = {
+		.host = m->host, .pid = m->pid, .start_time = m->start_time, .started_ns = started_ns(m)
+	};
+	struct ma_catalogue_rows rows;
+	size_t kept = 0;
+	MA_TRY(ma_catalogue_list(c, &(struct ma_catalogue_filter){ .pid = m->pid }, &rows));
+	for (size_t i = 0; i < rows.count; i++) {
+		if (ma_catalogue_same_process(&self, &rows.v[i]))
+			rows.v[kept++] = rows.v[i];
+		else
+			ma_catalogue_row_deinit(&rows.v[i]);
+	}
+	rows.count = kept;
 	*ret = rows;
 	return NULL;
 }

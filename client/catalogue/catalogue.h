@@ -9,6 +9,8 @@
 #include <memattach/error.h>
 #include <memattach/types.h>
 
+struct ma_snap;
+
 #define MA_ID_MAX 16 /* of an id, its NUL included */
 
 enum ma_file_state {
@@ -61,6 +63,9 @@ MA_CHECK struct ma_error *ma_catalogue_add(struct ma_catalogue *c, const char *p
 /* c may be NULL: no rows. The states of the files are looked up now. */
 MA_CHECK struct ma_error *ma_catalogue_list(struct ma_catalogue *c, const struct ma_catalogue_filter *which,
 					    struct ma_catalogue_rows *ret);
+/* All listed snapshots of the process of which `s` is, those whose files are gone, too. */
+MA_CHECK struct ma_error *ma_catalogue_series(struct ma_catalogue *c, const struct ma_snap *s,
+					      struct ma_catalogue_rows *ret);
 /* Deletes the file, if it is still the one that was taken, and the row. MA_ERR_BAD_DATA, and nothing is done, when
  * another file stands there. */
 MA_CHECK struct ma_error *ma_catalogue_remove(struct ma_catalogue *c, const struct ma_catalogue_row *row);

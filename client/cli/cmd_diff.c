@@ -2,6 +2,7 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "diff_report.h"
+#include "show_html.h"
 #include "snapshot_arg.h"
 #include "spinner.h"
 
@@ -48,11 +49,15 @@ static struct ma_error *check_limits(const struct ma_cli *cli, const struct ma_d
 	return cli->fail_growth ? check_path(cli, d) : NULL;
 }
 
-static struct ma_error *print(const struct ma_cli *cli, const struct ma_diff *d, const struct ma_diff_names *names)
+/* `new`: the snapshot that it ends at. */
+static struct ma_error *print(const struct ma_cli *cli, const struct ma_diff *d, const struct ma_diff_names *names,
+			      const struct ma_resolved *new)
 {
 	const struct ma_report_options opt = { .bytes = cli->bytes, .colour = cli->colour, .columns = cli->columns };
 	if (cli->json)
 		return ma_diff_json(cli->out, d, names);
+	if (cli->html)
+		return ma_show_html(cli, d->new_snap, new->path, new->id, d, names);
 	ma_diff_text(cli->out, d, names, &opt);
 	return NULL;
 }
@@ -76,7 +81,7 @@ struct ma_error *ma_cmd_diff(const struct ma_cli *cli)
 	ma_spinner_stop();
 	if (err)
 		return err;
-	err = print(cli, &d, &names);
+	err = print(cli, &d, &names, &which_new);
 	if (!err)
 		err = check_limits(cli, &d);
 	ma_diff_deinit(&d);

@@ -84,7 +84,8 @@ static struct ma_error *to_file(const struct export *x, const char *path, const 
 {
 	struct ma_out_file o = { 0 };
 	uint64_t bytes;
-	MA_TRY(ma_out_file_open(path, x->from, &o));
+	const char *const not_this[] = { x->from, NULL };
+	MA_TRY(ma_out_file_open(path, not_this, &o));
 	ma_spinner_start("exporting");
 	struct ma_error *err = sql ? ma_export_write_table(o.f, sql, x->format, x->table) : write_one(x, o.f, s);
 	ma_spinner_stop();

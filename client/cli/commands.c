@@ -77,14 +77,14 @@ const struct ma_command ma_commands[] = {
 	  "objects,\n"
 	  "those merged that go through the same holder: [*] stands for what differs.\n" SNAP_HELP,
 	  ma_cmd_paths },
-	{ "diff", "OLD [MIDDLE] NEW", 2, 3, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_FAIL | MA_OPT_WHICH,
+	{ "diff", "OLD [MIDDLE] NEW", 2, 3, MA_OPT_JSON | MA_OPT_HTML | MA_OPT_BYTES | MA_OPT_FAIL | MA_OPT_WHICH,
 	  "print what grew between two snapshots",
 	  "Containers that were there both times and hold more now, each with its path, what it gained, and of which\n"
 	  "types; then resident memory, what modules retain, and types: before, after, change, an hour. Of one\n"
 	  "process objects are matched by address, of two by path. With a third snapshot from between them also:\n"
 	  "whether growth is steady, and what was born before it and is still alive. --fail-over looks at the Python\n"
 	  "objects and at resident memory. --fail-growth takes a path as it is printed and what is below it, or a\n"
-	  "pattern with * and ?.\n",
+	  "pattern with * and ?. --html writes the report of NEW with the comparison in it.\n",
 	  ma_cmd_diff },
 	{ "query", "SNAP SQL", 2, 2, MA_OPT_CSV | MA_OPT_JSON | MA_OPT_WHICH, "ask a snapshot with SQL",
 	  "One SELECT of SQLite over these tables:\n"

@@ -234,7 +234,7 @@ static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_
 		return ma_errorf(MA_ERR_USAGE, "--type and --module exclude each other");
 	if (cli->html && (cli->json || cli->type_glob || cli->module_glob || cli->tree))
 		return ma_errorf(MA_ERR_USAGE,
-				 "--html is the whole report of one snapshot: no other option goes with it");
+				 "--html is a whole report: no option that prints something else goes with it");
 	if (cli->json && cli->csv)
 		return ma_errorf(MA_ERR_USAGE, "--json and --csv exclude each other");
 	if (cli->count && !cli->every_s)

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static struct ma_error *check_path(const char *path, const char *not_this, bool *replaces_ret)
+static struct ma_error *check_path(const char *path, const char *const *not_these, bool *replaces_ret)
 {
 	struct stat st, other;
 	const char *slash = strrchr(path, '/');
@@ -24,8 +24,9 @@ static struct ma_error *check_path(const char *path, const char *not_this, bool 
 		return NULL;
 	if (!S_ISREG(st.st_mode)) /* a rename would replace the directory entry: /dev/null must stay what it is */
 		return ma_errorf(MA_ERR_USAGE, "cannot write %s: it exists and is not a regular file", path);
-	if (not_this && stat(not_this, &other) == 0 && st.st_dev == other.st_dev && st.st_ino == other.st_ino)
-		return ma_errorf(MA_ERR_USAGE, "cannot write %s: it is the snapshot itself", path);
+	for (; *not_these; not_these++)
+		if (stat(*not_these, &other) == 0 && st.st_dev == other.st_dev && st.st_ino == other.st_ino)
+			return ma_errorf(MA_ERR_USAGE, "cannot write %s: it is the snapshot itself", path);
 	return NULL;
 }
 
@@ -36,10 +37,10 @@ static int open_nameless(const char *path)
 	return copy ? open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600) : -1;
 }
 
-struct ma_error *ma_out_file_open(const char *path, const char *not_this, struct ma_out_file *ret)
+struct ma_error *ma_out_file_open(const char *path, const char *const *not_these, struct ma_out_file *ret)
 {
 	bool replaces;
-	MA_TRY(check_path(path, not_this, &replaces));
+	MA_TRY(check_path(path, not_these, &replaces));
 	_cleanup_free_ char *temp = NULL;
 	_cleanup_close_ int fd = open_nameless(path);
 	if (fd < 0) {

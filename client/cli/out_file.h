@@ -18,8 +18,8 @@ struct ma_out_file {
 
 /* A file that will be `path` (which must outlive *ret), mode 0600. It has no name, where the file system can do
  * that, so that nothing stays of it when memattach is killed. MA_ERR_USAGE when `path` is something else than a file,
- * or is the file `not_this` (NULL = none). */
-MA_CHECK struct ma_error *ma_out_file_open(const char *path, const char *not_this, struct ma_out_file *ret);
+ * or is one of the snapshots `not_these` (paths up to a NULL). */
+MA_CHECK struct ma_error *ma_out_file_open(const char *path, const char *const *not_these, struct ma_out_file *ret);
 /* Gives it its name; a file of that name is replaced. *bytes_ret: its size. */
 MA_CHECK struct ma_error *ma_out_file_commit(struct ma_out_file *o, uint64_t *bytes_ret);
 /* One line: what was written. `exact`: all digits of its size. */

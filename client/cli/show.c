@@ -2,9 +2,7 @@
 #include "show.h"
 
 #include "cleanup.h"
-#include "html.h"
 #include "human.h"
-#include "out_file.h"
 #include "report.h"
 #include "spinner.h"
 
@@ -75,37 +73,4 @@ struct ma_error *ma_show_report(const struct ma_cli *cli, const char *path, cons
 	_cleanup_snap_ struct ma_snap *s = NULL;
 	MA_TRY(ma_snap_open(path, &s));
 	return show(cli, s, path, id, taken_ns);
-}
-
-static struct ma_error *write_html(FILE *out, const struct ma_snap *s, const char *name)
-{
-	const struct ma_report_options opt = { .path = name };
-	struct ma_path_groups groups;
-	struct ma_analysis a;
-	MA_TRY(ma_html_groups(s, &groups));
-	struct ma_error *err = ma_analysis_create(s, true, &a);
-	if (!err) {
-		err = ma_report_html(out, &a, &groups, &opt);
-		ma_analysis_deinit(&a);
-	}
-	ma_path_groups_deinit(&groups);
-	return err;
-}
-
-struct ma_error *ma_show_html(const struct ma_cli *cli, const char *path, const char *id, const char *html)
-{
-	_cleanup_snap_ struct ma_snap *s = NULL;
-	struct ma_out_file o = { 0 };
-	uint64_t bytes;
-	MA_TRY(ma_snap_open(path, &s));
-	MA_TRY(ma_out_file_open(html, path, &o));
-	ma_spinner_start("reading the snapshot");
-	struct ma_error *err = write_html(o.f, s, *id ? id : path);
-	ma_spinner_stop();
-	if (!err)
-		err = ma_out_file_commit(&o, &bytes);
-	if (!err)
-		ma_out_file_say(cli->out, &o, bytes, cli->bytes);
-	ma_out_file_deinit(&o);
-	return err;
 }

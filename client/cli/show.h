@@ -8,7 +8,5 @@
 /* `id`: its id in the catalogue, by which it is shown then; or "". `taken_ns`: how long taking it took, 0 when it was
  * there before. */
 MA_CHECK struct ma_error *ma_show_report(const struct ma_cli *cli, const char *path, const char *id, uint64_t taken_ns);
-/* The same as one HTML file, `html`, which the snapshot can not be. */
-MA_CHECK struct ma_error *ma_show_html(const struct ma_cli *cli, const char *path, const char *id, const char *html);
 
 #endif

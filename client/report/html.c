@@ -5,6 +5,7 @@
 
 #include "cleanup.h"
 #include "escape.h"
+#include "human.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -84,8 +85,23 @@ static struct ma_error *put_paths(FILE *out, const struct ma_path_groups *p)
 	return NULL;
 }
 
+/* `taken_ns`: of the snapshot of the report. */
+static void put_series(FILE *out, const struct ma_html_more *more, uint64_t taken_ns)
+{
+	fputs("[", out);
+	for (size_t i = 0; i < more->series_count; i++) {
+		const struct ma_html_point *p = &more->series[i];
+		char taken[MA_HUMAN_MAX];
+		fprintf(out, "%s{\"taken_ms\":%" PRIu64 ",\"taken_at\":\"%s\"", i ? ",\n" : "\n", p->taken_ns / 1000000,
+			ma_human_time(taken, p->taken_ns));
+		fprintf(out, ",\"rss\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"here\":%s}", p->rss_bytes, p->bytes,
+			p->taken_ns == taken_ns ? "true" : "false");
+	}
+	fputs("]", out);
+}
+
 static struct ma_error *put_data(FILE *out, const struct ma_analysis *a, const struct ma_path_groups *p,
-				 const struct ma_report_options *opt)
+				 const struct ma_html_more *more, const struct ma_report_options *opt)
 {
 	fputs("{\"version\":\"" MA_VERSION "\",\"labels\":{", out);
 	for (int i = 0; i < MA_MEM_COUNT; i++) {
@@ -101,6 +117,13 @@ static struct ma_error *put_data(FILE *out, const struct ma_analysis *a, const s
 	MA_TRY(put_paths(out, p));
 	fputs(",\n\"report\":", out);
 	MA_TRY(ma_report_json(out, a, opt));
+	fputs(",\n\"series\":", out);
+	put_series(out, more, ma_snap_tables(a->snap)->meta.taken_realtime_ns);
+	fputs(",\n\"diff\":", out);
+	if (more->diff)
+		MA_TRY(ma_diff_json(out, more->diff, more->names));
+	else
+		fputs("null", out);
 	fputs("}", out);
 	return NULL;
 }
@@ -115,14 +138,14 @@ struct ma_error *ma_html_groups(const struct ma_snap *s, struct ma_path_groups *
 }
 
 struct ma_error *ma_report_html(FILE *out, const struct ma_analysis *a, const struct ma_path_groups *p,
-				const struct ma_report_options *opt)
+				const struct ma_html_more *more, const struct ma_report_options *opt)
 {
 	_cleanup_free_ char *json = NULL;
 	size_t bytes = 0;
 	FILE *f = open_memstream(&json, &bytes);
 	if (!f)
 		return &ma_enomem;
-	struct ma_error *err = put_data(f, a, p, opt);
+	struct ma_error *err = put_data(f, a, p, more, opt);
 	if (fclose(f) != 0 && !err)
 		err = &ma_enomem;
 	if (err)

@@ -2,6 +2,7 @@
 """memattach report --html: one file that a browser shows by itself, whatever strings the program had."""
 import json
 import os
+import shutil
 import stat
 import subprocess
 
@@ -69,6 +70,69 @@ def test_report_in_a_browser(exported, memattach, one_python):
     assert said["left"] == "Holders"
 
 
+LOOK_AT_DIFF = """
+import json, sys
+from playwright.sync_api import sync_playwright
+page_path, chromium, shots = sys.argv[1:]
+said = {"errors": [], "requests": []}
+with sync_playwright() as p:
+    browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.on("pageerror", lambda e: said["errors"].append(str(e)))
+    page.on("console", lambda m: said["errors"].append(m.text))
+    page.on("request", lambda r: said["requests"].append(r.url))
+    page.goto("file://" + page_path)
+    said["selected"] = page.inner_text("nav button[aria-selected=true]")
+    said["diff"] = page.inner_text("#diff")
+    said["first"] = page.inner_text("#diff ol.points li >> nth=0")
+    page.screenshot(path=shots + "/diff.png")
+    table = "[...document.querySelectorAll('#diff table')].map(t => [...t.tBodies[0].rows].map(r => [...r.cells].map(c => c.innerText)))"
+    said["tables"] = page.evaluate(table)
+    page.click("#tab-overview")
+    said["series"] = page.inner_text("#series")
+    said["title"] = page.evaluate("document.querySelector('#series svg title').textContent")
+    said["dots"] = page.evaluate("[...document.querySelectorAll('#series circle.rss')].map(c => [+c.getAttribute('cx'), +c.getAttribute('cy'), +c.getAttribute('r')])")
+    page.screenshot(path=shots + "/series.png", full_page=True)
+    browser.close()
+print(json.dumps(said))
+"""
+
+
+def test_diff_and_series_in_a_browser(memattach, start, one_python):
+    python, chromium = readers.browser(one_python)
+    target = start(one_python, "leaks", "dict")
+    paths = []
+    for _ in range(3):
+        done = memattach.run("snap", target.pid)
+        assert done.rc == 0, done
+        paths.append(done.out.split()[0])
+        target.ask("work 3000", "worked")
+    target.end_well()
+    html = memattach.folder / "diff.html"
+    done = memattach.run("diff", paths[0], paths[2], "--html", html, "--fail-growth", "__main__.results")
+    assert done.rc == 7 and str(html) in done.out, "the file is there, and then the limit speaks"
+    looked = subprocess.run([python, "-c", LOOK_AT_DIFF, html, chromium, memattach.folder], capture_output=True, text=True, timeout=180)
+    assert looked.returncode == 0, looked.stderr
+    said = json.loads(looked.stdout)
+    assert said["errors"] == [] and said["requests"] == [f"file://{html}"]
+    assert said["selected"] == "What grew" and "__main__.results" in said["first"], said["first"]
+    want = memattach.diff(paths[0], paths[2])
+    memory, modules, types = said["tables"]
+    assert memory[0][0] == "resident" and len(memory) == 1 + sum(bool(m["old_bytes"] or m["new_bytes"]) for m in want["memory"])
+    assert modules[0][0] == "__main__" and modules[0][3].startswith("+")
+    assert types[0][0] == want["types"][0]["type"] and types[0][4].startswith("+")
+    assert len(types) == sum(t["old_count"] != t["new_count"] or t["old_bytes"] != t["new_bytes"] for t in want["types"])
+    # the snapshot between the two is in the catalogue, so it is in the curve, which rises, and ends at this one
+    assert "3 snapshots of this process" in said["series"] and len(said["dots"]) == 3
+    assert [x for x, _, _ in said["dots"]] == sorted(x for x, _, _ in said["dots"])
+    assert said["dots"][0][1] > said["dots"][2][1] and [r for _, _, r in said["dots"]].index(5) == 2, said["dots"]
+    assert memattach.run("report", paths[1], "--html", memattach.folder / "one.html").rc == 0
+    data = json.loads((memattach.folder / "one.html").read_text().split('id="data">')[1].split("</script>")[0])
+    assert data["diff"] is None and len(data["series"]) == 3
+    rows = json.loads(memattach.run("ls", "--json").out)
+    assert [(p["taken_at"], p["rss"], p["bytes"]) for p in data["series"]] == [(r["taken_at"], r["rss_bytes"], r["bytes"]) for r in rows]
+
+
 def test_page_has_no_way_out(exported, memattach):
     html = memattach.folder / "report.html"
     assert memattach.run("report", exported, "--html", html).rc == 0
@@ -85,5 +149,9 @@ def test_page_has_no_way_out(exported, memattach):
 def test_refusals(exported, memattach):
     check_error(memattach.run("report", exported, "--html", exported), 2, "snapshot itself")
     check_error(memattach.run("report", exported, "--html", "x.html", "--json"), 2, "--html")
+    copy = memattach.folder / "copy.mas"
+    shutil.copy(exported, copy)
+    for snapshot in (exported, copy):
+        check_error(memattach.run("diff", exported, copy, "--html", snapshot), 2, "snapshot itself")
     assert "replaced the file" not in memattach.run("report", exported, "--html", memattach.folder / "x.html").out
     assert "replaced the file" in memattach.run("report", exported, "--html", memattach.folder / "x.html").out

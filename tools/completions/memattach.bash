@@ -42,7 +42,7 @@ _memattach()
 		'') options+=" --tree --cgroup --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate" ;;
 		snap) options+=" --tree --cgroup --name --every --count --keep --output --max-pause --values $far --limit-rate" ;;
 		report) options+=' --html --tree --pid --name --json --bytes --type' ;;
-		diff) options+=' --pid --name --json --bytes --fail-over --fail-growth' ;;
+		diff) options+=' --html --pid --name --json --bytes --fail-over --fail-growth' ;;
 		query) options+=' --pid --name --csv --json' ;;
 		export) options+=' --pid --name --output --format --table --bytes' ;;
 		check) options+=' --pid --name' ;;

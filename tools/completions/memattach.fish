@@ -46,7 +46,7 @@ complete -c memattach -n "__fish_seen_subcommand_from snap" -l name -x -d 'the p
 complete -c memattach -n "__fish_seen_subcommand_from snap" -l every -x -d 'again after this time'
 complete -c memattach -n "__fish_seen_subcommand_from snap" -l count -x -d 'so many times'
 complete -c memattach -n "__fish_seen_subcommand_from ls" -l prune -d 'drop those whose file is gone'
-complete -c memattach -n "__fish_seen_subcommand_from report" -l html -r -F -d 'one HTML file'
+complete -c memattach -n "__fish_seen_subcommand_from report diff" -l html -r -F -d 'one HTML file'
 complete -c memattach -n "__fish_seen_subcommand_from export" -l format -x -a 'json csv arrow collapsed speedscope pprof heapsnapshot hprof' -d 'of the file'
 complete -c memattach -n "__fish_seen_subcommand_from export" -l table -x -a 'objects edges types frames memory all' -d 'which table'
 complete -c memattach -n "not __fish_seen_subcommand_from report query check ls rm help" -l identity -r -F -d 'private key of ssh://'

@@ -25,6 +25,7 @@
 		return n.toPrecision(n < 99.95 ? 3 : Math.max(3, Math.round(n).toString().length)) + " " + units[i];
 	};
 	const duration = (ns) => (ns < 1e6 ? (ns / 1e3).toPrecision(2) + " us" : ns < 1e9 ? (ns / 1e6).toPrecision(3) + " ms" : (ns / 1e9).toPrecision(3) + " s");
+	const signed = (n, text = bytes) => (n > 0 ? "+" : n < 0 ? "-" : "") + text(Math.abs(n));
 	const percent = (part, whole) => {
 		const p = whole ? (100 * part) / whole : 0;
 		return (p > 0 && p < 0.5 ? "<1" : Math.round(p)) + " %";
@@ -116,6 +117,93 @@
 		}
 	};
 
+	// How much was resident at each snapshot of the process, and how much of it were Python's objects.
+	const series = () => {
+		const points = data.series || [];
+		if (points.length < 2) return;
+		const WIDTH = 960, HEIGHT = 200, LEFT = 70, RIGHT = 20, TOP = 10, BOTTOM = 24, SVG = "http://www.w3.org/2000/svg";
+		const part = (into, tag, attributes, text) => {
+			const e = into.appendChild(document.createElementNS(SVG, tag));
+			for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
+			if (text !== undefined) e.textContent = show(text);
+			return e;
+		};
+		const x = d3.scaleUtc().domain([points[0].taken_ms, points[points.length - 1].taken_ms]).range([LEFT, WIDTH - RIGHT]);
+		const y = d3.scaleLinear().domain([0, Math.max(1, ...points.map((p) => Math.max(p.rss, p.bytes)))]).range([HEIGHT - BOTTOM, TOP]);
+		byId("series").append(make("h2", `Over time: ${count(points.length)} snapshots of this process`));
+		const key = byId("series").appendChild(make("p", undefined, "key note"));
+		for (const [name, text] of [["rss", "resident memory"], ["objects", "Python objects"]]) key.append(make("i", undefined, name), text);
+		const svg = part(byId("series"), "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
+		const first = points[0], last = points[points.length - 1];
+		part(svg, "title", {}, `resident memory from ${bytes(first.rss)} at ${first.taken_at} to ${bytes(last.rss)} at ${last.taken_at}`);
+		for (const tick of y.ticks(4)) {
+			part(svg, "line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick), y2: y(tick) });
+			part(svg, "text", { x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end" }, bytes(tick));
+		}
+		const when = x.tickFormat(6);
+		for (const tick of x.ticks(6)) part(svg, "text", { x: x(tick), y: HEIGHT - 6, "text-anchor": "middle" }, when(tick));
+		for (const [name, key_of] of [["rss", "rss"], ["objects", "bytes"]]) {
+			part(svg, "path", { class: name, d: "M" + points.map((p) => `${x(p.taken_ms).toFixed(1)},${y(p[key_of]).toFixed(1)}`).join("L") });
+			for (const p of points) {
+				const dot = part(svg, "circle", { class: name, cx: x(p.taken_ms).toFixed(1), cy: y(p[key_of]).toFixed(1), r: p.here ? 5 : 2.5 });
+				part(dot, "title", {}, `${p.taken_at}: ${bytes(p.rss)} resident, ${bytes(p.bytes)} of objects` + (p.here ? " (this report)" : ""));
+			}
+		}
+	};
+
+	// What is different from an earlier snapshot, which the page has where memattach diff --html wrote it.
+	const diff = () => {
+		const d = data.diff, place = byId("diff");
+		if (!d) {
+			place.remove();
+			return;
+		}
+		const hours = d.elapsed_s >= 1 ? d.elapsed_s / 3600 : 0;
+		const growth = (g) => {
+			const li = make("li");
+			li.append(make("span", signed(g.gained_bytes), "size"), make("div", g.path, "path"));
+			if (g.type) li.append(make("div", `${g.type}, retains ${g.is_new ? "" : bytes(g.old_retained) + " → "}${bytes(g.new_retained)}${g.is_new ? ", new" : ""}`));
+			const kinds = g.gained_types.filter((t) => t.count).slice(0, 5).map((t) => `${signed(t.count, count)} ${t.type}`);
+			li.append(make("div", `${signed(g.gained_objects, count)} objects${kinds.length ? ": " + kinds.join(", ") : ""}`, "dim"));
+			if (typeof g.steady === "boolean") li.append(make("div", `${g.steady ? "steady" : "not steady"}: ${signed(g.gained_first)} up to the middle, ${signed(g.gained_second)} after it`, "dim"));
+			return li;
+		};
+		const list = (title, points, none) => {
+			place.append(make("h2", title));
+			if (!points.length) place.append(make("p", none, "note"));
+			const ol = place.appendChild(make("ol", undefined, "points"));
+			for (const g of points) ol.append(growth(g));
+		};
+		const by = (key) => (r) => r["new_" + key] - r["old_" + key];
+		const before = (key) => ({ title: "Before", number: true, value: (r) => r["old_" + key], text: (r) => bytes(r["old_" + key]) });
+		const after = (key) => ({ title: "After", number: true, value: (r) => r["new_" + key], text: (r) => bytes(r["new_" + key]) });
+		const changes = (key) => [before(key), after(key), { title: "Change", number: true, value: by(key), text: (r) => signed(by(key)(r)) },
+			...(hours ? [{ title: "An hour", number: true, value: by(key), text: (r) => signed(by(key)(r) / hours) }] : [])];
+		const rows = (title, all, columns, options) => {
+			place.append(make("h2", title));
+			table(place.appendChild(make("div")), all, columns, options);
+		};
+		const span = d.elapsed_s < 120 ? `${Number(d.elapsed_s.toPrecision(3))} s` : d.elapsed_s < 7200 ? `${(d.elapsed_s / 60).toFixed(1)} min` : `${(d.elapsed_s / 3600).toFixed(1)} h`;
+		place.append(make("p", `${d.old_taken_at} → ${d.new_taken_at}, ${span}: ${signed(d.new_rss_bytes - d.old_rss_bytes)} resident, ${signed(d.new_bytes - d.old_bytes)} of objects`));
+		place.append(make("p", `${d.old}${d.middle ? " → " + d.middle : ""} → ${d.new}`, "note"));
+		for (const which of ["old", "new"]) if (!d[which + "_complete"]) place.append(make("p", `${d[which]} is not whole: what it lacks seems to be gone`, "warn"));
+		if (d.elapsed_s <= 0) place.append(make("p", "the first snapshot is not older than the second", "warn"));
+		if (!d.same_program) place.append(make("p", "the command lines of the two differ", "warn"));
+		if (d.matched_by !== "address") place.append(make("p", "two processes: containers are matched by their paths", "note"));
+		list("Grew", d.growth, "No container gained much.");
+		if (d.shrank.length) list("Shrank", d.shrank.slice(0, 3), "");
+		const labelled = (r) => data.labels[r.name] || r.name;
+		rows("Memory", [{ name: "resident", old_bytes: d.old_rss_bytes, new_bytes: d.new_rss_bytes }, ...d.memory.filter((r) => r.old_bytes || r.new_bytes)],
+			[{ title: "Row", value: labelled }, ...changes("bytes")], { by: 3 });
+		rows("Modules, by what they retain", d.modules.filter((r) => by("retained")(r) || by("instances")(r)),
+			[{ title: "Module", value: (r) => r.module, name: "path" }, ...changes("retained"),
+			{ title: "Instances", number: true, value: by("instances"), text: (r) => signed(by("instances")(r), count) },
+			{ title: "Their bytes", number: true, value: by("bytes"), text: (r) => signed(by("bytes")(r)) }], { by: 3, search: true });
+		rows("Types", d.types.filter((r) => by("bytes")(r) || by("count")(r)),
+			[{ title: "Type", value: (r) => r.type, name: "path" }, { title: "Count", number: true, value: by("count"), text: (r) => signed(by("count")(r), count) }, ...changes("bytes")],
+			{ by: 4, search: true });
+	};
+
 	const flame = () => {
 		const g = data.paths, nodes = g.parent.map((_, i) => ({ name: show(g.text[i]), value: g.total[i], objects: g.objects[i], children: [] }));
 		const root = { name: "all objects", value: g.bytes, objects: report.objects, children: [] };
@@ -197,12 +285,14 @@
 			});
 			buttons.push(b);
 		});
-		open("overview");
+		open(sections[0].id);
 	};
 
 	header();
 	memory();
 	suspects();
+	series();
+	diff();
 	parts();
 	tabs(flame());
 })();
