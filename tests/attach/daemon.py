@@ -46,7 +46,7 @@ class Tls(protocol.Far):
 class Memattachd:
     """`rules`: the lines of its list of clients."""
 
-    def __init__(self, memattach, rules=("client * *",), *args, port=0):
+    def __init__(self, memattach, rules=("client * *",), *args, wrap=(), host="127.0.0.1", port=0):
         self.program = str(Path(memattach.path).parent / "memattachd")
         self.memattach = memattach
         self.dir = memattach.folder / "daemon"
@@ -57,11 +57,11 @@ class Memattachd:
         # without its own user a process would be refused nothing
         user = ["--user", USER] if os.geteuid() == 0 else []
         self.log_path = memattach.folder / "daemon.log"
-        self.popen = subprocess.Popen([self.program, "--listen", f"127.0.0.1:{port}", "--dir", str(self.dir), *user, *map(str, args)],
+        self.popen = subprocess.Popen([*wrap, self.program, "--listen", f"{host}:{port}", "--dir", str(self.dir), *user, *map(str, args)],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       stderr=self.log_path.open("wb"), env=memattach.environ(), start_new_session=True)
         wait_until(lambda: "listens" in self.log() or self.popen.poll() is not None, 20, "the daemon listens")
-        found = re.search(r'listens on="127\.0\.0\.1:(\d+)"', self.log())
+        found = re.search(rf'listens on="{re.escape(host)}:(\d+)"', self.log())
         assert found, self.log()
         self.port = int(found.group(1))
 

@@ -24,9 +24,11 @@ def make_key(path):
 
 
 class Sshd:
-    """`path` is the PATH of commands there: a folder in front of it may have a memattach, or a fake one."""
+    """The PATH of commands there begins with `bin`, which may have a memattach, or a fake one. With `wrap` it runs in another
+    network namespace, at the address `host`."""
 
-    def __init__(self, folder, mark):
+    def __init__(self, folder, mark, wrap=(), host="127.0.0.1"):
+        self.elsewhere = bool(wrap)
         self.folder, self.port = Path(folder), free_port()
         self.folder.mkdir(mode=0o700)
         self.bin = self.folder / "bin"
@@ -35,15 +37,15 @@ class Sshd:
         (self.home / ".ssh").mkdir(parents=True, mode=0o700)
         self.far = self.folder / "far"  # the far side's temporary files
         self.far.mkdir(mode=0o700)
-        host, self.identity = make_key(self.folder / "host_key"), make_key(self.home / ".ssh" / "id_ed25519")
+        host_key, self.identity = make_key(self.folder / "host_key"), make_key(self.home / ".ssh" / "id_ed25519")
         (self.folder / "authorized_keys").write_text(self.identity.with_suffix(".pub").read_text())
         self.known_hosts = self.home / ".ssh" / "known_hosts"
         self.trust()
         config = self.folder / "sshd_config"
         config.write_text(f"""
 Port {self.port}
-ListenAddress 127.0.0.1
-HostKey {host}
+ListenAddress {host}
+HostKey {host_key}
 PidFile {self.folder}/sshd.pid
 AuthorizedKeysFile {self.folder}/authorized_keys
 PasswordAuthentication no
@@ -55,19 +57,22 @@ SetEnv PATH={self.bin}:/usr/bin:/bin XDG_RUNTIME_DIR={self.far} TMPDIR={self.far
 """)
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-        self.popen = subprocess.Popen([PROGRAM, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL,
+        self.popen = subprocess.Popen([*wrap, PROGRAM, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL,
                                       stderr=(self.folder / "log").open("wb"), start_new_session=True)
         wait_until(self.listens, 10, "sshd listens")
 
     def listens(self):
         assert self.popen.poll() is None, self.log()
+        if self.elsewhere:
+            return "Server listening" in self.log()
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
     def log(self):
         return (self.folder / "log").read_text(errors="replace")
 
-    def trust(self, key=None):
+    def trust(self, key=None, port=None):
+        self.port = port or self.port  # of a forwarder in front of it
         public = (key or self.folder / "host_key").with_suffix(".pub").read_text().split()
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n")
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A thread that wakes every 2 ms and knows its longest gap; "gap" prints it in microseconds and begins anew. The heap is as
-large as the argument says, so that a walk of it takes CPU time."""
+large as the argument says, so that a walk of it takes CPU time. A second one: so many MB of bytes that nobody can compress."""
 import gc
+import os
 import sys
 import time
 
@@ -11,6 +12,7 @@ import common
 def run():
     gc.disable()
     keep = [[i] for i in range(int(sys.argv[1]))]
+    noise = [os.urandom(1 << 18) for _ in range(4 * int((sys.argv + ["0"])[2]))]
     longest = [0.0]
 
     def gap(_):
@@ -27,7 +29,7 @@ def run():
         last = now
         going = common.poll({"gap": gap})
         last = time.monotonic() if not going else last
-    common.say("kept", len(keep))
+    common.say("kept", len(keep), len(noise))
 
 
 common.main(run)
