@@ -212,8 +212,12 @@ void ma_twin_end(struct ma_twin *w)
 	if (kill(w->pid, SIGKILL)) {
 		struct ma_syscall leave = { SYS_exit_group, { 0 } };
 		struct ma_regs regs = w->th.saved;
-		ptrace(PTRACE_INTERRUPT, w->pid, 0, 0);
-		ma_wait_tid(w->pid, ma_now_ns() + 1000000000u, &stop);
+		unsigned long message;
+		/* of one that has stopped already and was seen to, no second stop would come */
+		if (ptrace(PTRACE_GETEVENTMSG, w->pid, 0, &message)) {
+			ptrace(PTRACE_INTERRUPT, w->pid, 0, 0);
+			ma_wait_tid(w->pid, ma_now_ns() + 1000000000u, &stop);
+		}
 		ma_regs_prepare(&regs, w->gadget, &leave);
 		ma_error_free(ma_regs_set(w->pid, &regs));
 		ptrace(PTRACE_CONT, w->pid, 0, 0);

@@ -322,6 +322,12 @@ def test_another_users_process(need_root, one_python, start, daemon):
         assert s["Uid"].split()[0] != "0" and s["NoNewPrivs"] == "1"
         assert int(s["CapPrm"], 16) == int(s["CapEff"], 16) == caps and int(s["CapAmb"], 16) == 0
     assert status(front)["Seccomp"] == status(session)["Seccomp"] == "2"
-    f.send(protocol.snapshot(t.pid))
-    assert f.answer()[-1][0] == protocol.DONE
+    took = []
+    for _ in range(3):
+        f.send(protocol.snapshot(t.pid))
+        kind, payload = f.answer()[-1]
+        assert kind == protocol.DONE
+        took.append(struct.unpack("<Q", parse(payload)[5])[0] / 1e9)
+    # a twin that may not be killed, as it is another user's, ends by itself and at once
+    assert min(took) < 1, took
     t.end_well()
