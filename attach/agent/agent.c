@@ -30,7 +30,8 @@ static int memory_init(struct maa *m)
 	m->virtual_bytes = m->whard * 8 + (sizeof(*m->top) << 17);
 	if (buf_init(m, &m->ob, MA_BLOCK_OBJECTS) || buf_init(m, &m->tb, MA_BLOCK_TYPES) ||
 	    buf_init(m, &m->nb, MA_BLOCK_NAMES) || buf_init(m, &m->th, MA_BLOCK_THREADS) ||
-	    buf_init(m, &m->ar, MA_BLOCK_ARENAS) || buf_init(m, &m->rw, MA_BLOCK_RAW))
+	    buf_init(m, &m->ar, MA_BLOCK_ARENAS) || buf_init(m, &m->rw, MA_BLOCK_RAW) ||
+	    buf_init(m, &m->co, MA_BLOCK_CONTENTS))
 		return -12;
 	m->ob_limit = m->ob.data + MA_BLOCK_PAYLOAD - MAA_ROOM;
 	/* the first unit stays empty: the entries of where nothing is */
@@ -137,6 +138,7 @@ static void phases(struct maa *m)
 	maa_flush(m, &m->th);
 	maa_flush(m, &m->ob);
 	maa_flush(m, &m->rw);
+	maa_flush(m, &m->co);
 	if (!(m->args->flags & MAA_FLAG_THREADS_ONLY))
 		maa_arenas_write(m);
 	stats_write(m);

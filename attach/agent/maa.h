@@ -288,7 +288,7 @@ struct maa {
 	uint8_t *text; /* MA_NAME_MAX bytes and some */
 
 	/* what is written */
-	struct maa_buf ob, tb, nb, th, ar, rw;
+	struct maa_buf ob, tb, nb, th, ar, rw, co;
 	addr_t ob_prev;
 	uint8_t *ob_limit; /* a record may begin up to here: MAA_ROOM bytes follow */
 
@@ -322,6 +322,7 @@ struct maa {
 	uint32_t interned_count;
 	uint64_t sw_pool_bits[16];
 	addr_t rw_addr, rw_owner; /* of the record before in m->rw */
+	addr_t co_object;         /* the same in m->co */
 	uint32_t np_array_bytes,
 		np_dtype_bytes;          /* tp_basicsize of numpy.ndarray and numpy.dtype: they tell the version */
 	addr_t python_start, python_end; /* the image that has the interpreter */
@@ -334,7 +335,7 @@ struct maa {
 
 	struct maa_sites sites;
 
-	uint64_t stat[40];
+	uint64_t stat[48];
 	uint64_t class_objects[33];
 	struct {
 		uint64_t pools, used, free, waste;
@@ -553,6 +554,7 @@ void maa_sites(struct maa *m);                                       /* sites.c 
 /* raw.c: memory that belongs to `owner`, or a word of native memory at `word` that is the address of `object` */
 void maa_raw(struct maa *m, unsigned kind, addr_t a, uint64_t bytes, addr_t owner);
 void maa_raw_word(struct maa *m, addr_t word, addr_t object);
+void maa_content(struct maa *m, addr_t object, uint64_t bytes, uint64_t hash);
 
 /* A field that this version may not have: 0 then. */
 #define FIELD(m, base, id) ((m)->L->id >= 0 ? rd64((base) + (uint64_t)(m)->L->id) : 0)

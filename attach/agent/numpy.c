@@ -248,6 +248,31 @@ static int foreign(struct maa *m, addr_t base)
 	return name && text_is(name, "PyCapsule");
 }
 
+/* Of MA_CONTENT_WORDS words of the data: whole arrays would cost as much as the rest of the walk, and more. */
+static void hash_data(struct maa *m, addr_t a, addr_t d, addr_t data, uint64_t item, uint64_t bytes)
+{
+	struct ma_siphash s = ma_siphash_begin(&m->values.key[0]);
+	uint64_t words = bytes / 8, n = words < MA_CONTENT_WORDS ? words : MA_CONTENT_WORDS, any = 0;
+	uint32_t nd = rdu32(a + 24);
+	addr_t dims = rd64(a + 32);
+	if (m->values.mode == MA_VALUES_NONE || !maa_range_ok(m, data & ~7ull, bytes + (data & 7)))
+		return;
+	ma_siphash_word(&s, rdu32(d + 28), 1);
+	ma_siphash_word(&s, item, 1);
+	ma_siphash_word(&s, nd, 1);
+	for (uint32_t i = 0; i < nd; i++) /* array_items() has looked at them */
+		ma_siphash_word(&s, rd64(dims + 8 * (uint64_t)i), 1);
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t word = rd64(data + 8 * (i * words / n));
+		any |= word;
+		ma_siphash_word(&s, word, 1);
+	}
+	uint64_t last = rd64(data + bytes - 8);
+	ma_siphash_word(&s, last, 1);
+	if (any | last) /* of nothing but zeros nothing is known: as a rule nobody has filled it yet */
+		maa_content(m, a, bytes, ma_siphash_end(&s, 0, 8 * (4 + nd + n), 1, 3));
+}
+
 static void visit_array(struct maa *m, struct maa_w *w, addr_t a, uint64_t tags, uint64_t from)
 {
 	addr_t d = rd64(a + 56), data = rd64(a + 16), base = rd64(a + 48);
@@ -258,9 +283,10 @@ static void visit_array(struct maa *m, struct maa_w *w, addr_t a, uint64_t tags,
 		maa_edge_named(m, w, d, N_ARRAY_DTYPE);
 		if (m->np_array_bytes >= 96)
 			maa_edge_plain(m, w, rd64(a + 88));
-		if ((flags & OWNDATA) && bytes >= RAW_MIN)
+		if ((flags & OWNDATA) && bytes >= RAW_MIN) {
 			maa_raw(m, MA_RAW_NUMPY, data, bytes, a);
-		else if (!(flags & OWNDATA) && bytes >= RAW_MIN && foreign(m, base))
+			hash_data(m, a, d, data, item, bytes);
+		} else if (!(flags & OWNDATA) && bytes >= RAW_MIN && foreign(m, base))
 			maa_raw(m, MA_RAW_FOREIGN, data, bytes, a);
 	}
 	if ((flags & OWNDATA) && n && dtype_has_objects(m, d))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* raw.c - memory outside Python's own structures: buffers by address range, and words that hold objects. */
+/* raw.c - memory outside Python's own structures: buffers by address range, words that hold objects, hashes of data. */
 #include "emit.h"
 
 static uint8_t *room(struct maa *m)
@@ -36,4 +36,20 @@ void maa_raw_word(struct maa *m, addr_t word, addr_t object)
 	m->rw.p = p;
 	m->rw.records++;
 	m->stat[MA_STAT_RAW_WORDS]++;
+}
+
+void maa_content(struct maa *m, addr_t object, uint64_t bytes, uint64_t hash)
+{
+	struct maa_buf *b = &m->co;
+	if (b->p > b->data + MA_BLOCK_PAYLOAD - MAA_ROOM)
+		maa_flush(m, b);
+	if (b->p == b->data)
+		m->co_object = 0;
+	uint8_t *p = put(b->p, zigzag((int64_t)(object - m->co_object) >> 3));
+	p = put(p, bytes);
+	memcpy(p, &hash, sizeof(hash));
+	b->p = p + sizeof(hash);
+	b->records++;
+	m->co_object = object;
+	m->stat[MA_STAT_CONTENTS]++;
 }

@@ -43,7 +43,7 @@ static struct ma_error *take(struct ma_drain *d, struct ma_sink *sink)
 	bool agents = hdr.kind == MA_BLOCK_TYPES || hdr.kind == MA_BLOCK_NAMES || hdr.kind == MA_BLOCK_OBJECTS ||
 		      hdr.kind == MA_BLOCK_THREADS || hdr.kind == MA_BLOCK_ARENAS || hdr.kind == MA_BLOCK_STATS ||
 		      hdr.kind == MA_BLOCK_RAW || hdr.kind == MA_BLOCK_MALLOC || hdr.kind == MA_BLOCK_VALUES ||
-		      hdr.kind == MA_BLOCK_SITES || hdr.kind == MA_BLOCK_TRACES;
+		      hdr.kind == MA_BLOCK_SITES || hdr.kind == MA_BLOCK_TRACES || hdr.kind == MA_BLOCK_CONTENTS;
 	if (!agents || hdr.bytes > MA_BLOCK_PAYLOAD)
 		return ma_errorf(MA_ERR_BAD_DATA, "block %u of the walk is damaged: kind %u, %u bytes", d->tail,
 				 hdr.kind, hdr.bytes);

@@ -71,7 +71,7 @@ struct work {
 	size_t pairs_count, pairs_room;
 	struct object *kept; /* whose rest may come */
 	size_t kept_count, kept_room;
-	struct ma_copies strings, tuples;
+	struct ma_copies strings, tuples, arrays;
 	uint64_t room[3], room_count[3];     /* of list, dict, set */
 	uint64_t *empty, *empty_bytes;       /* by type id */
 	uint64_t box_bytes[2], box_count[2]; /* of lists of int, of float */
@@ -91,6 +91,7 @@ static void work_deinit(struct work *w)
 	free(w->empty_bytes);
 	ma_copies_deinit(&w->strings);
 	ma_copies_deinit(&w->tuples);
+	ma_copies_deinit(&w->arrays);
 }
 
 static struct ma_error *begin(struct work *w)
@@ -346,6 +347,20 @@ static struct ma_error *read_objects(struct work *w, struct ma_snap_cursor *c)
 	return NULL;
 }
 
+static struct ma_error *add_arrays(struct work *w)
+{
+	const struct ma_snap_tables *tab = ma_snap_tables(w->g->snap);
+	for (size_t i = 0; i < tab->contents_count; i++) {
+		const struct ma_snap_content *c = &tab->contents[i];
+		uint32_t node = ma_addr_index_find(&w->g->index, c->object);
+		if (node == MA_NO_INDEX)
+			continue;
+		uint64_t key = ma_copies_mix(ma_copies_mix(c->hash, c->bytes), w->g->type[node]);
+		MA_TRY(ma_copies_add(&w->arrays, (struct ma_copy){ key, node }));
+	}
+	return NULL;
+}
+
 /* The dicts of instances, which may come before or after them in the file. */
 static void join_pairs(struct work *w)
 {
@@ -386,14 +401,15 @@ static void keep(struct ma_waste *waste, const struct ma_duplicate *d)
 	waste->duplicates[i] = *d;
 }
 
-/* Strings by type; of each group of equal ones all but the first are waste. */
+/* By type; of each group of equal ones all but the first are waste. */
 static struct ma_error *put_copies(struct work *w, struct ma_waste *waste)
 {
 	size_t types = w->g->totals.by_id_count;
 	_cleanup_free_ struct sum *by_type = calloc(types, sizeof(*by_type));
 	if (!by_type)
 		return &ma_enomem;
-	struct ma_copies *lists[] = { &w->strings, &w->tuples };
+	struct ma_copies *lists[] = { &w->strings, &w->tuples, &w->arrays };
+	static const enum ma_waste_kind of_list[] = { MA_WASTE_COPIES, MA_WASTE_TUPLES, MA_WASTE_ARRAYS };
 	for (size_t l = 0; l < MA_ARRAY_SIZE(lists); l++) {
 		memset(by_type, 0, types * sizeof(*by_type));
 		MA_TRY(ma_copies_sort(lists[l]));
@@ -408,12 +424,11 @@ static struct ma_error *put_copies(struct work *w, struct ma_waste *waste)
 			uint64_t bytes = mul(size, end - i - 1);
 			by_type[type].count += end - i - 1;
 			by_type[type].bytes = add(by_type[type].bytes, bytes);
-			if (!l)
+			if (of_list[l] != MA_WASTE_TUPLES)
 				keep(waste, &(struct ma_duplicate){ type, c[i].node, end - i, size, bytes });
 		}
 		for (size_t i = 0; i < types; i++)
-			put(waste, l ? MA_WASTE_TUPLES : MA_WASTE_COPIES, w->g->totals.by_id[i].name, by_type[i].count,
-			    by_type[i].bytes);
+			put(waste, of_list[l], w->g->totals.by_id[i].name, by_type[i].count, by_type[i].bytes);
 	}
 	return NULL;
 }
@@ -437,7 +452,7 @@ static struct ma_error *collect(struct work *w, struct ma_waste *waste)
 {
 	static const char *const containers[] = { "list", "dict", "set" };
 	size_t types = w->g->totals.by_id_count;
-	waste->rows = calloc(types * 4 + 8, sizeof(*waste->rows));
+	waste->rows = calloc(types * 5 + 8, sizeof(*waste->rows));
 	if (!waste->rows)
 		return &ma_enomem;
 	join_pairs(w);
@@ -462,6 +477,8 @@ static struct ma_error *build(struct work *w, struct ma_waste *waste)
 	struct ma_error *err = waste->hashes ? ma_snap_cursor_values(c) : NULL;
 	if (!err)
 		err = read_objects(w, c);
+	if (!err)
+		err = add_arrays(w);
 	ma_snap_cursor_destroy(c);
 	return err ? err : collect(w, waste);
 }

@@ -9,8 +9,9 @@
 
 /* MA_WASTE_KIND(id, name in JSON and SQL, for people) */
 #define MA_WASTE_KINDS(MA_WASTE_KIND)                                                                                  \
-	MA_WASTE_KIND(COPIES, "copies", "equal copies")       /* of str and bytes, by their hash */                    \
-	MA_WASTE_KIND(TUPLES, "equal-tuples", "equal copies") /* tuples of the very same objects */                    \
+	MA_WASTE_KIND(COPIES, "copies", "equal copies")                /* of str and bytes, by their hash */           \
+	MA_WASTE_KIND(TUPLES, "equal-tuples", "equal copies")          /* tuples of the very same objects */           \
+	MA_WASTE_KIND(ARRAYS, "equal-arrays", "probably equal copies") /* of numpy, by a hash of samples */            \
 	MA_WASTE_KIND(ROOM, "unused-room", "room not in use") /* of list, dict, set: beyond what holds the entries */  \
 	MA_WASTE_KIND(EMPTY, "empty", "empty ones")           /* containers without an entry */                        \
 	MA_WASTE_KIND(SLOTS, "slots", "with __slots__") /* instances of a class, each with its attributes in a dict */ \
@@ -33,7 +34,7 @@ struct ma_waste_row {
 	uint64_t each, each_then; /* SLOTS: mean size of an instance with its dict, now and then */
 };
 
-struct ma_duplicate {                /* equal str or bytes */
+struct ma_duplicate {                /* equal str, bytes or arrays */
 	uint32_t type_id, example;   /* node */
 	uint64_t count, size, bytes; /* size of one; bytes: of all but one */
 };

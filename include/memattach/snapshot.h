@@ -173,6 +173,10 @@ struct ma_snap_trace { /* a block of memory */
 	uint32_t domain;      /* 0 = Python's allocators */
 };
 
+struct ma_snap_content { /* of an array: the same hash and bytes, probably the same data */
+	uint64_t object, bytes, hash;
+};
+
 /* ---- what the rest of the memory is: MA_BLOCK_MALLOC. Ranges lie below 2^47 and are not empty. */
 struct ma_snap_run { /* resident pages; sorted, apart from each other */
 	uint64_t start, end;
@@ -233,6 +237,8 @@ struct ma_snap_tables {
 	size_t raws_count;
 	const struct ma_snap_word *words;
 	size_t words_count;
+	const struct ma_snap_content *contents;
+	size_t contents_count;
 	const struct ma_snap_site *sites;
 	size_t sites_count;
 	const struct ma_snap_site_frame *site_frames;

@@ -43,6 +43,7 @@ enum ma_block_kind {
 	MA_BLOCK_VALUES = 13, /* by the agent, before the OBJECTS block they belong to: a column of its own */
 	MA_BLOCK_SITES = 14,  /* by the agent, where tracemalloc was on: places in the source that allocated */
 	MA_BLOCK_TRACES = 15, /* by the agent, after the SITES they name: what was allocated there */
+	MA_BLOCK_CONTENTS = 16, /* by the agent, with values: hashes of the data of arrays */
 };
 
 struct ma_block_hdr {
@@ -176,6 +177,14 @@ enum ma_raw_kind {
 	MA_RAW_STRINGS = 6, /* the text of arrays of numpy.dtypes.StringDType */
 	MA_RAW_WORD = 64,
 };
+
+/* ---- CONTENTS: arrays of numpy that own 1 KiB of data or more, where contents were asked for (MA_META_VALUES) and the
+ * words below are not all 0. prev object = 0 at the start of each block: z (object - prev object) / 8, v bytes of data, 8
+ * bytes hash: SipHash-1-3, with the key of width 0, of words of 8 bytes: the array's type_num, its bytes an item, its
+ * number of dimensions and these; then of its data MA_CONTENT_WORDS words (all, when there are fewer), the i-th at i *
+ * words / MA_CONTENT_WORDS, and its last 8 bytes. Arrays with equal hashes are probably equal; not for certain, since what
+ * stands between the words is not looked at. */
+#define MA_CONTENT_WORDS 256u
 
 /* ---- SITES: the tracebacks of tracemalloc. v id (1, 2, 3, ... in order), v frames that the traceback had when it was
  * taken, v frames that follow, then for each, innermost first: v name id of the file (0 = not known), v line.
@@ -311,6 +320,7 @@ enum ma_stat_id {
 	MA_STAT_SITES = 37,
 	MA_STAT_TRACES = 38 /* blocks in TRACES */,
 	MA_STAT_TRACES_BYTES = 39,
+	MA_STAT_CONTENTS = 40 /* records in CONTENTS */,
 	MA_STAT_RAW_UNSEEN = 30 /* bytes of library data that were not looked through */,
 };
 

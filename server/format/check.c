@@ -70,6 +70,7 @@ struct ma_error *ma_snap_check(const char *path, uint64_t *objects_ret, uint64_t
 	MA_TRY(check_count(s, "edges", s->tables.stats[MA_STAT_EDGES], edges + s->tables.locals_count));
 	MA_TRY(check_count(s, "buffers", s->tables.stats[MA_STAT_RAW], s->tables.raws_count));
 	MA_TRY(check_count(s, "native words", s->tables.stats[MA_STAT_RAW_WORDS], s->tables.words_count));
+	MA_TRY(check_count(s, "contents", s->tables.stats[MA_STAT_CONTENTS], s->tables.contents_count));
 	MA_TRY(check_traces(s, &traces, &traced));
 	MA_TRY(check_count(s, "sites", s->tables.stats[MA_STAT_SITES], s->tables.sites_count));
 	MA_TRY(check_count(s, "traces", s->tables.stats[MA_STAT_TRACES], traces));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Records of RAW blocks: buffers of native code, and native words that hold objects. */
+/* Records of RAW blocks: buffers of native code, and native words that hold objects; and of CONTENTS blocks. */
 #include "cleanup.h"
 #include "snap.h"
 #include "varint.h"
+
+#include <string.h>
 
 struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c)
 {
@@ -24,5 +26,22 @@ struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev,
 	struct ma_snap_raw *row;
 	MA_TRY(ma_vec_add(&s->raws, sizeof(*row), MA_ROWS_MAX, (void **)&row));
 	*row = (struct ma_snap_raw){ .addr = addr, .bytes = bytes, .owner = object, .kind = (uint32_t)kind };
+	return NULL;
+}
+
+struct ma_error *ma_snap_content_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c)
+{
+	uint64_t object = prev->object + 8 * (uint64_t)ma_unzigzag(ma_cursor_varint(c));
+	uint64_t bytes = ma_cursor_varint(c), hash;
+	const uint8_t *p = ma_cursor_take(c, sizeof(hash));
+	struct ma_snap_content *row;
+	if (!p || !bytes) {
+		c->bad = true;
+		return NULL;
+	}
+	memcpy(&hash, p, sizeof(hash));
+	prev->object = object;
+	MA_TRY(ma_vec_add(&s->contents, sizeof(*row), MA_ROWS_MAX, (void **)&row));
+	*row = (struct ma_snap_content){ object, bytes, hash };
 	return NULL;
 }

@@ -46,7 +46,7 @@ struct ma_snap {
 	struct ma_snap_tables tables;
 	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
 	struct ma_vec natives, native_frames, interp_states;
-	struct ma_vec raws, words;
+	struct ma_vec raws, words, contents;
 	struct ma_vec sites, site_frames;
 	struct ma_vec pages, huge, heaps, spans, fills, zeros;
 	size_t lost_types, lost_names; /* entries whose definition is lost */
@@ -62,6 +62,8 @@ struct ma_raw_prev {
 	uint64_t addr, object;
 };
 MA_CHECK struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c);
+/* One record of a CONTENTS block (the same): `prev` has the object. */
+MA_CHECK struct ma_error *ma_snap_content_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c);
 /* One record of a SITES block (sites.c). */
 MA_CHECK struct ma_error *ma_snap_site_record(struct ma_snap *s, struct ma_cursor *c);
 /* One field of a MALLOC block (mallocs.c). */

@@ -53,11 +53,12 @@ bool ma_chunk_unpack(void *dctx, const struct ma_chunk_hdr *hdr, const void *sto
 }
 
 static const char *const kind_names[MA_KINDS] = {
-	[MA_BLOCK_META] = "meta",       [MA_BLOCK_TYPES] = "types",     [MA_BLOCK_NAMES] = "names",
-	[MA_BLOCK_OBJECTS] = "objects", [MA_BLOCK_THREADS] = "threads", [MA_BLOCK_ARENAS] = "arenas",
-	[MA_BLOCK_REGIONS] = "regions", [MA_BLOCK_STATS] = "stats",     [MA_BLOCK_RESULT] = "result",
-	[MA_BLOCK_NATIVE] = "native",   [MA_BLOCK_RAW] = "buffers",     [MA_BLOCK_MALLOC] = "malloc",
-	[MA_BLOCK_VALUES] = "values",   [MA_BLOCK_SITES] = "sites",     [MA_BLOCK_TRACES] = "traces",
+	[MA_BLOCK_META] = "meta",         [MA_BLOCK_TYPES] = "types",     [MA_BLOCK_NAMES] = "names",
+	[MA_BLOCK_OBJECTS] = "objects",   [MA_BLOCK_THREADS] = "threads", [MA_BLOCK_ARENAS] = "arenas",
+	[MA_BLOCK_REGIONS] = "regions",   [MA_BLOCK_STATS] = "stats",     [MA_BLOCK_RESULT] = "result",
+	[MA_BLOCK_NATIVE] = "native",     [MA_BLOCK_RAW] = "buffers",     [MA_BLOCK_MALLOC] = "malloc",
+	[MA_BLOCK_VALUES] = "values",     [MA_BLOCK_SITES] = "sites",     [MA_BLOCK_TRACES] = "traces",
+	[MA_BLOCK_CONTENTS] = "contents",
 };
 
 const char *ma_chunk_kind_name(unsigned kind)

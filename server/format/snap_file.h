@@ -93,7 +93,7 @@ bool ma_chunk_hdr_valid(const struct ma_chunk_hdr *hdr);
  * the header says. `dctx` is a ZSTD_DCtx. */
 bool ma_chunk_unpack(void *dctx, const struct ma_chunk_hdr *hdr, const void *stored, void *raw);
 
-#define MA_KINDS 16u /* above every enum ma_block_kind */
+#define MA_KINDS 17u /* above every enum ma_block_kind */
 /* "types", "objects", ...; "unknown" for a kind we do not know. */
 const char *ma_chunk_kind_name(unsigned kind);
 /* Is it a kind of block that this version writes and reads? */

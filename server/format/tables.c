@@ -352,6 +352,8 @@ static struct ma_error *record(struct load *l, unsigned kind, bool first, struct
 		return ma_snap_native_record(l->s, c, first);
 	case MA_BLOCK_RAW:
 		return ma_snap_raw_record(l->s, &l->raw, c);
+	case MA_BLOCK_CONTENTS:
+		return ma_snap_content_record(l->s, &l->raw, c);
 	case MA_BLOCK_SITES:
 		return ma_snap_site_record(l->s, c);
 	default:
@@ -486,6 +488,8 @@ static struct ma_error *publish(struct ma_snap *s)
 	t->raws_count = s->raws.count;
 	t->words = s->words.data;
 	t->words_count = s->words.count;
+	t->contents = s->contents.data;
+	t->contents_count = s->contents.count;
 	t->sites = s->sites.data;
 	t->sites_count = s->sites.count;
 	t->site_frames = s->site_frames.data;

@@ -4,6 +4,7 @@ what the program says about itself."""
 import bisect
 import collections
 import fcntl
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -131,6 +132,24 @@ def test_arrays(data_python, start, memattach):
     assert len(views) == 4
     assert memattach.value(snap.path, "SELECT count(*) FROM edges WHERE name LIKE '[%' AND src IN "
                                       f"({', '.join(map(str, views))})") == 0
+
+
+def test_equal_arrays(data_python, start, memattach):
+    t = start(data_python, "data_copies")
+    facts = json.loads(t.ask("facts", "facts").partition(" ")[2])
+    snap = memattach.snapshot(t.pid)
+    sound(memattach, snap)
+    report = json.loads(memattach.run("report", snap.path, "--json").out)
+    rows = [r for r in report["waste"] if r["kind"] == "equal-arrays"]
+    assert [(r["type"], r["count"], r["bytes"]) for r in rows] == [("numpy.ndarray", facts["count"], facts["bytes"])], rows
+    first = report["duplicates"][0]
+    assert (first["type"], first["count"], first["size"]) == ("numpy.ndarray", 6, facts["each"])
+    assert first["bytes"] == 5 * facts["each"] and int(first["example"], 16) in facts["example"]
+    assert "numpy.ndarray: probably equal copies" in memattach.run("report", snap.path).out
+    plain = memattach.new_path()
+    assert memattach.run("snap", t.pid, "-o", plain, "--values", "none").rc == 0
+    assert "equal-arrays" not in {r["kind"] for r in json.loads(memattach.run("report", plain, "--json").out)["waste"]}
+    t.end_well()
 
 
 def test_items_are_held_by_their_array(data_python, start, memattach):

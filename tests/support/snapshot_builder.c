@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS 16u
+#define KINDS 17u
 
 struct snap_builder {
 	struct ma_snap_writer *w;
 	struct ma_buf body[KINDS]; /* the open block of each kind */
 	uint64_t raw_addr, raw_object;
+	uint64_t content_object;
 	uint32_t records[KINDS];
 	struct ma_buf rec; /* the record that edges are still added to */
 	unsigned rec_kind; /* 0 = none */
@@ -76,6 +77,8 @@ static void end_block(struct snap_builder *b, unsigned kind)
 		b->prev_addr = 0;
 	if (kind == MA_BLOCK_RAW)
 		b->raw_addr = b->raw_object = 0;
+	if (kind == MA_BLOCK_CONTENTS)
+		b->content_object = 0;
 }
 
 /* META comes first, and definitions before what uses them. */
@@ -409,6 +412,20 @@ void sb_buffer(struct snap_builder *b, enum ma_raw_kind kind, uint64_t addr, uin
 	b->raw_addr = addr;
 	b->raw_object = object;
 	count(b, kind == MA_RAW_WORD ? MA_STAT_RAW_WORDS : MA_STAT_RAW, 1);
+}
+
+void sb_content(struct snap_builder *b, uint64_t object, uint64_t bytes, uint64_t hash)
+{
+	begin(b, MA_BLOCK_CONTENTS, false, 0);
+	if (b->body[MA_BLOCK_CONTENTS].len + 64 > MA_BLOCK_PAYLOAD) {
+		end_definitions(b);
+		end_block(b, MA_BLOCK_CONTENTS);
+	}
+	ma_buf_varint(&b->rec, ma_zigzag((int64_t)(object - b->content_object) / 8));
+	ma_buf_varint(&b->rec, bytes);
+	ma_buf_add(&b->rec, &hash, sizeof(hash));
+	b->content_object = object;
+	count(b, MA_STAT_CONTENTS, 1);
 }
 
 uint32_t sb_site(struct snap_builder *b, const struct ma_snap_site_frame *frames, size_t n, uint32_t total)

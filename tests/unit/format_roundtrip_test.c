@@ -151,6 +151,24 @@ Test(roundtrip, buffers)
 	ma_snap_close(s);
 }
 
+Test(roundtrip, contents)
+{
+	struct snap_builder *b = sb_create(path);
+	for (uint64_t i = 0; i < 40000; i++)
+		sb_content(b, 0x555500000000 - i * 4096, 1024 + i, UINT64_C(0x9e3779b97f4a7c15) * i);
+	sb_finish(b);
+	ok(ma_snap_check(path, NULL, NULL));
+	struct ma_snap *s = open_snap();
+	const struct ma_snap_tables *t = ma_snap_tables(s);
+	cr_assert_eq(t->contents_count, 40000);
+	for (uint64_t i = 0; i < 40000; i++) {
+		cr_assert_eq(t->contents[i].object, 0x555500000000 - i * 4096);
+		cr_assert_eq(t->contents[i].bytes, 1024 + i);
+		cr_assert_eq(t->contents[i].hash, UINT64_C(0x9e3779b97f4a7c15) * i);
+	}
+	ma_snap_close(s);
+}
+
 /* A count that does not fit what is there shows. */
 Test(roundtrip, buffers_missing)
 {
