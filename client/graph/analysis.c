@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "analysis.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, struct ma_analysis *ret)
@@ -24,7 +25,11 @@ struct ma_error *ma_analysis_create(const struct ma_snap *s, bool with_held, str
 		if (!err && with_held)
 			err = ma_waste_create(a.graph, &a.waste);
 		if (!err && with_held)
-			err = ma_held_create(a.graph, &a.held);
+			err = ma_sites_create(s, a.graph, &a.sites);
+		if (!err && with_held)
+			err = ma_held_create(a.graph, &a.sites, &a.held);
+		free(a.sites.line_of); /* what is shown needs it no more */
+		a.sites.line_of = NULL;
 		ma_graph_close_books(a.graph);
 	}
 	if (err) {
@@ -39,6 +44,7 @@ void ma_analysis_deinit(struct ma_analysis *a)
 {
 	ma_waste_deinit(&a->waste);
 	ma_held_deinit(&a->held);
+	ma_sites_deinit(&a->sites);
 	ma_buffers_deinit(&a->buffers);
 	ma_native_held_deinit(&a->native);
 	ma_graph_destroy(a->graph);

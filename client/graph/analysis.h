@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "native_held.h"
 #include "roots.h"
+#include "sites.h"
 #include "waste.h"
 
 struct ma_analysis {
@@ -25,6 +26,7 @@ struct ma_analysis {
 	bool with_held;
 	struct ma_held held;   /* empty unless asked for; with it `retained` of the types is set */
 	struct ma_waste waste; /* the same */
+	struct ma_sites sites; /* the same */
 };
 
 /* `with_held`: also who holds what, what each type retains and what is wasted (trees over the graph: twice the time).

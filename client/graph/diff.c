@@ -2,6 +2,7 @@
 #include <memattach/diff.h>
 
 #include "cleanup.h"
+#include "diff_sites.h"
 #include "memory.h"
 #include "middle.h"
 #include "saturate.h"
@@ -172,6 +173,8 @@ static struct ma_error *compare(struct ma_diff *d, struct ma_side *old, struct m
 	MA_TRY(compare_modules(d, &old->modules, &new->modules));
 	MA_TRY(d->same_process ? ma_match_by_address(old, new, &m) : ma_match_by_path(old, new, &m));
 	struct ma_error *err = ma_growths_create(&m, &d->growths);
+	if (!err)
+		err = ma_diff_sites_create(&m, &d->growths, &d->sites);
 	if (!err && middle)
 		err = ma_middle_compute(&m, &d->growths, middle, &d->middle);
 	ma_match_deinit(&m);
@@ -256,6 +259,7 @@ void ma_diff_deinit(struct ma_diff *d)
 		free(d->modules[i].name);
 	free(d->modules);
 	ma_growths_deinit(&d->growths);
+	ma_diff_sites_deinit(&d->sites);
 	ma_middle_deinit(&d->middle);
 	memset(d, 0, sizeof(*d));
 }

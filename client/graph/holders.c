@@ -11,14 +11,16 @@
 #define LEAST_SHARE 100         /* a holder has at least 1/100 of all bytes, */
 #define LEAST_BYTES (64 * 1024) /* and this much */
 #define LEAST_FAN_OUT 8         /* nodes of a long chain are no holders, what the chain hangs on is */
-#define OWNER_BITS 0x0f         /* in owner: position of the holder + 1, 0 = none */
-#define OWNER_NATIVE 0x10       /* in owner: hangs below what only native code holds */
+#define LINES_MAX 65536u
+#define OWNER_BITS 0x0f   /* in owner: position of the holder + 1, 0 = none */
+#define OWNER_NATIVE 0x10 /* in owner: hangs below what only native code holds */
 #define OWNER_LOST 0x20
 
 _Static_assert(MA_HELD_MAX < OWNER_BITS, "owner has room for every holder");
 
 struct work {
 	struct ma_graph *g;
+	const struct ma_sites *sites;
 	struct ma_tree tree;
 	struct ma_dominators dom;
 	uint64_t *below; /* bytes of the node and what hangs below it, holders left out */
@@ -148,29 +150,34 @@ static void add_elements(const struct work *w, struct share *shares)
 	}
 }
 
-/* The same for every node that a holder has, each by itself; behind the holders come native code and garbage. */
+/* Adds a node to the share `at`, of `stride`, of the holder that has it; behind the holders come native code and
+ * garbage. */
+static void add_share(const struct work *w, uint32_t node, struct share *shares, size_t stride, size_t at)
+{
+	uint8_t owner = w->small[node];
+	size_t h = owner & OWNER_BITS, group = owner & OWNER_NATIVE ? w->count
+					       : owner & OWNER_LOST ? w->count + 1
+								    : SIZE_MAX;
+	uint64_t bytes = ma_graph_size(w->g, node);
+	if (h && w->nodes[h - 1] != node) {
+		struct share *s = &shares[(h - 1) * stride + at];
+		s->count++;
+		s->bytes += bytes;
+	}
+	if (group != SIZE_MAX) {
+		struct share *s = &shares[group * stride + at];
+		s->count++;
+		s->bytes += bytes;
+	}
+}
+
+/* The same for every node that a holder has, each by itself. */
 static void add_all(const struct work *w, struct share *shares)
 {
 	size_t types = w->g->totals.by_id_count;
-	for (uint32_t node = 0; node < w->tree.count; node++) {
-		uint8_t owner = w->small[node];
-		size_t h = owner & OWNER_BITS, group = owner & OWNER_NATIVE ? w->count
-						       : owner & OWNER_LOST ? w->count + 1
-									    : SIZE_MAX;
-		struct share own = { 1, ma_graph_size(w->g, node) };
-		if (w->g->type[node] >= types)
-			continue;
-		if (h && w->nodes[h - 1] != node) {
-			struct share *s = &shares[(h - 1) * types + w->g->type[node]];
-			s->count += own.count;
-			s->bytes += own.bytes;
-		}
-		if (group != SIZE_MAX) {
-			struct share *s = &shares[group * types + w->g->type[node]];
-			s->count += own.count;
-			s->bytes += own.bytes;
-		}
-	}
+	for (uint32_t node = 0; node < w->tree.count; node++)
+		if (w->g->type[node] < types)
+			add_share(w, node, shares, types, w->g->type[node]);
 }
 
 static void take_largest(struct ma_holder *holder, const struct share *shares, size_t types)
@@ -226,6 +233,38 @@ static struct ma_error *describe_elements(struct work *w, struct ma_held *held)
 	}
 	take_below(w, &held->native, &all[w->count * types], held->native_bytes);
 	take_below(w, &held->lost, &all[(w->count + 1) * types], held->lost_bytes);
+	return NULL;
+}
+
+static void take_line(struct ma_below *below, const struct share *shares, size_t lines)
+{
+	for (size_t i = 0; i < lines; i++) {
+		if (shares[i].bytes <= below->line_bytes)
+			continue;
+		below->line = i + 1;
+		below->line_count = shares[i].count;
+		below->line_bytes = shares[i].bytes;
+	}
+}
+
+/* Where most of what each holder has was allocated, of the lines that allocated most. */
+static struct ma_error *find_lines(const struct work *w, struct ma_held *held)
+{
+	size_t lines = w->sites->lines_count < LINES_MAX ? w->sites->lines_count : LINES_MAX;
+	if (!lines || !w->sites->line_of)
+		return NULL;
+	_cleanup_free_ struct share *shares = calloc(lines * (w->count + 2), sizeof(*shares));
+	if (!shares)
+		return &ma_enomem;
+	for (uint32_t node = 0; node < w->tree.count; node++) {
+		uint32_t line = w->sites->line_of[node];
+		if (line && line <= lines)
+			add_share(w, node, shares, lines, line - 1);
+	}
+	for (size_t h = 0; h < w->count; h++)
+		take_line(&held->holders[h].below, &shares[h * lines], lines);
+	take_line(&held->native, &shares[w->count * lines], lines);
+	take_line(&held->lost, &shares[(w->count + 1) * lines], lines);
 	return NULL;
 }
 
@@ -319,6 +358,7 @@ static struct ma_error *build(struct work *w, struct ma_held *held)
 	}
 	find_owners(w, held);
 	MA_TRY(describe_elements(w, held));
+	MA_TRY(find_lines(w, held));
 	free(w->below);
 	free(w->small);
 	w->below = NULL;
@@ -336,9 +376,9 @@ static struct ma_error *build(struct work *w, struct ma_held *held)
 	return err ? err : ma_suspects_find(w->g, &w->tree, w->nodes, held);
 }
 
-struct ma_error *ma_held_create(struct ma_graph *g, struct ma_held *ret)
+struct ma_error *ma_held_create(struct ma_graph *g, const struct ma_sites *sites, struct ma_held *ret)
 {
-	struct work w = { .g = g };
+	struct work w = { .g = g, .sites = sites };
 	struct ma_held held = { 0 };
 	struct ma_error *err = build(&w, &held);
 	work_deinit(&w);

@@ -7,7 +7,7 @@
 #ifndef MA_HOLDERS_H
 #define MA_HOLDERS_H
 
-#include "suspects.h"
+#include "sites.h"
 
 #define MA_HELD_MAX 12
 
@@ -54,9 +54,9 @@ struct ma_held {
 	size_t suspects_count;
 };
 
-/* The graph's books must be open; they are closed by it. Sets `retained` of the types in g->totals, too. 41 bytes an
- * object and 4 for about each second edge while it runs. */
-MA_CHECK struct ma_error *ma_held_create(struct ma_graph *g, struct ma_held *ret);
+/* `sites` (with its line_of) says where objects were allocated. The graph's books must be open; they are closed by it.
+ * Sets `retained` of the types in g->totals, too. 41 bytes an object and 4 for about each second edge while it runs. */
+MA_CHECK struct ma_error *ma_held_create(struct ma_graph *g, const struct ma_sites *sites, struct ma_held *ret);
 void ma_held_deinit(struct ma_held *h);
 
 #endif

@@ -55,6 +55,8 @@ struct ma_below {
 	struct ma_consists consists[MA_CONSISTS_MAX]; /* most bytes first; at least 1/20 of the bytes each */
 	size_t consists_count;
 	uint64_t tracebacks, generators, tasks, loggers;
+	size_t line; /* position + 1 of the line that allocated most of its bytes (sites.h); 0 = not known */
+	uint64_t line_count, line_bytes;
 };
 
 struct ma_held;

@@ -52,6 +52,36 @@ static json_t *memory(const struct ma_diff *d, int *failed)
 	return list;
 }
 
+/* The lines that changed. */
+static json_t *sites(const struct ma_diff *d, int *failed)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < d->sites.count; i++) {
+		const struct ma_diff_site *s = &d->sites.rows[i];
+		if (s->old_bytes == s->new_bytes && s->old_count == s->new_count)
+			continue;
+		json_t *o = ma_json_line(s->file, s->line, failed);
+		set(o, "old_count", number(s->old_count), failed);
+		set(o, "new_count", number(s->new_count), failed);
+		set(o, "old_bytes", number(s->old_bytes), failed);
+		set(o, "new_bytes", number(s->new_bytes), failed);
+		append(list, o, failed);
+	}
+	return list;
+}
+
+static json_t *allocated_at(const struct ma_diff *d, size_t growth, int *failed)
+{
+	const struct ma_diff_allocated *a = d->sites.of_growth ? &d->sites.of_growth[growth] : NULL;
+	if (!a || !a->site)
+		return json_null();
+	const struct ma_diff_site *s = &d->sites.rows[a->site - 1];
+	json_t *o = ma_json_line(s->file, s->line, failed);
+	set(o, "gained_objects", json_integer(a->count), failed);
+	set(o, "gained_bytes", json_integer(a->bytes), failed);
+	return o;
+}
+
 static json_t *gained_list(const struct ma_gained *types, size_t count, int *failed)
 {
 	json_t *list = json_array();
@@ -90,6 +120,7 @@ static json_t *growth(const struct ma_diff *d, size_t i, int *failed)
 	set(o, "gained_bytes", json_integer(g->bytes), failed);
 	set(o, "gained_objects", json_integer(g->objects), failed);
 	set(o, "gained_types", gained_list(g->types, g->types_count, failed), failed);
+	set(o, "allocated_at", allocated_at(d, i, failed), failed);
 	if (d->middle.snap)
 		set_trend(o, &d->middle.trends[i], failed);
 	return o;
@@ -135,5 +166,6 @@ struct ma_error *ma_diff_json(FILE *out, const struct ma_diff *d, const struct m
 	set(root, "memory", memory(d, &failed), &failed);
 	set(root, "modules", modules(d, &failed), &failed);
 	set(root, "types", types(d, &failed), &failed);
+	set(root, "sites", d->sites.both ? sites(d, &failed) : json_null(), &failed);
 	return ma_json_dump(out, root, failed);
 }

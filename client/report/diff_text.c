@@ -2,6 +2,7 @@
 #include "diff_report.h"
 #include "page.h"
 #include "saturate.h"
+#include "text_sites.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #define TYPES_SHOWN 12
 #define MODULES_SHOWN 5
 #define GAINED_SHOWN 5
+#define SITES_SHOWN 8
 #define HOUR_NS 3600e9
 
 struct out {
@@ -176,6 +178,20 @@ static void gained(const struct out *o, const struct ma_growth *g)
 		fputc('\n', o->page.out);
 }
 
+/* Where most of what growth point `i` gained was allocated. */
+static void allocated(const struct out *o, size_t i)
+{
+	const struct ma_diff_sites *sites = &o->d->sites;
+	const struct ma_diff_allocated *a = sites->of_growth ? &sites->of_growth[i] : NULL;
+	char b[MA_HUMAN_MAX + 1];
+	if (!a || !a->site)
+		return;
+	fprintf(o->page.out, "      %s of it allocated at ", signed_bytes(b, a->bytes, o->exact));
+	ma_text_line(&o->page, sites->rows[a->site - 1].file, sites->rows[a->site - 1].line, o->page.columns - 40,
+		     false);
+	fputc('\n', o->page.out);
+}
+
 /* "steady: +6.5 MB, then +6.4 MB; 60,312 of its objects, 9.65 MB, were born up to the middle and are still there" */
 static void trend(const struct out *o, size_t i)
 {
@@ -214,6 +230,7 @@ static void grew(const struct out *o)
 			fprintf(o->page.out, "%s\n", ma_human_bytes(b, g->new_retained, o->exact));
 		}
 		gained(o, g);
+		allocated(o, i);
 		trend(o, i);
 	}
 	for (size_t i = all->count, shown = 0; i-- > 0 && shown < SHRANK_SHOWN && all->points[i].bytes < 0; shown++) {
@@ -288,6 +305,28 @@ static void types(const struct out *o)
 	}
 }
 
+static void sites(const struct out *o)
+{
+	const struct ma_diff_sites *x = &o->d->sites;
+	size_t columns = name_columns(o, 14 + (o->wide + 1) * (has_rate(o->d) ? 4 : 3) + 2);
+	char b[MA_HUMAN_MAX + 1];
+	uint64_t all = 0; /* what the lines that grew gained */
+	for (size_t i = 0; i < x->count && x->rows[i].new_bytes > x->rows[i].old_bytes; i++)
+		all = add(all, x->rows[i].new_bytes - x->rows[i].old_bytes);
+	if (!x->both || !all)
+		return;
+	change_title(o, "ALLOCATED AT", columns, "        blocks");
+	for (size_t i = 0; i < x->count && i < SITES_SHOWN; i++) {
+		const struct ma_diff_site *s = &x->rows[i];
+		if (s->new_bytes <= s->old_bytes || s->new_bytes - s->old_bytes < all / 1000)
+			break;
+		fputs("  ", o->page.out);
+		ma_text_line(&o->page, s->file, s->line, columns, true);
+		fprintf(o->page.out, " %13s", signed_count(b, change(s->new_count, s->old_count)));
+		change_cells(o, s->old_bytes, s->new_bytes);
+	}
+}
+
 void ma_diff_text(FILE *out, const struct ma_diff *d, const struct ma_diff_names *names,
 		  const struct ma_report_options *opt)
 {
@@ -298,4 +337,5 @@ void ma_diff_text(FILE *out, const struct ma_diff *d, const struct ma_diff_names
 	memory(&o);
 	modules(&o);
 	types(&o);
+	sites(&o);
 }

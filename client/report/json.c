@@ -158,18 +158,16 @@ static json_t *holders(const struct ma_analysis *a, int *failed)
 	return list;
 }
 
-static json_t *consists(const struct ma_analysis *a, const struct ma_below *below, int *failed)
+/* Where most of a suspect was allocated. */
+static json_t *allocated_at(const struct ma_analysis *a, const struct ma_below *below, int *failed)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < below->consists_count; i++) {
-		const struct ma_consists *c = &below->consists[i];
-		json_t *o = json_object();
-		set(o, "type", text(ma_type_name(a->snap, c->type_id)), failed);
-		set(o, "count", number(c->count), failed);
-		set(o, "bytes", number(c->bytes), failed);
-		append(list, o, failed);
-	}
-	return list;
+	if (!below->line || below->line > a->sites.lines_count)
+		return json_null();
+	const struct ma_site_line *line = &a->sites.lines[below->line - 1];
+	json_t *o = ma_json_line(line->file, line->line, failed);
+	set(o, "count", number(below->line_count), failed);
+	set(o, "bytes", number(below->line_bytes), failed);
+	return o;
 }
 
 static json_t *suspects(const struct ma_analysis *a, int *failed)
@@ -184,7 +182,9 @@ static json_t *suspects(const struct ma_analysis *a, int *failed)
 		set(o, "held", number(h ? h->bytes : s->bytes), failed);
 		set(o, "share", number(ma_percent(s->bytes, a->graph->totals.bytes)), failed);
 		set(o, "objects", number(s->objects), failed);
-		set(o, "consists", consists(a, &s->below, failed), failed);
+		set(o, "consists", ma_json_consists(a->snap, s->below.consists, s->below.consists_count, failed),
+		    failed);
+		set(o, "allocated_at", allocated_at(a, &s->below, failed), failed);
 		set(o, "advice", json_string(h ? ma_advice(a, h) : ma_suspect_kind_advice(s->kind)), failed);
 		append(list, o, failed);
 	}
@@ -305,6 +305,7 @@ struct ma_error *ma_report_json(FILE *out, const struct ma_analysis *a, const st
 		set(root, "suspects", suspects(a, &failed), &failed);
 		set(root, "holders", holders(a, &failed), &failed);
 		ma_json_waste(root, a, &failed);
+		ma_json_sites(root, a, &failed);
 	}
 	set(root, "threads", threads(a->snap, &failed), &failed);
 	set(root, "interpreters", interpreters(tab, &failed), &failed);

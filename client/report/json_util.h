@@ -47,6 +47,12 @@ MA_CHECK struct ma_error *ma_json_dump(FILE *out, json_t *root, int failed);
 /* Adds what the report says about resident memory (json_memory.c). */
 void ma_json_memory(json_t *root, const struct ma_analysis *a, int *failed);
 
+/* Where memory was allocated (json_sites.c). */
+void ma_json_sites(json_t *root, const struct ma_analysis *a, int *failed);
+json_t *ma_json_line(struct ma_str file, uint32_t line, int *failed);
+/* Types with count and bytes. */
+json_t *ma_json_consists(const struct ma_snap *s, const struct ma_consists *types, size_t count, int *failed);
+
 /* What the same data would not take (json_waste.c). */
 void ma_json_waste(json_t *root, const struct ma_analysis *a, int *failed);
 

@@ -34,20 +34,24 @@ void ma_page_cell(const struct ma_page *p, const char *text, size_t bytes, size_
 		fputc(' ', p->out);
 }
 
-void ma_page_path(const struct ma_page *p, const char *text, size_t bytes, size_t columns)
+void ma_page_path(const struct ma_page *p, const char *text, size_t bytes, size_t columns, bool pad)
 {
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 20);
 	ma_escape_text(&b, text, bytes);
 	const char *tail = ma_buf_text(&b);
+	size_t used = 0;
 	if (ma_text_columns(tail) > columns) {
 		while (*tail && ma_text_columns(tail) + 3 > columns)
 			for (tail++; ((unsigned char)*tail & 0xc0) == 0x80;) /* to the next character */
 				tail++;
 		const char *slash = strchr(tail, '/');
 		fputs("...", p->out);
+		used = 3;
 		tail = slash ? slash : tail;
 	}
 	fputs(tail, p->out);
+	for (used += ma_text_columns(tail); pad && used < columns; used++)
+		fputc(' ', p->out);
 }
 
 void ma_page_sentence(const struct ma_page *p, const char *head, const char *text)

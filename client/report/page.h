@@ -16,8 +16,8 @@ void ma_page_init(struct ma_page *p, FILE *out, const struct ma_report_options *
 void ma_page_title(const struct ma_page *p, const char *title, const char *beside);
 /* `text`, untrusted, escaped, cut to `columns` and, when `pad`, filled with blanks up to them. */
 void ma_page_cell(const struct ma_page *p, const char *text, size_t bytes, size_t columns, bool pad);
-/* A path, cut at its beginning. */
-void ma_page_path(const struct ma_page *p, const char *text, size_t bytes, size_t columns);
+/* A path, cut at its beginning; `pad` as above. */
+void ma_page_path(const struct ma_page *p, const char *text, size_t bytes, size_t columns, bool pad);
 /* A sentence after `head`, broken at blanks where the terminal ends; the lines after the first stand under the text. */
 void ma_page_sentence(const struct ma_page *p, const char *head, const char *text);
 /* A bar of `part` of `whole` in at most `columns` columns, on a terminal only. */

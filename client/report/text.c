@@ -8,6 +8,7 @@
 #include "page.h"
 #include "text_held.h"
 #include "text_memory.h"
+#include "text_sites.h"
 #include "text_waste.h"
 
 #include <fnmatch.h>
@@ -291,7 +292,8 @@ static void threads(const struct ma_page *p, const struct ma_analysis *a)
 			struct ma_str file = ma_snap_name(a->snap, f->file_id);
 			ma_page_cell(p, fn.p, fn.len, function_columns, true);
 			fputs("  ", p->out);
-			ma_page_path(p, file.p, file.len, p->columns - THREAD_FIXED - name_columns - function_columns);
+			ma_page_path(p, file.p, file.len, p->columns - THREAD_FIXED - name_columns - function_columns,
+				     false);
 			fprintf(p->out, ":%u", f->line);
 		}
 		fputc('\n', p->out);
@@ -379,6 +381,7 @@ struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const st
 	ma_text_held(&page, a);
 	classes(&page, a);
 	types(&page, a);
+	ma_text_sites(&page, a);
 	ma_text_waste(&page, a);
 	buffers(&page, a);
 	native(&page, a);

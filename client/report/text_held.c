@@ -2,6 +2,7 @@
 #include "text_held.h"
 
 #include "advice.h"
+#include "text_sites.h"
 
 #include <string.h>
 
@@ -91,6 +92,19 @@ static void consists(const struct ma_page *p, const struct ma_analysis *a, const
 		fputc('\n', p->out);
 }
 
+/* Where most of it was allocated, where tracemalloc was on. */
+static void allocated(const struct ma_page *p, const struct ma_analysis *a, const struct ma_suspect *s)
+{
+	const struct ma_below *below = &s->below;
+	if (!below->line || below->line > a->sites.lines_count)
+		return;
+	const struct ma_site_line *line = &a->sites.lines[below->line - 1];
+	char b[MA_HUMAN_MAX];
+	fprintf(p->out, "      %s of it allocated at ", ma_human_bytes(b, below->line_bytes, p->opt->bytes));
+	ma_text_line(p, line->file, line->line, p->columns - 40, false);
+	fputc('\n', p->out);
+}
+
 static const char *advice(const struct ma_analysis *a, const struct ma_suspect *s)
 {
 	return s->holder < 0 ? ma_suspect_kind_advice(s->kind) : ma_advice(a, &a->held.holders[s->holder]);
@@ -138,6 +152,7 @@ void ma_text_held(const struct ma_page *p, const struct ma_analysis *a)
 			ma_percent(s->bytes, total));
 		what_it_is(p, a, s);
 		consists(p, a, s);
+		allocated(p, a, s);
 		ma_page_sentence(p, "    ", advice(a, s));
 	}
 }

@@ -54,6 +54,25 @@ struct ma_growths {
 	uint32_t *point_of; /* for the library alone */
 };
 
+/* Where memory was allocated, where tracemalloc was on. */
+struct ma_diff_site {
+	struct ma_str file;    /* belongs to a snapshot; empty: it is not known where */
+	uint32_t line;         /* 0 = not known */
+	uint64_t old_count, new_count, old_bytes, new_bytes; /* blocks of memory, as they were asked for */
+};
+
+struct ma_diff_allocated { /* of a growth point */
+	size_t site; /* position + 1 in `rows` of the line whose objects gained most of its bytes; 0 = not known */
+	int64_t count, bytes; /* gained by these objects */
+};
+
+struct ma_diff_sites {
+	bool both; /* tracemalloc was on both times: else old_count and old_bytes say nothing */
+	struct ma_diff_site *rows; /* most bytes gained first; none: it was off when the new one was taken */
+	size_t count;
+	struct ma_diff_allocated *of_growth; /* one for each growth point; NULL without rows */
+};
+
 /* Of each growth point, with a third snapshot. */
 struct ma_trend {
 	bool known;              /* it was there at the same address in the middle */
@@ -85,6 +104,7 @@ struct ma_diff {
 	struct ma_diff_module *modules; /* most retained bytes gained first */
 	size_t modules_count;
 	struct ma_growths growths;
+	struct ma_diff_sites sites;
 	struct ma_middle middle;
 };
 

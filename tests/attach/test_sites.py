@@ -72,3 +72,62 @@ def test_on_from_the_start(one_python, start, memattach):
     assert memattach.value(path, "SELECT count(*) FROM allocations WHERE file LIKE '<frozen%'") > 1000
     assert memattach.value(path, "SELECT count(*) - count(DISTINCT addr) FROM allocations WHERE domain = 0") == 0
     t.end_well()
+
+
+def test_report_names_lines(python, start, memattach):
+    t = start(python, PROGRAM, 1)
+    path = memattach.snap(t.pid)
+    lines, _ = facts_of(t)
+    report = json.loads(memattach.run("report", path, "--json").out)
+    sites = {s["line"]: s for s in report["sites"] if s["file"] == str(program_path(PROGRAM))}
+    for name in LINES:
+        line = line_of(PROGRAM, name)
+        assert [sites[line]["bytes"], sites[line]["count"]] == lines[line], (name, sites[line])
+    assert [s["bytes"] for s in report["sites"]] == sorted((s["bytes"] for s in report["sites"]), reverse=True)
+    assert report["traced_blocks"] == memattach.value(path, "SELECT count(*) FROM allocations")
+    assert report["traced_bytes"] == memattach.value(path, "SELECT sum(bytes) FROM allocations")
+
+    types = {name: {x["type"]: x["count"] for x in sites[line_of(PROGRAM, name)]["types"]} for name in LINES}
+    assert types["bytes"]["bytes"] == types["objects"]["__main__.Plain"] == types["dict"]["str"] == 4000, types
+    # an object that the interpreter had on a free list is older than tracemalloc
+    assert 3800 <= types["floats"]["float"] <= 4000 and 3800 <= types["dict"]["tuple"] <= 4000, types
+    first = report["suspects"][0]
+    assert first["mostly"] == "bytes", first
+    at = first["allocated_at"]
+    assert (at["file"], at["line"]) == (str(program_path(PROGRAM)), line_of(PROGRAM, "bytes")) and at["count"] >= 4000, at
+    shown = memattach.run("report", path)
+    assert shown.rc == 0 and "\nALLOCATED AT" in shown.out, shown
+    assert f"sites.py:{line_of(PROGRAM, 'bytes')} " in shown.out and "of it allocated at " in shown.out, shown.out
+    t.end_well()
+
+
+def test_diff_names_lines(leak_python, start, memattach):
+    t = start(leak_python, PROGRAM, 1)
+    old = memattach.snap(t.pid)
+    t.ask("grow", "grown")
+    new = memattach.snap(t.pid)
+    diff = memattach.diff(old, new)
+    grown = line_of(PROGRAM, "grown")
+    first = diff["sites"][0]
+    assert (first["file"], first["line"], first["old_bytes"]) == (str(program_path(PROGRAM)), grown, 0), first
+    lines, _ = facts_of(t)
+    assert [first["new_bytes"], first["new_count"]] == lines[grown]
+    unchanged = {s["line"] for s in diff["sites"] if s["file"] == first["file"]}
+    assert not unchanged & {line_of(PROGRAM, name) for name in LINES}
+    at = diff["growth"][0]["allocated_at"]
+    assert (at["file"], at["line"]) == (first["file"], grown) and at["gained_objects"] >= 4000, diff["growth"][0]
+    shown = memattach.run("diff", old, new)
+    assert "\nALLOCATED AT" in shown.out and f"sites.py:{grown}" in shown.out, shown.out
+    t.end_well()
+
+
+def test_reports_without_tracemalloc(one_python, start, memattach):
+    t = start(one_python, PROGRAM)
+    old, new = memattach.snap(t.pid), memattach.snap(t.pid)
+    report = json.loads(memattach.run("report", old, "--json").out)
+    assert report["sites"] is None and report["traced_blocks"] is None
+    assert all(s["allocated_at"] is None for s in report["suspects"])
+    assert memattach.diff(old, new)["sites"] is None
+    for shown in (memattach.run("report", old), memattach.run("diff", old, new)):
+        assert shown.rc == 0 and "ALLOCATED" not in shown.out and "allocated at" not in shown.out
+    t.end_well()

@@ -158,7 +158,7 @@ Test(tree, what_is_held_adds_up)
 		struct ma_graph *g;
 		struct ma_held held;
 		cr_assert_null(ma_graph_create(s, true, &g));
-		cr_assert_null(ma_held_create(g, &held));
+		cr_assert_null(ma_held_create(g, &(struct ma_sites){ 0 }, &held));
 		uint64_t sum = 0, objects = 0, classes = 0;
 		for (size_t i = 0; i < held.holders_count; i++) {
 			cr_assert_not_null(held.holders[i].path);
