@@ -21,6 +21,7 @@ struct ma_session_options {
 struct ma_session_result {
 	struct ma_attach_result attach;
 	uint64_t file_bytes;
+	uint64_t objects, object_bytes; /* 0 with threads_only; of memattach on the far side not known */
 	uint64_t total_ns; /* from the call to the closed file */
 };
 
@@ -109,9 +110,9 @@ MA_CHECK struct ma_error *ma_session_family(const struct ma_family *f, pid_t **r
 
 /* What a request was, and what became of it. */
 struct ma_serve_answer {
-	const char *what; /* "list", "snapshot", "stacks", "doctor" */
-	pid_t pid;        /* 0 with "list" */
-	uint64_t file_bytes, pause_ns;
+	const char *what; /* "list", "snapshot", "stacks", "doctor"; of memattachd "metrics" */
+	pid_t pid;        /* 0 with "list" and "metrics" */
+	uint64_t file_bytes, pause_ns, objects, object_bytes;
 	const struct ma_error *failed; /* NULL: it succeeded */
 };
 

@@ -13,8 +13,8 @@
 #define LINE_MAX_BYTES 4096
 
 struct rule {
-	int client; /* of names */
-	bool any_user;
+	int client;             /* of names */
+	bool any_user, nothing; /* nothing: to see in /metrics, not to attach to */
 	unsigned uid;
 	char *pattern;
 };
@@ -49,7 +49,8 @@ int ma_clients_find(const struct ma_clients *c, const char *name)
 static struct ma_error *user_of(const char *text, struct rule *r)
 {
 	char *end;
-	r->any_user = !strcmp(text, "*");
+	r->nothing = !strcmp(text, "-");
+	r->any_user = r->nothing || !strcmp(text, "*");
 	if (r->any_user)
 		return NULL;
 	errno = 0;
@@ -149,20 +150,32 @@ struct ma_error *ma_clients_read(const char *path, struct ma_clients **ret)
 	return NULL;
 }
 
+static bool matches(const struct rule *r, int client, unsigned uid, const char *command)
+{
+	return r->client == client && (r->any_user || r->uid == uid) && !fnmatch(r->pattern, command, 0);
+}
+
 bool ma_clients_may(const struct ma_clients *c, int client, unsigned uid, const char *command)
 {
-	for (size_t i = 0; i < c->rule_count; i++) {
-		const struct rule *r = &c->rules[i];
-		if (r->client == client && (r->any_user || r->uid == uid) && !fnmatch(r->pattern, command, 0))
+	for (size_t i = 0; i < c->rule_count; i++)
+		if (!c->rules[i].nothing && matches(&c->rules[i], client, uid, command))
 			return true;
-	}
+	return false;
+}
+
+bool ma_clients_may_watch(const struct ma_clients *c, int client, unsigned uid, const char *command)
+{
+	for (size_t i = 0; i < c->rule_count; i++)
+		if (matches(&c->rules[i], client, uid, command))
+			return true;
 	return false;
 }
 
 bool ma_clients_may_all(const struct ma_clients *c, int client)
 {
 	for (size_t i = 0; i < c->rule_count; i++)
-		if (c->rules[i].client == client && c->rules[i].any_user && !strcmp(c->rules[i].pattern, "*"))
+		if (c->rules[i].client == client && c->rules[i].any_user && !c->rules[i].nothing &&
+		    !strcmp(c->rules[i].pattern, "*"))
 			return true;
 	return false;
 }

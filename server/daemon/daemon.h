@@ -9,6 +9,7 @@
 #ifndef MA_DAEMON_H
 #define MA_DAEMON_H
 
+#include "buffer.h"
 #include "tls.h"
 
 #include <memattach/session.h>
@@ -27,6 +28,8 @@ void ma_clients_destroy(struct ma_clients *c);
 #define MA_CLIENTS_MAX 256
 int ma_clients_find(const struct ma_clients *c, const char *name);
 bool ma_clients_may(const struct ma_clients *c, int client, unsigned uid, const char *command);
+/* Whether it may see numbers of the process in /metrics: also by a rule that lets it attach to nothing. */
+bool ma_clients_may_watch(const struct ma_clients *c, int client, unsigned uid, const char *command);
 /* Whether there is a rule that lets the client attach to everything. */
 bool ma_clients_may_all(const struct ma_clients *c, int client);
 
@@ -64,10 +67,43 @@ struct ma_daemon {
 	struct ma_daemon_shared *shared;
 };
 
+/* ------------------------------------------------------------------ metrics.c, http.c: GET /metrics */
+
+#define MA_METRIC_KINDS 5u
+#define MA_METRIC_REASONS (MA_ERR_CANCELLED + 1u)
+#define MA_METRIC_PAUSES 12u
+#define MA_WATCHED_MAX 64u
+
+struct ma_watched {
+	pid_t pid; /* 0: free, or being written */
+	uint64_t start_time, objects, object_bytes, taken_ms;
+};
+
+/* Counted by all sessions at once, without a lock: one of them may be killed at any time. */
+struct ma_metrics {
+	uint64_t requests[MA_METRIC_KINDS], failures[MA_METRIC_KINDS][MA_METRIC_REASONS];
+	uint64_t taken[2], bytes, refused;
+	uint64_t pauses[MA_METRIC_PAUSES + 1], pause_ns;
+	struct ma_watched watched[MA_WATCHED_MAX];
+};
+
+void ma_metrics_answered(struct ma_metrics *m, const struct ma_serve_answer *a);
+void ma_metrics_refused(struct ma_metrics *m);
+/* From now on the process of that answer is shown. */
+void ma_metrics_watch(struct ma_metrics *m, const struct ma_serve_answer *a);
+/* The page; rules->sees() says of which processes. */
+void ma_metrics_show(struct ma_buf *b, const struct ma_metrics *m, const struct ma_serve_rules *rules);
+
+struct ma_stream;
+/* Answers one request, which must be there within timeout_ms. The error is that of the link. */
+MA_CHECK struct ma_error *ma_http_serve(const struct ma_stream *s, struct ma_metrics *m,
+					const struct ma_serve_rules *rules, int timeout_ms);
+
 /* What the processes share: memory that all of them may write, so nothing in it is believed beyond what it is for. */
 struct ma_daemon_shared {
 	uint64_t paid_until[MA_CLIENTS_MAX]; /* ns: see pace() in session.c */
-	uint8_t known[];                     /* by connection: its client has shown who it is */
+	struct ma_metrics metrics;
+	uint8_t known[]; /* by connection: its client has shown who it is */
 };
 
 /* Opens the sockets; `fds` has room for `most`. Says on stderr where it listens. */
@@ -84,6 +120,7 @@ _Noreturn void ma_daemon_front(struct ma_daemon *d, int socket, int session, con
 /* What the front tells the session first. */
 struct ma_daemon_who {
 	char name[MA_TLS_NAME_MAX];
+	bool http; /* the client wants to speak that, not docs/protocol.md */
 };
 
 #endif

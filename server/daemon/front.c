@@ -138,6 +138,7 @@ static struct ma_error *run(struct front *f)
 	MA_TRY(ma_confine_front());
 	MA_TRY(ma_tls_accept(f->daemon->tls, f->socket, f->daemon->handshake_ms, &f->tls));
 	MA_TRY(ma_tls_peer(f->tls, who.name));
+	who.http = ma_tls_wants_http(f->tls);
 	if (send(f->session, &who, sizeof(who), MSG_NOSIGNAL) != sizeof(who))
 		return ma_errorf(MA_ERR_OS, "the session has ended");
 	return pass_on(f);

@@ -130,9 +130,10 @@ static void reap(const struct ma_daemon *d, struct connection *all)
 				all[i].pid = 0;
 }
 
-static void say_refused(const char *address, const char *why)
+static void say_refused(const struct ma_daemon *d, const char *address, const char *why)
 {
 	struct ma_audit line;
+	ma_metrics_refused(&d->shared->metrics);
 	ma_audit_begin(&line, "refused");
 	ma_audit_text(&line, "from", address);
 	ma_audit_text(&line, "why", why);
@@ -140,14 +141,14 @@ static void say_refused(const char *address, const char *why)
 }
 
 /* One too many is told so by an alert of TLS, internal_error (RFC 8446, sections 5.1 and 6), which costs us nothing. */
-static void turn_away(int fd, const char *address, const char *why)
+static void turn_away(const struct ma_daemon *d, int fd, const char *address, const char *why)
 {
 	static const unsigned char alert[] = { 0x15, 3, 3, 0, 2, 2, 80 };
 	if (send(fd, alert, sizeof(alert), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		/* it will see that we hang up */
 	}
 	shutdown(fd, SHUT_WR);
-	say_refused(address, why);
+	say_refused(d, address, why);
 }
 
 static void from_of(const struct sockaddr_storage *a, struct in6_addr *ret)
@@ -186,7 +187,7 @@ static const char *find_free(const struct ma_daemon *d, struct connection *all, 
 			;
 		oldest->pid = 0;
 		slot = (unsigned)(oldest - all);
-		say_refused(oldest->address, "too many connections, and it did not show who it is");
+		say_refused(d, oldest->address, "too many connections, and it did not show who it is");
 	}
 	*slot_ret = slot;
 	return NULL;
@@ -211,14 +212,14 @@ static void accept_one(struct ma_daemon *d, const int *fds, size_t count, int li
 	from_of(&peer, &from);
 	const char *why = find_free(d, all, &from, &slot);
 	if (why) {
-		turn_away(fd, address, why);
+		turn_away(d, fd, address, why);
 		return;
 	}
 	d->shared->known[slot] = 0;
 	const pid_t listener = getpid();
 	pid_t pid = fork();
 	if (pid < 0) {
-		turn_away(fd, address, "no process could be made");
+		turn_away(d, fd, address, "no process could be made");
 		return;
 	}
 	if (!pid) {

@@ -77,6 +77,8 @@ static struct ma_error *allow(void *arg, const char *what, pid_t pid)
 	struct session *s = arg;
 	const struct ma_daemon *d = s->daemon;
 	(void)what;
+	if (s->client < 0) /* of HTTP only: others do not come so far */
+		return ma_errorf(MA_ERR_PERMISSION, "'%s' is not in memattachd's list of clients", s->who.name);
 	if (!pace(s->daemon, s->client))
 		return ma_errorf(MA_ERR_LIMIT, "'%s' has made its %u requests of this minute", s->who.name,
 				 d->requests);
@@ -97,13 +99,18 @@ static int sees(void *arg, pid_t pid, unsigned uid, const char *command)
 {
 	const struct session *s = arg;
 	(void)pid;
-	return ma_clients_may(s->daemon->clients, s->client, uid, command);
+	return s->who.http ? ma_clients_may_watch(s->daemon->clients, s->client, uid, command)
+			   : ma_clients_may(s->daemon->clients, s->client, uid, command);
 }
 
 static void answered(void *arg, const struct ma_serve_answer *answer)
 {
 	struct session *s = arg;
+	struct ma_metrics *m = &s->daemon->shared->metrics;
 	struct ma_audit line;
+	ma_metrics_answered(m, answer);
+	if (answer->objects)
+		ma_metrics_watch(m, answer);
 	ma_audit_begin(&line, answer->what);
 	ma_audit_text(&line, "client", s->who.name);
 	ma_audit_text(&line, "from", s->address);
@@ -144,6 +151,8 @@ static bool receive_who(int fd, struct ma_daemon_who *ret)
 static struct ma_error *serve(struct session *s, int fd, unsigned slot)
 {
 	const struct ma_serve_rules rules = { s, allow, sees, answered };
+	struct ma_fd_stream fds = { fd, fd };
+	const struct ma_stream stream = ma_fd_stream(&fds);
 	struct ma_audit line;
 	MA_TRY(ma_confine_session());
 	if (!receive_who(fd, &s->who))
@@ -155,14 +164,14 @@ static struct ma_error *serve(struct session *s, int fd, unsigned slot)
 	if (s->client < 0)
 		ma_audit_text(&line, "why", "not in the list of clients");
 	ma_audit_write(&line);
-	if (s->client < 0) {
-		struct ma_fd_stream fds = { fd, fd };
-		const struct ma_stream stream = ma_fd_stream(&fds);
+	if (s->client < 0 && !s->who.http) {
 		_cleanup_error_ struct ma_error *no =
 			ma_errorf(MA_ERR_PERMISSION, "'%s' is not in memattachd's list of clients", s->who.name);
 		return ma_error_send(&stream, no, s->daemon->handshake_ms);
 	}
-	s->daemon->shared->known[slot] = 1;
+	s->daemon->shared->known[slot] = s->client >= 0;
+	if (s->who.http)
+		return ma_http_serve(&stream, &s->daemon->shared->metrics, &rules, s->daemon->handshake_ms);
 	return ma_session_serve(fd, fd, &rules);
 }
 

@@ -192,6 +192,8 @@ static struct ma_error *answer_snapshot(struct serve *s, struct ma_error **faile
 	if (!err && !*failed_ret) {
 		s->now.file_bytes = result.file_bytes;
 		s->now.pause_ns = result.attach.pause_ns;
+		s->now.objects = result.objects;
+		s->now.object_bytes = result.object_bytes;
 		const struct ma_snapshot_done done = {
 			.pause_ns = result.attach.pause_ns,
 			.safe_ns = result.attach.safe_ns,

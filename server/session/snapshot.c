@@ -3,6 +3,7 @@
 #include <memattach/snapshot.h>
 
 #include "cleanup.h"
+#include "varint.h"
 
 #include <string.h>
 #include <time.h>
@@ -14,9 +15,30 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+struct out {
+	struct ma_snap_writer *writer;
+	struct ma_session_result *result;
+};
+
+static void read_stats(const struct ma_block_hdr *hdr, const void *payload, struct ma_session_result *r)
+{
+	struct ma_cursor c;
+	ma_cursor_init(&c, payload, hdr->bytes);
+	while (ma_cursor_left(&c)) {
+		uint64_t id = ma_cursor_varint(&c), value = ma_cursor_varint(&c);
+		if (id == MA_STAT_OBJECTS && !c.bad)
+			r->objects = value;
+		else if (id == MA_STAT_BYTES && !c.bad)
+			r->object_bytes = value;
+	}
+}
+
 static struct ma_error *write_block(void *arg, const struct ma_block_hdr *hdr, const void *payload)
 {
-	return ma_snap_writer_block(arg, hdr, payload);
+	const struct out *o = arg;
+	if (hdr->kind == MA_BLOCK_STATS)
+		read_stats(hdr, payload, o->result);
+	return ma_snap_writer_block(o->writer, hdr, payload);
 }
 
 struct ma_error *ma_session_snapshot(const struct ma_session_options *options, struct ma_session_result *ret)
@@ -31,7 +53,8 @@ struct ma_error *ma_session_snapshot(const struct ma_session_options *options, s
 				       ? ma_snap_writer_create_output(options->output, options->path, &writer, &w)
 				       : ma_snap_writer_create(options->path, &writer, &w);
 	if (!err) {
-		struct ma_sink sink = { w, write_block };
+		struct out out = { w, &result };
+		struct ma_sink sink = { &out, write_block };
 		err = ma_attach_snapshot(&options->attach, &sink, &result.attach);
 	}
 	if (!err)

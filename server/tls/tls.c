@@ -48,6 +48,28 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_bytes, const unsigned char *in,
+			   unsigned in_bytes, void *arg)
+{
+	static const unsigned char http[] = "\x08http/1.1";
+	unsigned char *chosen, bytes;
+	(void)ssl;
+	(void)arg;
+	if (SSL_select_next_proto(&chosen, &bytes, http, sizeof(http) - 1, in, in_bytes) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_NOACK;
+	*out = chosen;
+	*out_bytes = bytes;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+bool ma_tls_wants_http(const struct ma_tls *t)
+{
+	const unsigned char *name = NULL;
+	unsigned bytes = 0;
+	SSL_get0_alpn_selected(t->ssl, &name, &bytes);
+	return bytes > 0;
+}
+
 struct ma_error *ma_tls_context_create(const struct ma_tls_files *files, bool server, struct ma_tls_context **ret)
 {
 	struct ma_tls_context *c = calloc(1, sizeof(*c));
@@ -67,6 +89,8 @@ struct ma_error *ma_tls_context_create(const struct ma_tls_files *files, bool se
 		SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
 		SSL_CTX_set_options(c->ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
 		SSL_CTX_set_num_tickets(c->ctx, 0);
+		if (server)
+			SSL_CTX_set_alpn_select_cb(c->ctx, choose_protocol, NULL);
 		err = load(c->ctx, files);
 	}
 	if (err) {

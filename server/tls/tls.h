@@ -31,6 +31,8 @@ MA_CHECK struct ma_error *ma_tls_connect(struct ma_tls_context *c, const char *h
 MA_CHECK struct ma_error *ma_tls_accept(struct ma_tls_context *c, int fd, int timeout_ms, struct ma_tls **ret);
 /* The common name in the certificate of the other side: letters, digits and ._@+- only, else MA_ERR_PERMISSION. */
 MA_CHECK struct ma_error *ma_tls_peer(const struct ma_tls *t, char name_ret[MA_TLS_NAME_MAX]);
+/* Of a server: whether the client has offered http/1.1 (ALPN, RFC 7301). Clients of ours offer nothing. */
+bool ma_tls_wants_http(const struct ma_tls *t);
 struct ma_stream ma_tls_stream(struct ma_tls *t);
 /* Says goodbye without waiting for an answer. NULL is allowed. */
 void ma_tls_close(struct ma_tls *t);
