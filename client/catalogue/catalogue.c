@@ -119,8 +119,7 @@ static uint64_t started_ns(const struct ma_snap_meta *m)
 	return m->taken_realtime_ns - (m->uptime_ns < m->taken_realtime_ns ? m->uptime_ns : 0);
 }
 
-/* What the file says of itself. */
-static struct ma_error *read_row(const char *path, uint64_t tree, struct ma_catalogue_row *ret)
+struct ma_error *ma_catalogue_read(const char *path, struct ma_catalogue_row *ret)
 {
 	_cleanup_snap_ struct ma_snap *s = NULL;
 	MA_TRY(ma_snap_open_head(path, &s));
@@ -141,7 +140,6 @@ static struct ma_error *read_row(const char *path, uint64_t tree, struct ma_cata
 		.file_bytes = t->file_bytes,
 		.values_mode = m->values,
 		.values_limit = m->values_limit,
-		.tree = tree,
 		.complete = t->complete,
 		.state = MA_FILE_THERE,
 	};
@@ -198,13 +196,15 @@ static struct ma_error *insert_new(struct ma_catalogue *c, sqlite3_stmt *st, str
 	return ma_errorf(MA_ERR_LIMIT, "the catalogue %s has no ids left", c->path);
 }
 
-/* Runs `sql` with one text parameter. */
-static struct ma_error *run_with(struct ma_catalogue *c, const char *sql, const char *text)
+/* Runs `sql` with one text parameter, or two: the second may be NULL. */
+static struct ma_error *run_with(struct ma_catalogue *c, const char *sql, const char *text, const char *second)
 {
 	sqlite3_stmt *st;
 	int code = sqlite3_prepare_v2(c->db, sql, -1, &st, NULL);
 	if (code == SQLITE_OK) {
 		sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
+		if (second)
+			sqlite3_bind_text(st, 2, second, -1, SQLITE_STATIC);
 		code = sqlite3_step(st);
 		sqlite3_finalize(st);
 	}
@@ -214,7 +214,7 @@ static struct ma_error *run_with(struct ma_catalogue *c, const char *sql, const 
 static struct ma_error *replace(struct ma_catalogue *c, struct ma_catalogue_row *row)
 {
 	sqlite3_stmt *st;
-	MA_TRY(run_with(c, "DELETE FROM snapshots WHERE path = ?", row->path));
+	MA_TRY(run_with(c, "DELETE FROM snapshots WHERE path = ?", row->path, NULL));
 	int code =
 		sqlite3_prepare_v2(c->db,
 				   "INSERT INTO snapshots(id, path, host, command, python, taken_ns, pid, start_time,"
@@ -228,24 +228,51 @@ static struct ma_error *replace(struct ma_catalogue *c, struct ma_catalogue_row 
 	return err;
 }
 
+/* Ends the transaction: by COMMIT unless there was an error. */
+static struct ma_error *end_transaction(struct ma_catalogue *c, struct ma_error *err)
+{
+	if (!err)
+		err = ma_db_exec(c->db, c->path, "COMMIT");
+	if (err)
+		sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+	return err;
+}
+
 struct ma_error *ma_catalogue_add(struct ma_catalogue *c, const char *path, uint64_t tree, struct ma_catalogue_row *ret)
 {
 	struct ma_catalogue_row row;
-	MA_TRY(read_row(path, tree, &row));
+	MA_TRY(ma_catalogue_read(path, &row));
+	row.tree = tree;
 	struct ma_error *err = ma_db_exec(c->db, c->path, "BEGIN IMMEDIATE");
-	if (!err) {
-		err = replace(c, &row);
-		if (!err)
-			err = ma_db_exec(c->db, c->path, "COMMIT");
-		if (err)
-			sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-	}
+	if (!err)
+		err = end_transaction(c, replace(c, &row));
 	if (err) {
 		ma_catalogue_row_deinit(&row);
 		return err;
 	}
 	*ret = row;
 	return NULL;
+}
+
+/* Two files may have changed places: first nobody has a path of those that were found. */
+static struct ma_error *move_all(struct ma_catalogue *c, const struct ma_catalogue_rows *rows, const bool *found)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		if (found[i])
+			MA_TRY(run_with(c, "UPDATE snapshots SET path = ?1 WHERE id = ?1", rows->v[i].id, NULL));
+	for (size_t i = 0; i < rows->count; i++) {
+		if (!found[i])
+			continue;
+		MA_TRY(run_with(c, "DELETE FROM snapshots WHERE path = ?", rows->v[i].path, NULL));
+		MA_TRY(run_with(c, "UPDATE snapshots SET path = ? WHERE id = ?", rows->v[i].path, rows->v[i].id));
+	}
+	return NULL;
+}
+
+struct ma_error *ma_catalogue_move(struct ma_catalogue *c, const struct ma_catalogue_rows *rows, const bool *found)
+{
+	MA_TRY(ma_db_exec(c->db, c->path, "BEGIN IMMEDIATE"));
+	return end_transaction(c, move_all(c, rows, found));
 }
 
 /* ------------------------------------------------------------------ listing */
@@ -299,7 +326,8 @@ static struct ma_error *read_columns(sqlite3_stmt *st, struct ma_catalogue_row *
 static bool wanted(const struct ma_catalogue_row *row, const struct ma_catalogue_filter *f)
 {
 	return (!f->pid || row->pid == f->pid) && (!f->tree || row->tree == f->tree) &&
-	       (!f->id || !strcmp(row->id, f->id)) && (!f->name || ma_catalogue_name_matches(f->name, row->command));
+	       (!f->file_bytes || row->file_bytes == f->file_bytes) && (!f->id || !strcmp(row->id, f->id)) &&
+	       (!f->name || ma_catalogue_name_matches(f->name, row->command));
 }
 
 static struct ma_error *add_row(struct ma_catalogue_rows *rows, struct ma_catalogue_row *row)
@@ -373,7 +401,7 @@ struct ma_error *ma_catalogue_series(struct ma_catalogue *c, const struct ma_sna
 
 struct ma_error *ma_catalogue_forget(struct ma_catalogue *c, const char *id)
 {
-	return run_with(c, "DELETE FROM snapshots WHERE id = ?", id);
+	return run_with(c, "DELETE FROM snapshots WHERE id = ?", id, NULL);
 }
 
 static struct ma_error *check_is_ours(const struct ma_catalogue_row *row)

@@ -43,7 +43,7 @@ struct ma_catalogue_filter {
 	uint64_t pid;
 	const char *name; /* a part of the command line, or a pattern of it where it has *, ? or [ */
 	const char *id;
-	uint64_t tree;
+	uint64_t tree, file_bytes;
 };
 
 struct ma_catalogue;
@@ -60,6 +60,11 @@ void ma_catalogue_close_p(struct ma_catalogue **c);
  * *ret (ma_catalogue_row_deinit). */
 MA_CHECK struct ma_error *ma_catalogue_add(struct ma_catalogue *c, const char *path, uint64_t tree,
 					   struct ma_catalogue_row *ret);
+/* What the file `path` says of itself: as a row that is not listed, without id. The caller owns *ret. */
+MA_CHECK struct ma_error *ma_catalogue_read(const char *path, struct ma_catalogue_row *ret);
+/* Those of `rows` that were `found` are at their path now; rows that had one of these paths go. */
+MA_CHECK struct ma_error *ma_catalogue_move(struct ma_catalogue *c, const struct ma_catalogue_rows *rows,
+					    const bool *found);
 /* c may be NULL: no rows. The states of the files are looked up now. */
 MA_CHECK struct ma_error *ma_catalogue_list(struct ma_catalogue *c, const struct ma_catalogue_filter *which,
 					    struct ma_catalogue_rows *ret);

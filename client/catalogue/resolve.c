@@ -2,6 +2,7 @@
 #include "resolve.h"
 
 #include "cleanup.h"
+#include "moved.h"
 #include "when.h"
 
 #include <errno.h>
@@ -89,6 +90,7 @@ static struct ma_error *resolve_time(const char *word, const struct ma_catalogue
 	MA_TRY(ma_catalogue_list(c, which, &rows));
 	if (!which->pid && !which->name)
 		MA_TRY(check_one_process(&rows, word));
+	MA_TRY(ma_moved_find(&rows));
 	const struct ma_catalogue_row *row = nearest(&rows, at);
 	if (!row)
 		return ma_errorf(MA_ERR_OS, "%s: the catalogue has no snapshot%s (memattach ls)", word,
@@ -98,6 +100,22 @@ static struct ma_error *resolve_time(const char *word, const struct ma_catalogue
 }
 
 /* ------------------------------------------------------------------ ids */
+
+/* Where any of the listed files are, this one may be. */
+static struct ma_error *find_moved(struct ma_catalogue *c, struct ma_catalogue_rows *row)
+{
+	_cleanup_rows_ struct ma_catalogue_rows all = { 0 };
+	MA_TRY(ma_catalogue_list(c, &(struct ma_catalogue_filter){ 0 }, &all));
+	MA_TRY(ma_moved_find(&all));
+	for (size_t i = 0; i < all.count; i++) {
+		if (strcmp(all.v[i].id, row->v[0].id) != 0)
+			continue;
+		struct ma_catalogue_row before = row->v[0];
+		row->v[0] = all.v[i];
+		all.v[i] = before;
+	}
+	return NULL;
+}
 
 static struct ma_error *resolve_id(const char *word, struct ma_resolved *r)
 {
@@ -119,6 +137,8 @@ static struct ma_error *resolve_id(const char *word, struct ma_resolved *r)
 	if (!rows.count)
 		return ma_errorf(MA_ERR_OS, "%s is neither a file nor a snapshot of the catalogue (memattach ls)",
 				 word);
+	if (rows.v[0].state != MA_FILE_THERE)
+		MA_TRY(find_moved(c, &rows));
 	MA_TRY(check_row(&rows.v[0]));
 	return take_row(r, &rows.v[0]);
 }
@@ -138,6 +158,8 @@ struct ma_error *ma_resolve(const char *word, const struct ma_catalogue_filter *
 		ma_resolved_deinit(&r);
 		return err;
 	}
+	if (!r.id[0]) /* reading a file does not depend on the catalogue */
+		ma_error_free(ma_moved_seen(r.path));
 	*ret = r;
 	return NULL;
 }

@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "escape.h"
 #include "human.h"
+#include "moved.h"
 #include "report.h"
 #include "when.h"
 
@@ -132,6 +133,7 @@ static struct ma_error *prune(const struct ma_catalogue_filter *which)
 	_cleanup_rows_ struct ma_catalogue_rows rows = { 0 };
 	MA_TRY(ma_catalogue_open(&c));
 	MA_TRY(ma_catalogue_list(c, which, &rows));
+	MA_TRY(ma_moved_find(&rows));
 	for (size_t i = 0; i < rows.count; i++)
 		if (rows.v[i].state != MA_FILE_THERE)
 			MA_TRY(ma_catalogue_forget(c, rows.v[i].id));
@@ -147,6 +149,7 @@ struct ma_error *ma_cmd_ls(const struct ma_cli *cli)
 		MA_TRY(prune(&which));
 	MA_TRY(ma_catalogue_open_read(&c));
 	MA_TRY(ma_catalogue_list(c, &which, &rows));
+	MA_TRY(ma_moved_find(&rows));
 	if (cli->json)
 		return print_json(cli, &rows);
 	print_text(cli, &rows);

@@ -117,8 +117,9 @@ const struct ma_command ma_commands[] = {
 	  ma_cmd_check },
 	{ "ls", "", 0, 0, MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_WHICH | MA_OPT_PRUNE,
 	  "list the snapshots that were taken",
-	  "All snapshots of this user on this machine, the newest last, also those written with -o. One whose file\n"
-	  "was moved or deleted stays in the list as missing, until --prune drops it. The list is catalogue.db in\n"
+	  "All snapshots of this user on this machine, the newest last, also those written with -o. A file\n"
+	  "that was moved is found again in the folders where others of them are, elsewhere when it is read. One that\n"
+	  "is not there stays in the list as missing, until --prune drops it. The list is catalogue.db in\n"
 	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach).\n",
 	  ma_cmd_ls },
 	{ "rm", "[ID...]", 0, MA_ARGS_MANY, MA_OPT_WHICH | MA_OPT_KEEP, "remove snapshots, the files too",

@@ -74,13 +74,17 @@ def test_found_by_id_and_time(idle, memattach):
 def test_moved_and_removed(idle, memattach):
     (a, first), (b, second) = (snap(memattach, idle.pid, "-o", memattach.folder / f"{n}.mem") for n in "ab")
     os.rename(a, a + ".moved")
+    assert [(r["state"], r["path"]) for r in listed(memattach)] == [("there", a + ".moved"), ("there", b)]
+    away = memattach.folder / "away"
+    away.mkdir()
+    os.rename(a + ".moved", away / "a.mem")
     assert [r["state"] for r in listed(memattach)] == ["missing", "there"]
     assert "--prune" in memattach.run("ls").out
     assert memattach.run("report", first).rc == 1
     assert [r["id"] for r in listed(memattach, "--prune")] == [second]
     done = memattach.run("rm", second, "3f2a")
     assert done.rc == 1 and "3f2a" in done.err and "removed 1 snapshot" in done.out, done
-    assert not os.path.exists(b) and os.path.exists(a + ".moved") and listed(memattach) == []
+    assert not os.path.exists(b) and (away / "a.mem").exists() and listed(memattach) == []
     # a file that is no longer the snapshot stays
     c, third = snap(memattach, idle.pid, "-o", memattach.folder / "c.mem")
     with open(c, "w") as f:

@@ -178,7 +178,8 @@ Test(catalogue, notices_moved_and_replaced_files)
 {
 	const char *a = add("a.mem", 1, T0, "python3 a.py"), *b = add("b.mem", 1, T0 + 1, "python3 a.py");
 	struct ma_resolved r;
-	cr_assert_eq(rename(file_of("a.mem"), file_of("moved.mem")), 0);
+	cr_assert_eq(mkdir(file_of("away"), 0700), 0);
+	cr_assert_eq(rename(file_of("a.mem"), file_of("away/moved.mem")), 0);
 	write_snapshot("b.mem", 6, T0 + 999, "python3 something else, and longer");
 	_cleanup_rows_ struct ma_catalogue_rows rows = list((struct ma_catalogue_filter){ 0 });
 	cr_expect_eq(rows.v[0].state, MA_FILE_MISSING);
@@ -186,6 +187,78 @@ Test(catalogue, notices_moved_and_replaced_files)
 	expect_error(ma_resolve(a, &(struct ma_catalogue_filter){ 0 }, T0, &r), MA_ERR_OS, "no longer there");
 	expect_error(ma_resolve(b, &(struct ma_catalogue_filter){ 0 }, T0, &r), MA_ERR_OS, "another file");
 	expect_error(ma_resolve("@now", &(struct ma_catalogue_filter){ .pid = 1 }, T0, &r), MA_ERR_OS, "no snapshot");
+}
+
+static void expect_at(const char *id, const char *name)
+{
+	_cleanup_rows_ struct ma_catalogue_rows rows = list((struct ma_catalogue_filter){ .id = id });
+	cr_assert_eq(rows.count, 1, "%s", id);
+	cr_expect_str_eq(rows.v[0].path, file_of(name));
+	cr_expect_eq(rows.v[0].state, MA_FILE_THERE);
+}
+
+Test(catalogue, finds_moved_files_in_the_folders_it_knows)
+{
+	const char *a = add("a.mem", 1, T0, "python3 a.py"), *b = add("b.mem", 1, T0 + 1, "python3 a.py, and longer");
+	const char *c = add("c.mem", 1, T0 + 2, "python3 a.py");
+	struct ma_resolved r;
+	/* two change places, one gets another name; beside it lies a snapshot of the same size */
+	cr_assert_eq(rename(file_of("a.mem"), file_of("x")), 0);
+	cr_assert_eq(rename(file_of("b.mem"), file_of("a.mem")), 0);
+	cr_assert_eq(rename(file_of("x"), file_of("b.mem")), 0);
+	cr_assert_eq(rename(file_of("c.mem"), file_of("new name.mem")), 0);
+	write_snapshot("another.mem", 1, T0 + 3, "python3 a.py");
+	must(ma_resolve(c, &(struct ma_catalogue_filter){ 0 }, T0, &r));
+	cr_expect_str_eq(r.path, file_of("new name.mem"));
+	ma_resolved_deinit(&r);
+	expect_at(a, "b.mem");
+	expect_at(b, "a.mem");
+	expect_at(c, "new name.mem");
+	/* by time, too: the row of the file that was there goes when another takes its place */
+	cr_assert_eq(rename(file_of("new name.mem"), file_of("a.mem")), 0);
+	must(ma_resolve("@now", &(struct ma_catalogue_filter){ .pid = 1 }, T0 + 99, &r));
+	cr_expect_str_eq(r.path, file_of("a.mem"));
+	cr_expect_str_eq(r.id, c);
+	ma_resolved_deinit(&r);
+	cr_expect_eq(count((struct ma_catalogue_filter){ .id = b }), 0);
+	expect_at(a, "b.mem");
+}
+
+Test(catalogue, finds_a_moved_file_when_it_is_read)
+{
+	const char *a = add("a.mem", 1, T0, "python3 a.py");
+	struct ma_resolved r;
+	cr_assert_eq(mkdir(file_of("away"), 0700), 0);
+	cr_assert_eq(rename(file_of("a.mem"), file_of("away/a.mem")), 0);
+	expect_error(ma_resolve(a, &(struct ma_catalogue_filter){ 0 }, T0, &r), MA_ERR_OS, "no longer there");
+	must(ma_resolve("away/a.mem", &(struct ma_catalogue_filter){ 0 }, T0, &r));
+	ma_resolved_deinit(&r);
+	expect_at(a, "away/a.mem");
+	/* another snapshot of the same size is not it */
+	cr_assert_eq(rename(file_of("away/a.mem"), file_of("away/b.mem")), 0);
+	write_snapshot("c.mem", 1, T0 + 7, "python3 a.py");
+	must(ma_resolve("c.mem", &(struct ma_catalogue_filter){ 0 }, T0, &r));
+	ma_resolved_deinit(&r);
+	_cleanup_rows_ struct ma_catalogue_rows rows = list((struct ma_catalogue_filter){ 0 });
+	cr_assert_eq(rows.count, 1);
+	cr_expect_eq(rows.v[0].state, MA_FILE_MISSING);
+}
+
+/* Who may not write the catalogue is told where the file is all the same. */
+Test(catalogue, finds_moved_files_where_it_can_not_write)
+{
+	const char *a = add("a.mem", 1, T0, "python3 a.py");
+	struct ma_resolved r;
+	sqlite3 *db;
+	cr_assert_eq(rename(file_of("a.mem"), file_of("b.mem")), 0);
+	cr_assert_eq(sqlite3_open(db_path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	must(ma_resolve(a, &(struct ma_catalogue_filter){ 0 }, T0, &r));
+	sqlite3_close(db);
+	cr_expect_str_eq(r.path, file_of("b.mem"));
+	ma_resolved_deinit(&r);
+	_cleanup_rows_ struct ma_catalogue_rows rows = list((struct ma_catalogue_filter){ 0 });
+	cr_expect_str_eq(rows.v[0].path, file_of("a.mem"));
 }
 
 Test(catalogue, removes_only_what_it_listed)
