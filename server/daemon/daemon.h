@@ -45,6 +45,18 @@ void ma_audit_text(struct ma_audit *a, const char *name, const char *value);
 void ma_audit_number(struct ma_audit *a, const char *name, uint64_t value);
 void ma_audit_write(struct ma_audit *a);
 
+/* ------------------------------------------------------------------ pace.c */
+
+/* One more within a minute? Each moves the clock on by a share of a minute; it may be a minute ahead of ours and no
+ * more. Several processes may do so at once. */
+bool ma_pace(uint64_t *clock, unsigned per_minute);
+
+/* When which address connected. */
+struct ma_arrivals;
+MA_CHECK struct ma_error *ma_arrivals_create(struct ma_arrivals **ret);
+void ma_arrivals_destroy(struct ma_arrivals *a);
+bool ma_arrivals_may(struct ma_arrivals *a, const struct in6_addr *from, unsigned per_minute);
+
 /* ------------------------------------------------------------------ confine.c */
 
 /* Leaves root, if we are it, for `user`, and gives up every capability but CAP_SYS_PTRACE, and what a process could
@@ -63,6 +75,8 @@ struct ma_daemon {
 	struct ma_clients *clients;
 	unsigned connections, per_address; /* at once */
 	unsigned requests;                 /* of one client within a minute */
+	unsigned new_connections;          /* of one address within a minute */
+	struct ma_arrivals *arrivals;
 	int handshake_ms, idle_ms;
 	struct ma_daemon_shared *shared;
 };
@@ -101,7 +115,7 @@ MA_CHECK struct ma_error *ma_http_serve(const struct ma_stream *s, struct ma_met
 
 /* What the processes share: memory that all of them may write, so nothing in it is believed beyond what it is for. */
 struct ma_daemon_shared {
-	uint64_t paid_until[MA_CLIENTS_MAX]; /* ns: see pace() in session.c */
+	uint64_t paid_until[MA_CLIENTS_MAX]; /* ns: the clocks of ma_pace() */
 	struct ma_metrics metrics;
 	uint8_t known[]; /* by connection: its client has shown who it is */
 };

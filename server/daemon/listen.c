@@ -210,7 +210,9 @@ static void accept_one(struct ma_daemon *d, const int *fds, size_t count, int li
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	address_text(&peer, address);
 	from_of(&peer, &from);
-	const char *why = find_free(d, all, &from, &slot);
+	const char *why = ma_arrivals_may(d->arrivals, &from, d->new_connections)
+				  ? find_free(d, all, &from, &slot)
+				  : "too many new connections from there";
 	if (why) {
 		turn_away(d, fd, address, why);
 		return;

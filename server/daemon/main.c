@@ -20,6 +20,7 @@ static const char help[] =
 	"  --user NAME              who to become when started as root; only CAP_SYS_PTRACE is kept\n"
 	"  --connections N          at once (64)\n"
 	"  --per-address N          of one address at once (16)\n"
+	"  --new-connections N      of one address within a minute (600)\n"
 	"  --requests N             of one client within a minute (120)\n"
 	"  --handshake-timeout S    seconds for a client to show who it is (10)\n"
 	"  --idle-timeout S         seconds after which a client that sends and takes nothing is cut off (300)\n"
@@ -43,7 +44,7 @@ static struct ma_error *number(const char *option, const char *text, unsigned lo
 	return NULL;
 }
 
-enum { LISTEN = 256, DIR_, USER, CONNECTIONS, PER_ADDRESS, REQUESTS, HANDSHAKE, IDLE, HELP, VERSION };
+enum { LISTEN = 256, DIR_, USER, CONNECTIONS, PER_ADDRESS, NEW_CONNECTIONS, REQUESTS, HANDSHAKE, IDLE, HELP, VERSION };
 
 static const struct option long_options[] = {
 	{ "listen", required_argument, NULL, LISTEN },
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
 	{ "user", required_argument, NULL, USER },
 	{ "connections", required_argument, NULL, CONNECTIONS },
 	{ "per-address", required_argument, NULL, PER_ADDRESS },
+	{ "new-connections", required_argument, NULL, NEW_CONNECTIONS },
 	{ "requests", required_argument, NULL, REQUESTS },
 	{ "handshake-timeout", required_argument, NULL, HANDSHAKE },
 	{ "idle-timeout", required_argument, NULL, IDLE },
@@ -78,6 +80,8 @@ static struct ma_error *parse_one(int c, const char *name, struct options *o)
 		return number(name, optarg, 10000, &o->daemon.connections);
 	case PER_ADDRESS:
 		return number(name, optarg, 10000, &o->daemon.per_address);
+	case NEW_CONNECTIONS:
+		return number(name, optarg, 1000000, &o->daemon.new_connections);
 	case REQUESTS:
 		return number(name, optarg, 1000000, &o->daemon.requests);
 	case HANDSHAKE:
@@ -176,6 +180,8 @@ static struct ma_error *serve(struct options *o)
 	unsetenv("DEBUGINFOD_URLS"); /* libdw would ask other machines on our behalf */
 	struct ma_error *err = load(o);
 	if (!err)
+		err = ma_arrivals_create(&o->daemon.arrivals);
+	if (!err)
 		err = ma_daemon_listen(&o->daemon, fds, MA_ARRAY_SIZE(fds), &count);
 	if (!err)
 		err = ma_confine_daemon(o->user);
@@ -185,6 +191,7 @@ static struct ma_error *serve(struct options *o)
 		close(fds[--count]);
 	ma_tls_context_destroy(o->daemon.tls);
 	ma_clients_destroy(o->daemon.clients);
+	ma_arrivals_destroy(o->daemon.arrivals);
 	munmap(o->daemon.shared, bytes);
 	return err;
 }
@@ -195,6 +202,7 @@ static struct ma_error *run(int argc, char **argv)
 		.dir = "/etc/memattachd",
 		.daemon = { .connections = 64,
 			    .per_address = 16,
+			    .new_connections = 600,
 			    .requests = 120,
 			    .handshake_ms = 10000,
 			    .idle_ms = 300000 },

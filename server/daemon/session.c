@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 struct session {
 	struct ma_daemon *daemon;
@@ -54,24 +53,6 @@ static struct ma_error *look_at(struct session *s, pid_t pid)
 	return ma_cmdline_read(dir, &s->command);
 }
 
-#define MINUTE_NS (60 * UINT64_C(1000000000))
-
-/* Each request moves the client's clock on by a share of a minute; it may be a minute ahead of ours and no more.
- * False: the client has had its requests of this minute. */
-static bool pace(struct ma_daemon *d, int client)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	const uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec, share = MINUTE_NS / d->requests;
-	uint64_t *clock = &d->shared->paid_until[client], was = __atomic_load_n(clock, __ATOMIC_RELAXED), next;
-	do {
-		next = (was > now ? was : now) + share;
-		if (next > now + MINUTE_NS)
-			return false;
-	} while (!__atomic_compare_exchange_n(clock, &was, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
-}
-
 static struct ma_error *allow(void *arg, const char *what, pid_t pid)
 {
 	struct session *s = arg;
@@ -79,7 +60,7 @@ static struct ma_error *allow(void *arg, const char *what, pid_t pid)
 	(void)what;
 	if (s->client < 0) /* of HTTP only: others do not come so far */
 		return ma_errorf(MA_ERR_PERMISSION, "'%s' is not in memattachd's list of clients", s->who.name);
-	if (!pace(s->daemon, s->client))
+	if (!ma_pace(&s->daemon->shared->paid_until[s->client], d->requests))
 		return ma_errorf(MA_ERR_LIMIT, "'%s' has made its %u requests of this minute", s->who.name,
 				 d->requests);
 	if (!pid)

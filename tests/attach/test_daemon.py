@@ -2,6 +2,7 @@
 """memattachd over loopback, by a client of TLS that is not ours: what it serves, and what it refuses."""
 import os
 import signal
+import socket
 import ssl
 import stat
 import struct
@@ -10,7 +11,7 @@ import subprocess
 import pytest
 
 import protocol
-from daemon import children_of, expired, openssl
+from daemon import Tls, children_of, expired, openssl
 from protocol import fields, frame, parse, u32, u64
 from target import wait_until
 from unharmed import Unharmed, children, status, tracers
@@ -259,6 +260,32 @@ def test_limits(one_python, start, daemon):
     b.send(frame(protocol.LIST))
     code, text = error_of(b.answer())
     assert code == 9 and "3 requests" in text
+    t.end_well()
+
+
+def test_rate_of_connections(one_python, start, daemon):
+    """Of one address, whether it shows who it is or not. Another address is served meanwhile, and so is that one later."""
+    t = start(one_python, "idle")
+    d = daemon(["client * *"], "--new-connections", 60, "--per-address", 1000, "--handshake-timeout", 1)
+    turned_away = 0
+    for _ in range(60):
+        d.plain().close()
+    while not turned_away:  # each second one more is let in
+        with d.plain() as s:
+            turned_away = s.recv(7) == b"\x15\3\3\0\2\2\x50"
+    assert any('why="too many new connections from there"' in line for line in d.lines("refused"))
+    sock = socket.create_connection(("127.0.0.1", d.port), 20, ("127.0.0.2", 0))
+    f = Tls(d.context().wrap_socket(sock, server_hostname="127.0.0.1"))
+    f.greet()
+    f.close()
+
+    def let_in():
+        try:
+            return d.works(t.pid) is None
+        except (ssl.SSLError, ConnectionError):
+            return False
+    wait_until(let_in, 20, "it is served again", 0.1)
+    d.end()
     t.end_well()
 
 

@@ -7,6 +7,7 @@ complete -c memattachd -l dir -x -a '(__fish_complete_directories)' -d 'certific
 complete -c memattachd -f -l user -x -a '(__fish_complete_users)' -d 'who to become when started as root'
 complete -c memattachd -f -l connections -x -d 'at once'
 complete -c memattachd -f -l per-address -x -d 'of one address at once'
+complete -c memattachd -f -l new-connections -x -d 'of one address within a minute'
 complete -c memattachd -f -l requests -x -d 'of one client within a minute'
 complete -c memattachd -f -l handshake-timeout -x -d 'seconds for a client to show who it is'
 complete -c memattachd -f -l idle-timeout -x -d 'seconds of silence after which a client is cut off'
