@@ -105,6 +105,26 @@ struct ma_error *ma_addr_index_add(struct ma_addr_index *x, uint64_t addr)
 	return NULL;
 }
 
+struct ma_error *ma_addr_index_merge(struct ma_addr_index *x, const struct ma_addr_index *from)
+{
+	uint64_t count = x->count;
+	for (size_t i = 0; i < from->pages_count; i++) {
+		const struct ma_addr_page *src = &from->pages[i];
+		uint32_t slot, page = x->slots ? find_page(x, src->number, &slot) : 0;
+		if (!page)
+			MA_TRY(add_page(x, src->number, &page));
+		for (unsigned w = 0; w < WORDS; w++) {
+			uint64_t *to = &x->pages[page - 1].bits[w];
+			count += ones(src->bits[w] & ~*to);
+			*to |= src->bits[w];
+		}
+	}
+	if (count > INT32_MAX)
+		return ma_errorf(MA_ERR_LIMIT, "more than 2147483647 objects");
+	x->count = (uint32_t)count;
+	return NULL;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	const struct ma_addr_page *x = a, *y = b;

@@ -32,9 +32,11 @@ struct ma_addr_index {
 void ma_addr_index_deinit(struct ma_addr_index *x);
 /* Adds `addr` (a multiple of 8); an address that is there already changes nothing. MA_ERR_LIMIT above 2^31 - 1. */
 MA_CHECK struct ma_error *ma_addr_index_add(struct ma_addr_index *x, uint64_t addr);
+/* Adds all that is in `from`. */
+MA_CHECK struct ma_error *ma_addr_index_merge(struct ma_addr_index *x, const struct ma_addr_index *from);
 /* Sorts and numbers. Nothing may be added after it, and nothing found before it. */
 MA_CHECK struct ma_error *ma_addr_index_freeze(struct ma_addr_index *x);
-/* The number of `addr`, or MA_NO_INDEX. */
+/* The number of `addr`, or MA_NO_INDEX. A copy of the struct that is not freed may look up in another thread. */
 uint32_t ma_addr_index_find(struct ma_addr_index *x, uint64_t addr);
 /* The address of number `i`, which must be below count. */
 uint64_t ma_addr_index_addr(const struct ma_addr_index *x, uint32_t i);

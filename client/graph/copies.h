@@ -6,19 +6,23 @@
 #include <memattach/error.h>
 #include <memattach/types.h>
 
-struct ma_copy {
-	uint64_t key;
+struct ma_copy {         /* 12 bytes */
+	uint32_t key[2]; /* upper half first */
 	uint32_t node;
 };
+static inline uint64_t ma_copy_key(const struct ma_copy *c)
+{
+	return (uint64_t)c->key[0] << 32 | c->key[1];
+}
 
 struct ma_copies { /* all zero is empty */
 	struct ma_copy *items;
 	size_t count, room;
 };
 
-MA_CHECK struct ma_error *ma_copies_add(struct ma_copies *c, struct ma_copy item);
-/* By key, then in the order in which they were added. As much memory again while it runs. */
-MA_CHECK struct ma_error *ma_copies_sort(struct ma_copies *c);
+MA_CHECK struct ma_error *ma_copies_add(struct ma_copies *c, uint64_t key, uint32_t node);
+/* By key, then by node; in place. */
+void ma_copies_sort(struct ma_copies *c);
 void ma_copies_deinit(struct ma_copies *c);
 
 /* A hash of `hash` and one more number, for keys of several. */

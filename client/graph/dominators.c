@@ -11,20 +11,25 @@
 #define CURSOR_CLASS MA_GRAPH_NO_EDGES /* all but the edge to its class are done; so stands in g->start, too */
 #define CURSOR_END UINT32_MAX
 
-/* Arrays by preorder number, 1 to count; 0 is the virtual root above all roots. */
+struct link {
+	uint32_t label;    /* the least semidominator on the compressed way up */
+	uint32_t ancestor; /* the compressed way up */
+};
+
+/* Arrays by preorder number, 1 to count; 0 is the virtual root above all roots. Leaves have none. */
 struct work {
 	const struct ma_graph *g;
 	const uint32_t *classes;
 	uint8_t *flags;
-	uint32_t count;     /* numbers given out */
-	uint32_t *number;   /* by node; later the stack of compress() */
-	uint32_t *vertex;   /* the node */
-	uint32_t *parent;   /* in the spanning tree; later the dominator */
-	uint32_t *semi;     /* first the cursor of the search */
-	uint32_t *label;    /* the least semidominator on the compressed way up */
-	uint32_t *ancestor; /* the compressed way up */
-	uint32_t *first;    /* of its predecessors in `pred` */
-	uint32_t *pred;     /* without those of the spanning tree, and none of roots */
+	uint32_t inner;   /* nodes but leaves */
+	uint32_t count;   /* numbers given out */
+	uint32_t *number; /* by node; of a leaf its dominator; at the end of all */
+	uint32_t *vertex; /* the node */
+	uint32_t *parent; /* in the spanning tree; later the dominator */
+	uint32_t *semi;   /* first the cursor of the search */
+	uint32_t *first;  /* of its predecessors in `pred`; behind what is still to come, the stack of compress() */
+	uint32_t *pred;   /* without those of the spanning tree, and none of roots */
+	struct link *link;
 };
 
 static void work_deinit(struct work *w)
@@ -33,10 +38,9 @@ static void work_deinit(struct work *w)
 	free(w->vertex);
 	free(w->parent);
 	free(w->semi);
-	free(w->label);
-	free(w->ancestor);
 	free(w->first);
 	free(w->pred);
+	free(w->link);
 }
 
 /* The cursor behind the run that ends at `at`. */
@@ -83,6 +87,27 @@ static bool next_edge(const struct work *w, uint32_t node, uint32_t *cursor, uin
 	return true;
 }
 
+/* Finds the leaves: no edge, and a single one to it. */
+static void find_leaves(struct work *w)
+{
+	const struct ma_graph *g = w->g;
+	for (uint32_t e = 0; e < g->edges; e++) {
+		uint8_t *flags = &w->flags[g->targets[e] & ~MA_GRAPH_LAST];
+		*flags |= *flags & MA_DOM_SEEN ? MA_DOM_SHARED : MA_DOM_SEEN;
+	}
+	for (size_t i = 0; w->classes && i < g->totals.by_id_count; i++)
+		if (w->classes[i] != MA_NO_INDEX)
+			w->flags[w->classes[i]] |= MA_DOM_SHARED;
+	w->inner = g->count;
+	for (uint32_t i = 0; i < g->count; i++) {
+		bool one = (w->flags[i] & ~MA_DOM_MODULE) == MA_DOM_SEEN && g->start[i] == MA_GRAPH_NO_EDGES;
+		if (!one || (w->classes && w->classes[g->type[i]] != MA_NO_INDEX))
+			continue;
+		w->flags[i] |= MA_DOM_LEAF;
+		w->inner--;
+	}
+}
+
 static uint32_t give_number(struct work *w, uint32_t node, uint32_t parent)
 {
 	uint32_t k = ++w->count;
@@ -93,18 +118,28 @@ static uint32_t give_number(struct work *w, uint32_t node, uint32_t parent)
 	return k;
 }
 
-/* Depth first from `root`; the way back is w->parent, so that no stack is needed. */
+/* Is the edge from number k to number v one that semi-NCA has to look at? */
+static bool matters(const struct work *w, uint32_t k, uint32_t v)
+{
+	return w->parent[v] != k && v != k && !(w->flags[w->vertex[v]] & MA_DOM_ROOT);
+}
+
+/* Depth first from `root`; the way back is w->parent, so that no stack is needed. Counts predecessors. */
 static void search(struct work *w, uint32_t root)
 {
-	if (w->number[root])
+	if (w->flags[root] & MA_DOM_LEAF || w->number[root])
 		return;
 	w->flags[root] |= MA_DOM_ROOT;
 	for (uint32_t k = give_number(w, root, 0); k;) {
-		uint32_t dst;
-		if (!next_edge(w, w->vertex[k], &w->semi[k], &dst))
+		uint32_t node = w->vertex[k], dst;
+		if (!next_edge(w, node, &w->semi[k], &dst))
 			k = w->parent[k];
+		else if (w->flags[dst] & MA_DOM_LEAF)
+			w->number[dst] = node;
 		else if (!w->number[dst])
 			k = give_number(w, dst, k);
+		else
+			w->first[w->number[dst]] += matters(w, k, w->number[dst]);
 	}
 }
 
@@ -117,72 +152,56 @@ static void search_all(struct work *w)
 				search(w, i);
 }
 
-/* Is the edge from number k to number v one that semi-NCA has to look at? */
-static bool matters(const struct work *w, uint32_t k, uint32_t v)
-{
-	return w->parent[v] != k && v != k && !(w->flags[w->vertex[v]] & MA_DOM_ROOT);
-}
-
 static struct ma_error *find_predecessors(struct work *w)
 {
 	uint32_t n = w->count;
 	uint64_t sum = 0;
-	w->first = calloc((size_t)n + 2, sizeof(*w->first));
-	if (!w->first)
+	for (uint32_t v = 1; v <= n; v++)
+		sum += w->first[v];
+	if (sum > UINT32_MAX) /* edges in the file are fewer than 2^31, and classes one for each object */
+		return ma_errorf(MA_ERR_LIMIT, "more than 4294967295 edges");
+	w->pred = malloc((sum ? sum : 1) * sizeof(*w->pred));
+	if (!w->pred)
 		return &ma_enomem;
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (uint32_t k = 1; k <= n; k++) {
-			uint32_t node = w->vertex[k], cursor = first_edge(w->g, node), dst;
-			while (next_edge(w, node, &cursor, &dst)) {
-				uint32_t v = w->number[dst];
-				if (!matters(w, k, v))
-					continue;
-				if (pass)
-					w->pred[--w->first[v]] = k;
-				else
-					w->first[v]++;
-				sum += !pass;
-			}
-		}
-		if (pass)
-			break;
-		if (sum > UINT32_MAX) /* edges in the file are fewer than 2^31, and classes one for each object */
-			return ma_errorf(MA_ERR_LIMIT, "more than 4294967295 edges");
-		w->pred = malloc((sum ? sum : 1) * sizeof(*w->pred));
-		if (!w->pred)
-			return &ma_enomem;
-		for (uint32_t v = 1; v <= n + 1; v++) /* first[v]: the end of its part, which filling moves down */
-			w->first[v] += w->first[v - 1];
+	for (uint32_t v = 1; v <= n + 1; v++) /* first[v]: the end of its part, which filling moves down */
+		w->first[v] += w->first[v - 1];
+	for (uint32_t k = 1; sum && k <= n; k++) {
+		uint32_t node = w->vertex[k], cursor = first_edge(w->g, node), dst;
+		while (next_edge(w, node, &cursor, &dst))
+			if (!(w->flags[dst] & MA_DOM_LEAF) && matters(w, k, w->number[dst]))
+				w->pred[--w->first[w->number[dst]]] = k;
 	}
 	return NULL;
 }
 
-/* The least semidominator on the way from v up to numbers above `limit`, which shortens the way. */
+/* The least semidominator on the way from v up to numbers above `limit`, which shortens the way. That way has less than
+ * count - limit numbers; of `first` what stands behind limit + 1 is done with. */
 static uint32_t compress(struct work *w, uint32_t v, uint32_t limit)
 {
-	uint32_t *stack = w->number, depth = 0;
-	for (uint32_t x = v; w->ancestor[x] > limit; x = w->ancestor[x])
+	struct link *link = w->link;
+	uint32_t *stack = w->first + limit + 2, depth = 0;
+	for (uint32_t x = v; link[x].ancestor > limit; x = link[x].ancestor)
 		stack[depth++] = x;
 	while (depth--) {
-		uint32_t x = stack[depth], up = w->ancestor[x];
-		if (w->label[up] < w->label[x])
-			w->label[x] = w->label[up];
-		w->ancestor[x] = w->ancestor[up];
+		struct link *x = &link[stack[depth]], *up = &link[x->ancestor];
+		if (up->label < x->label)
+			x->label = up->label;
+		x->ancestor = up->ancestor;
 	}
-	return w->label[v];
+	return link[v].label;
 }
 
 static void semi_nca(struct work *w)
 {
 	for (uint32_t k = w->count; k > 0; k--) {
 		uint32_t semi = w->flags[w->vertex[k]] & MA_DOM_ROOT ? 0 : w->parent[k];
-		for (uint32_t i = w->first[k]; i < w->first[k + 1]; i++) {
+		for (uint32_t i = w->first[k], end = w->first[k + 1]; i < end; i++) {
 			uint32_t v = w->pred[i], least = v < k ? v : compress(w, v, k);
 			if (least < semi)
 				semi = least;
 		}
-		w->semi[k] = w->label[k] = semi;
-		w->ancestor[k] = w->parent[k];
+		w->semi[k] = semi;
+		w->link[k] = (struct link){ semi, w->parent[k] };
 	}
 	for (uint32_t k = 1; k <= w->count; k++) {
 		uint32_t d = w->parent[k]; /* parents below k are dominators already */
@@ -194,26 +213,36 @@ static void semi_nca(struct work *w)
 
 static struct ma_error *allocate(struct work *w)
 {
-	size_t n = (size_t)w->g->count + 2;
-	w->number = calloc(n, sizeof(*w->number));
-	w->vertex = calloc(n, sizeof(*w->vertex));
-	w->parent = calloc(n, sizeof(*w->parent));
-	w->semi = calloc(n, sizeof(*w->semi));
-	return w->number && w->vertex && w->parent && w->semi ? NULL : &ma_enomem;
+	size_t n = (size_t)w->inner + 2;
+	w->number = calloc(w->g->count ? w->g->count : 1, sizeof(*w->number));
+	w->vertex = malloc(n * sizeof(*w->vertex));
+	w->parent = malloc(n * sizeof(*w->parent));
+	w->semi = malloc(n * sizeof(*w->semi));
+	w->first = calloc(n, sizeof(*w->first));
+	return w->number && w->vertex && w->parent && w->semi && w->first ? NULL : &ma_enomem;
+}
+
+/* Numbers give way to dominators. */
+static void name_dominators(struct work *w)
+{
+	for (uint32_t k = 1; k <= w->count; k++)
+		w->number[w->vertex[k]] = w->parent[k] ? w->vertex[w->parent[k]] : MA_DOM_NONE;
 }
 
 static struct ma_error *finish(struct work *w, struct ma_dominators *d)
 {
-	size_t n = w->g->count ? w->g->count : 1;
-	d->idom = malloc(n * sizeof(*d->idom));
-	d->retained = malloc(n * sizeof(*d->retained));
-	if (!d->idom || !d->retained)
+	uint32_t n = w->g->count;
+	d->retained = malloc((n ? n : 1) * sizeof(*d->retained));
+	if (!d->retained)
 		return &ma_enomem;
-	for (uint32_t i = 0; i < w->g->count; i++)
+	for (uint32_t i = 0; i < n; i++)
 		d->retained[i] = ma_graph_size(w->g, i);
+	d->idom = ma_take_ptr(w->number);
+	for (uint32_t i = 0; i < n; i++)
+		if (w->flags[i] & MA_DOM_LEAF)
+			d->retained[d->idom[i]] = add(d->retained[d->idom[i]], d->retained[i]);
 	for (uint32_t k = w->count; k > 0; k--) { /* a dominator has a smaller number */
-		uint32_t node = w->vertex[k], up = w->parent[k] ? w->vertex[w->parent[k]] : MA_DOM_NONE;
-		d->idom[node] = up;
+		uint32_t node = w->vertex[k], up = d->idom[node];
 		if (up != MA_DOM_NONE)
 			d->retained[up] = add(d->retained[up], d->retained[node]);
 	}
@@ -222,21 +251,23 @@ static struct ma_error *finish(struct work *w, struct ma_dominators *d)
 
 static struct ma_error *compute(struct work *w, struct ma_dominators *d)
 {
-	size_t n = (size_t)w->g->count + 2;
+	find_leaves(w);
 	MA_TRY(allocate(w));
 	search_all(w);
 	MA_TRY(find_predecessors(w));
-	w->label = malloc(n * sizeof(*w->label));
-	w->ancestor = malloc(n * sizeof(*w->ancestor));
-	if (!w->label || !w->ancestor)
+	w->link = malloc(((size_t)w->inner + 2) * sizeof(*w->link));
+	if (!w->link)
 		return &ma_enomem;
 	semi_nca(w);
 	free(w->pred);
 	free(w->first);
 	free(w->semi);
-	free(w->label);
-	free(w->ancestor);
-	w->pred = w->first = w->semi = w->label = w->ancestor = NULL;
+	free(w->link);
+	w->pred = w->first = w->semi = NULL;
+	w->link = NULL;
+	name_dominators(w);
+	free(w->parent);
+	w->parent = NULL;
 	return finish(w, d);
 }
 

@@ -18,6 +18,10 @@
 #define MA_DOM_NAMESPACE 2u /* edges to it count only from a MODULE */
 #define MA_DOM_MODULE 4u
 #define MA_DOM_LOOSE 8u /* nothing refers to it: a root before others, should no root lead to it */
+/* Found by ma_dominators_compute: */
+#define MA_DOM_SEEN 16u   /* an edge to it */
+#define MA_DOM_SHARED 32u /* another one */
+#define MA_DOM_LEAF 64u   /* it has no edge and is no root; what has the one edge to it dominates it */
 
 struct ma_dominators {
 	uint32_t *idom;     /* by node: the node next above it in the dominator tree, or MA_DOM_NONE */
@@ -28,8 +32,8 @@ struct ma_dominators {
 MA_CHECK struct ma_error *ma_dom_find_roots(struct ma_graph *g, uint8_t **ret);
 /* Semi-NCA (Georgiadis, Tarjan, Werneck 2006) in preorder numbers, without recursion. `classes`: by type id the node of
  * the class that each instance refers to, or MA_NO_INDEX; NULL = none do. `flags` of roots that it had to choose are
- * set. 28 bytes an object and 4 for each edge that is not of the spanning tree while it runs, 12 bytes an object after.
- */
+ * set. Leaves have no number: more than half of most heaps. 4 bytes an object, 24 for each but leaves and 4 for each
+ * edge that is not of the spanning tree while it runs, 12 bytes an object after. */
 MA_CHECK struct ma_error *ma_dominators_compute(const struct ma_graph *g, const uint32_t *classes, uint8_t *flags,
 						struct ma_dominators *ret);
 /* Both, for a graph whose books are open; they are closed by it. */

@@ -38,6 +38,7 @@ struct ma_graph {
 	uint32_t *start; /* first edge in targets, or MA_GRAPH_NO_EDGES; MA_GRAPH_CONTINUED */
 	uint32_t *targets;
 	uint32_t edges;             /* in targets */
+	uint32_t *chunk_edges;      /* by chunk of the file: edges in targets before it; one more for the end */
 	struct ma_graph_more *more; /* by node */
 	size_t more_count;
 	struct ma_graph_big *big; /* by node */
@@ -51,7 +52,9 @@ struct ma_graph {
 	uint32_t *static_types; /* nodes; the same */
 	size_t static_types_count;
 	uint32_t *refcnt, *found; /* the books: see books.h; NULL when closed */
+	uint64_t *native;         /* when they are: a bit for each node, see ma_graph_native() */
 	uint64_t dangling;        /* counted edges to no known object */
+	uint64_t unknown;         /* those, and guessed ones */
 	uint64_t implied;         /* edges of instances to their heap types */
 };
 
@@ -65,7 +68,18 @@ static inline void ma_graph_destroy_p(struct ma_graph **g)
 }
 #define _cleanup_graph_ __attribute__((__cleanup__(ma_graph_destroy_p)))
 void ma_graph_close_books(struct ma_graph *g);
-uint64_t ma_graph_size(const struct ma_graph *g, uint32_t node);
+uint64_t ma_graph_big_size(const struct ma_graph *g, uint32_t node);
+static inline uint64_t ma_graph_size(const struct ma_graph *g, uint32_t node)
+{
+	return g->size[node] != UINT32_MAX ? g->size[node] : ma_graph_big_size(g, node);
+}
+/* Are more references counted than found, or is it immortal? Guessed ones are not found. The books may be closed. */
+static inline bool ma_graph_native(const struct ma_graph *g, uint32_t node)
+{
+	if (!g->refcnt)
+		return g->native[node / 64] >> node % 64 & 1;
+	return g->refcnt[node] == MA_GRAPH_UNKNOWN || g->found[node] < g->refcnt[node];
+}
 
 /* All edges of one node: struct ma_graph_iter it = ma_graph_edges(g, n); while (ma_graph_next(&it, &dst)) ... */
 struct ma_graph_iter {

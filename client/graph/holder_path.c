@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "edge_name.h"
+#include "places.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,8 +129,14 @@ static void name_steps_of(struct paths *p, struct ma_snap_cursor *c, uint64_t sr
 
 static struct ma_error *name_steps(struct paths *p)
 {
+	_cleanup_places_ struct ma_places places = { 0 };
 	struct ma_snap_cursor *c;
+	MA_TRY(ma_places_create(p->g, &places));
+	for (size_t i = 0; i < p->count; i++)
+		if (p->steps[i].src && (!i || p->steps[i - 1].src != p->steps[i].src))
+			ma_places_add(&places, ma_addr_index_find(&p->g->index, p->steps[i].src));
 	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
+	ma_snap_cursor_only(c, places.wanted);
 	struct ma_snap_object o;
 	while (ma_snap_next_object(c, &o)) {
 		size_t first = o.has_edges ? first_of(p, o.addr) : 0;
@@ -422,6 +429,23 @@ static size_t unnamed_modules(const struct paths *p)
 	return n;
 }
 
+/* Where the root modules are named: whatever refers to them, and the frame. */
+static struct ma_error *find_names(struct paths *p, const struct ma_snap_frame *frame, struct ma_places *places)
+{
+	_cleanup_free_ uint64_t *bits = calloc(p->g->count / 64 + 1, sizeof(*bits));
+	if (!bits)
+		return &ma_enomem;
+	for (size_t i = 0; i < p->count && !p->steps[i].src; i++) { /* sorted by source */
+		uint32_t node = ma_addr_index_find(&p->g->index, p->steps[i].dst);
+		if (node != MA_NO_INDEX)
+			bits[node / 64] |= UINT64_C(1) << node % 64;
+	}
+	MA_TRY(ma_places_create(p->g, places));
+	ma_places_add_referrers(places, bits);
+	ma_places_add(places, frame ? ma_addr_index_find(&p->g->index, frame->addr) : MA_NO_INDEX);
+	return NULL;
+}
+
 /* The names of root modules: steps from source 0. */
 static struct ma_error *name_modules(struct paths *p)
 {
@@ -429,10 +453,13 @@ static struct ma_error *name_modules(struct paths *p)
 		take_name(p, addr_of(p, p->g->modules[i].node), p->g->modules[i].name_id, true);
 	if (!unnamed_modules(p))
 		return NULL;
+	_cleanup_places_ struct ma_places places = { 0 };
 	const struct ma_snap_frame *frame = main_frame(p->g->snap);
 	p->globals = main_globals(p->g->snap, frame);
 	struct ma_snap_cursor *c;
+	MA_TRY(find_names(p, frame, &places));
 	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
+	ma_snap_cursor_only(c, places.wanted);
 	struct ma_snap_object o;
 	struct ma_snap_edge e;
 	while (ma_snap_next_object(c, &o)) {

@@ -12,7 +12,8 @@ struct ma_way {
 };
 
 /* Sets elements and path of `count` ways to different nodes; the caller frees them with ma_ways_deinit(), after an
- * error, too. Two or three passes over the file, for the names of the edges. */
+ * error, too. The chunks that have the records are read again for the names of the edges; the whole file, where keys of
+ * dicts have values. */
 MA_CHECK struct ma_error *ma_ways_name(struct ma_graph *g, const struct ma_tree *t, struct ma_way *ways, size_t count);
 /* The same for modules that are roots of the tree: path alone, and one pass at most. */
 MA_CHECK struct ma_error *ma_ways_name_modules(struct ma_graph *g, const struct ma_tree *t, struct ma_way *ways,

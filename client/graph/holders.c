@@ -340,9 +340,9 @@ static bool is_namespace(const struct work *w, uint32_t node)
 
 static struct ma_error *build(struct work *w, struct ma_held *held)
 {
-	MA_TRY(ma_tree_create(w->g, &w->tree));
 	MA_TRY(ma_dominators_create(w->g, &w->dom));
 	MA_TRY(ma_dom_retained_by_type(w->g, &w->dom));
+	MA_TRY(ma_tree_create(w->g, &w->tree));
 	_cleanup_free_ uint8_t *seen = calloc(w->g->count ? w->g->count : 1, 1);
 	if (!seen)
 		return &ma_enomem;

@@ -391,8 +391,8 @@ static struct ma_error *finish(struct grouping *x, uint64_t least, struct ma_pat
 static struct ma_error *make(struct grouping *x, uint64_t least, struct ma_path_groups *ret)
 {
 	size_t n = x->g->count ? x->g->count : 1;
-	MA_TRY(ma_tree_create(x->g, &x->tree));
 	MA_TRY(ma_dominators_create(x->g, &x->dom));
+	MA_TRY(ma_tree_create(x->g, &x->tree));
 	x->label = calloc(n, sizeof(*x->label));
 	x->group = calloc(n, sizeof(*x->group));
 	if (!x->label || !x->group)

@@ -43,8 +43,8 @@ static struct ma_error *build(struct ma_side *side)
 	ma_buffers_deinit(&buffers);
 	if (err)
 		return err;
-	MA_TRY(ma_tree_create(side->graph, &side->tree));
 	MA_TRY(find_retained(side));
+	MA_TRY(ma_tree_create(side->graph, &side->tree));
 	const struct ma_trees trees = { .graph = side->graph, .tree = side->tree, .dom.retained = side->retained };
 	MA_TRY(ma_modules_create(&trees, &side->modules));
 	return sum_up(side);

@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "holders.h"
+#include "places.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,26 @@ static void add(struct ma_held *held, const struct ma_suspect *s)
 	held->suspects[i] = *s;
 }
 
+static uint32_t class_node(struct ma_graph *g, uint32_t type_id)
+{
+	return type_id ? ma_addr_index_find(&g->index, ma_snap_tables(g->snap)->types[type_id - 1].addr) : MA_NO_INDEX;
+}
+
+/* Where the records of what the classes of `below` refer to stand. */
+static struct ma_error *find_namespaces(struct ma_graph *g, const struct ma_below *below, struct ma_places *places)
+{
+	MA_TRY(ma_places_create(g, places));
+	for (size_t i = 0; i < below->consists_count; i++) {
+		uint32_t class = class_node(g, below->consists[i].type_id), dst;
+		if (class == MA_NO_INDEX)
+			continue;
+		struct ma_graph_iter it = ma_graph_edges(g, class);
+		while (ma_graph_next(&it, &dst))
+			ma_places_add(places, dst);
+	}
+	return NULL;
+}
+
 /* Types with a __del__ that are among what `below` consists of? Its name stands in the namespace of the class. */
 static struct ma_error *find_finaliser(struct ma_graph *g, const struct ma_below *below, bool *ret)
 {
@@ -217,10 +238,13 @@ static struct ma_error *find_finaliser(struct ma_graph *g, const struct ma_below
 	for (size_t i = 0; i < tab->names_count && !name; i++)
 		if (tab->names[i].len == 7 && !memcmp(tab->names[i].p, "__del__", 7))
 			name = (uint32_t)i + 1;
+	_cleanup_places_ struct ma_places places = { 0 };
 	struct ma_snap_cursor *c;
 	if (!name)
 		return NULL;
+	MA_TRY(find_namespaces(g, below, &places));
 	MA_TRY(ma_snap_cursor_create(g->snap, &c));
+	ma_snap_cursor_only(c, places.wanted);
 	struct ma_snap_object o;
 	struct ma_snap_edge e;
 	while (!*ret && ma_snap_next_object(c, &o)) {
@@ -231,9 +255,7 @@ static struct ma_error *find_finaliser(struct ma_graph *g, const struct ma_below
 			if (e.kind == MA_EDGE_NAMED && e.name_id == name)
 				dict = ma_addr_index_find(&g->index, o.addr);
 			for (size_t i = 0; dict != MA_NO_INDEX && i < below->consists_count; i++) {
-				uint32_t id = below->consists[i].type_id;
-				uint32_t class =
-					id ? ma_addr_index_find(&g->index, tab->types[id - 1].addr) : MA_NO_INDEX;
+				uint32_t class = class_node(g, below->consists[i].type_id);
 				if (class == MA_NO_INDEX)
 					continue;
 				struct ma_graph_iter it = ma_graph_edges(g, class);

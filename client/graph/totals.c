@@ -77,6 +77,35 @@ void ma_totals_add(struct ma_totals *t, const struct ma_snap_object *o)
 		t->buffers_large += buffer;
 }
 
+static void merge_type(struct ma_type_total *to, const struct ma_type_total *from)
+{
+	to->count += from->count;
+	to->bytes += from->bytes;
+	to->unreached += from->unreached;
+	to->unreached_bytes += from->unreached_bytes;
+}
+
+void ma_totals_merge(struct ma_totals *t, const struct ma_totals *from)
+{
+	t->objects += from->objects;
+	t->edges += from->edges;
+	t->bytes += from->bytes;
+	t->unreached += from->unreached;
+	t->unreached_bytes += from->unreached_bytes;
+	for (size_t i = 0; i < MA_ARRAY_SIZE(t->own_bytes); i++)
+		t->own_bytes[i] += from->own_bytes[i];
+	t->buffers_small += from->buffers_small;
+	t->buffers += from->buffers;
+	t->buffers_large += from->buffers_large;
+	t->malloc_blocks += from->malloc_blocks;
+	t->malloc_bytes += from->malloc_bytes;
+	t->absent += from->absent;
+	t->large_absent += from->large_absent;
+	t->large_own += from->large_own;
+	for (size_t i = 0; i < t->by_id_count && i < from->by_id_count; i++)
+		merge_type(&t->by_id[i], &from->by_id[i]);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct ma_type_total *x = a, *y = b;
@@ -107,10 +136,7 @@ struct ma_error *ma_totals_finish(struct ma_totals *t)
 	for (size_t i = 0; i < n; i++) {
 		if (out && !strcmp(t->types[out - 1].name, t->types[i].name)) {
 			struct ma_type_total *to = &t->types[out - 1];
-			to->count += t->types[i].count;
-			to->bytes += t->types[i].bytes;
-			to->unreached += t->types[i].unreached;
-			to->unreached_bytes += t->types[i].unreached_bytes;
+			merge_type(to, &t->types[i]);
 			to->heap |= t->types[i].heap;
 		} else {
 			t->types[out++] = t->types[i];
@@ -130,11 +156,10 @@ struct ma_error *ma_totals_compute(const struct ma_snap *s, struct ma_totals *re
 		err = ma_snap_cursor_create(s, &c);
 	if (!err) {
 		struct ma_snap_object o;
-		struct ma_snap_edge e;
+		uint64_t borrowed = 0;
 		while (ma_snap_next_object(c, &o)) {
 			ma_totals_add(&t, &o);
-			while (o.has_edges && ma_snap_next_edge(c, &e))
-				t.edges++;
+			ma_snap_count_edges(c, &t.edges, &borrowed);
 		}
 		err = ma_snap_cursor_error(c);
 	}

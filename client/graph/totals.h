@@ -31,6 +31,8 @@ struct ma_totals {
 /* The three steps of a caller that makes the pass itself: begin, add each object, finish. */
 MA_CHECK struct ma_error *ma_totals_begin(struct ma_totals *t, const struct ma_snap *s);
 void ma_totals_add(struct ma_totals *t, const struct ma_snap_object *o);
+/* Adds what `from`, of the same snapshot and not finished, has. */
+void ma_totals_merge(struct ma_totals *t, const struct ma_totals *from);
 MA_CHECK struct ma_error *ma_totals_finish(struct ma_totals *t);
 /* All of it, with a pass of its own (edges are counted, too). */
 MA_CHECK struct ma_error *ma_totals_compute(const struct ma_snap *s, struct ma_totals *ret);

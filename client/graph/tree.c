@@ -101,8 +101,7 @@ static void build(struct ma_graph *g, const uint32_t *classes, struct ma_tree *t
 	for (uint32_t i = 0; i < g->count; i++) {
 		if (t->parent[i] != MA_ROOT_NONE)
 			continue;
-		bool held = g->refcnt[i] == MA_GRAPH_UNKNOWN || g->found[i] < g->refcnt[i];
-		if (held)
+		if (ma_graph_native(g, i))
 			add_root(t, i, MA_ROOT_NATIVE);
 	}
 	head = flood(g, classes, t, head);

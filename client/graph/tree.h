@@ -23,7 +23,7 @@ struct ma_tree {
 	uint32_t count;
 };
 
-/* The graph's books must be open. 8 bytes an object. */
+/* 8 bytes an object. */
 MA_CHECK struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret);
 void ma_tree_deinit(struct ma_tree *t);
 

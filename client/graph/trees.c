@@ -8,9 +8,9 @@
 static struct ma_error *build(const struct ma_snap *s, struct ma_trees *t)
 {
 	MA_TRY(ma_graph_create(s, true, &t->graph));
-	MA_TRY(ma_tree_create(t->graph, &t->tree));
-	MA_TRY(ma_dominators_create(t->graph, &t->dom));
-	return ma_dom_retained_by_type(t->graph, &t->dom);
+	MA_TRY(ma_dominators_create(t->graph, &t->dom)); /* first, since it takes most while it is made */
+	MA_TRY(ma_dom_retained_by_type(t->graph, &t->dom));
+	return ma_tree_create(t->graph, &t->tree);
 }
 
 struct ma_error *ma_trees_create(const struct ma_snap *s, struct ma_trees *ret)

@@ -5,7 +5,7 @@
 
 #include "dominators.h"
 
-struct ma_trees {               /* 32 bytes an object and 4 an edge, after up to 73 bytes an object while it is made */
+struct ma_trees {               /* 32 bytes an object and 4 an edge */
 	struct ma_graph *graph; /* its books are closed; totals have `retained` */
 	struct ma_tree tree;
 	struct ma_dominators dom;

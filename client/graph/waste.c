@@ -5,6 +5,7 @@
 #include "copies.h"
 #include "saturate.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,11 +63,14 @@ struct object {
 };
 
 struct work {
-	struct ma_graph *g;
-	uint8_t *what;         /* by type id */
-	bool *boxed;           /* by type id: int or float */
-	uint16_t *attrs;       /* by node, of dicts: entries */
-	struct class *classes; /* by type id */
+	const struct ma_graph *g;
+	struct ma_addr_index index; /* two copies of that of the graph, each with what was found last: for objects, */
+	struct ma_addr_index far;   /* and for what they refer to */
+	uint64_t *single;           /* a bit for each node: one reference is counted */
+	uint8_t *what;              /* by type id */
+	bool *boxed;                /* by type id: int or float */
+	uint16_t *attrs;            /* by node, of dicts: entries */
+	struct class *classes;      /* by type id */
 	struct pair *pairs;
 	size_t pairs_count, pairs_room;
 	struct object *kept; /* whose rest may come */
@@ -81,6 +85,7 @@ struct work {
 
 static void work_deinit(struct work *w)
 {
+	free(w->single);
 	free(w->what);
 	free(w->boxed);
 	free(w->attrs);
@@ -98,14 +103,18 @@ static struct ma_error *begin(struct work *w)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(w->g->snap);
 	size_t types = w->g->totals.by_id_count;
+	w->index = w->far = w->g->index;
+	w->single = calloc(w->g->count / 64 + (size_t)1, sizeof(*w->single));
 	w->what = calloc(types, sizeof(*w->what));
 	w->boxed = calloc(types, sizeof(*w->boxed));
 	w->attrs = calloc(w->g->count + (size_t)1, sizeof(*w->attrs));
 	w->classes = calloc(types, sizeof(*w->classes));
 	w->empty = calloc(types, sizeof(*w->empty));
 	w->empty_bytes = calloc(types, sizeof(*w->empty_bytes));
-	if (!w->what || !w->boxed || !w->attrs || !w->classes || !w->empty || !w->empty_bytes)
+	if (!w->single || !w->what || !w->boxed || !w->attrs || !w->classes || !w->empty || !w->empty_bytes)
 		return &ma_enomem;
+	for (uint32_t i = 0; i < w->g->count; i++)
+		w->single[i / 64] |= (uint64_t)(w->g->refcnt[i] == 1) << i % 64;
 	for (uint32_t i = 1; i < types; i++) {
 		const struct ma_type_total *t = &w->g->totals.by_id[i];
 		w->boxed[i] = !strcmp(t->name, "int") || !strcmp(t->name, "float");
@@ -129,25 +138,24 @@ static struct ma_error *begin(struct work *w)
 }
 
 /* An element of a list of which all so far are boxes of one type. */
-static void look_in_box(const struct work *w, struct object *x, uint64_t element)
+static void look_in_box(struct work *w, struct object *x, uint64_t element)
 {
-	struct ma_graph *g = w->g;
-	uint32_t dst = ma_addr_index_find(&g->index, element);
+	const struct ma_graph *g = w->g;
+	uint32_t dst = ma_addr_index_find(&w->far, element);
 	uint32_t type = dst == MA_NO_INDEX ? 0 : g->type[dst];
 	if (!x->edges)
 		x->box_type = w->boxed[type] ? type : 0;
 	/* an int of more than 64 bits fits into no array */
 	if (!x->box_type || type != x->box_type || ma_graph_size(g, dst) > BOX_MAX)
 		x->box_type = 0;
-	else if (g->refcnt[dst] == 1)
+	else if (w->single[dst / 64] >> dst % 64 & 1)
 		x->boxes_bytes += ma_graph_size(g, dst);
 }
 
 static struct ma_error *read_edges(struct work *w, struct ma_snap_cursor *c, struct object *x)
 {
-	struct ma_graph *g = w->g;
 	struct ma_snap_edge e;
-	bool list = w->what[x->o.type_id] == LIST;
+	bool list = w->what[x->o.type_id] == LIST && x->o.size >= BOXED_LEAST * 8; /* else it is too short */
 	while (x->o.has_edges && ma_snap_next_edge(c, &e)) {
 		if (e.kind == MA_EDGE_BORROWED || e.kind == MA_EDGE_GUESSED) {
 			x->not_counted = true; /* the dict of interned strings is not empty, but owns none of them */
@@ -157,7 +165,7 @@ static struct ma_error *read_edges(struct work *w, struct ma_snap_cursor *c, str
 		x->named += e.kind == MA_EDGE_NAMED && e.name_id != w->dict_name;
 		x->elements_hash = ma_copies_mix(x->elements_hash, e.dst);
 		if (e.kind == MA_EDGE_NAMED && e.name_id == w->dict_name)
-			x->dict = ma_addr_index_find(&g->index, e.dst);
+			x->dict = ma_addr_index_find(&w->far, e.dst);
 		if (list && (x->box_type || !x->edges))
 			look_in_box(w, x, e.dst);
 		x->edges++;
@@ -249,9 +257,7 @@ static struct ma_error *add_object(struct work *w, struct object *x)
 		add_room(w, 2, none ? 0 : set_room(o->buffer, x->edges));
 		break;
 	case TUPLE:
-		return none ? NULL
-			    : ma_copies_add(&w->tuples,
-					    (struct ma_copy){ ma_copies_mix(x->elements_hash, x->edges), x->node });
+		return none ? NULL : ma_copies_add(&w->tuples, ma_copies_mix(x->elements_hash, x->edges), x->node);
 	case INSTANCE:
 		return add_instance(w, x);
 	case CONTAINER:
@@ -270,7 +276,7 @@ static struct ma_error *add_string(struct work *w, const struct object *x, const
 	if (!v->known || (v->kind != MA_VALUE_STR && v->kind != MA_VALUE_BYTES))
 		return NULL;
 	uint64_t key = v->hash << 24 | ((v->length * 4 + v->kind) & 0xffffff); /* 40 bits, then what else tells */
-	return ma_copies_add(&w->strings, (struct ma_copy){ key, x->node });
+	return ma_copies_add(&w->strings, key, x->node);
 }
 
 /* A large object may go on in a later record: it is added at the end. */
@@ -307,7 +313,7 @@ static struct ma_error *read_object(struct work *w, struct ma_snap_cursor *c, st
 	bool has_value = ma_snap_value(c, &v);
 	*more_ret = false;
 	if (has_value || what == TUPLE || what == DICT) { /* looking it up takes its time */
-		x->node = ma_addr_index_find(&w->g->index, x->o.addr);
+		x->node = ma_addr_index_find(&w->index, x->o.addr);
 		if (x->node == MA_NO_INDEX)
 			return NULL;
 	}
@@ -352,11 +358,11 @@ static struct ma_error *add_arrays(struct work *w)
 	const struct ma_snap_tables *tab = ma_snap_tables(w->g->snap);
 	for (size_t i = 0; i < tab->contents_count; i++) {
 		const struct ma_snap_content *c = &tab->contents[i];
-		uint32_t node = ma_addr_index_find(&w->g->index, c->object);
+		uint32_t node = ma_addr_index_find(&w->index, c->object);
 		if (node == MA_NO_INDEX)
 			continue;
 		uint64_t key = ma_copies_mix(ma_copies_mix(c->hash, c->bytes), w->g->type[node]);
-		MA_TRY(ma_copies_add(&w->arrays, (struct ma_copy){ key, node }));
+		MA_TRY(ma_copies_add(&w->arrays, key, node));
 	}
 	return NULL;
 }
@@ -412,11 +418,11 @@ static struct ma_error *put_copies(struct work *w, struct ma_waste *waste)
 	static const enum ma_waste_kind of_list[] = { MA_WASTE_COPIES, MA_WASTE_TUPLES, MA_WASTE_ARRAYS };
 	for (size_t l = 0; l < MA_ARRAY_SIZE(lists); l++) {
 		memset(by_type, 0, types * sizeof(*by_type));
-		MA_TRY(ma_copies_sort(lists[l]));
+		ma_copies_sort(lists[l]);
 		const struct ma_copy *c = lists[l]->items;
 		for (size_t i = 0, end; i < lists[l]->count; i = end) {
 			uint64_t size = ma_graph_size(w->g, c[i].node);
-			for (end = i + 1; end < lists[l]->count && c[end].key == c[i].key;)
+			for (end = i + 1; end < lists[l]->count && ma_copy_key(&c[end]) == ma_copy_key(&c[i]);)
 				end++;
 			if (end - i < 2)
 				continue;
@@ -471,7 +477,6 @@ static struct ma_error *collect(struct work *w, struct ma_waste *waste)
 static struct ma_error *build(struct work *w, struct ma_waste *waste)
 {
 	struct ma_snap_cursor *c;
-	MA_TRY(begin(w));
 	MA_TRY(ma_snap_cursor_create(w->g->snap, &c));
 	waste->hashes = ma_snap_tables(w->g->snap)->meta.values != MA_VALUES_NONE;
 	struct ma_error *err = waste->hashes ? ma_snap_cursor_values(c) : NULL;
@@ -507,16 +512,57 @@ void ma_waste_deinit(struct ma_waste *w)
 	memset(w, 0, sizeof(*w));
 }
 
-struct ma_error *ma_waste_create(struct ma_graph *g, struct ma_waste *ret)
+struct ma_waste_job {
+	struct work work;
+	struct ma_waste waste;
+	struct ma_error *err;
+	pthread_t thread;
+	bool threaded;
+};
+
+static void *run(void *arg)
 {
-	struct work w = { .g = g };
-	struct ma_waste waste = { 0 };
-	struct ma_error *err = build(&w, &waste);
-	work_deinit(&w);
+	struct ma_waste_job *job = arg;
+	job->err = build(&job->work, &job->waste);
+	return NULL;
+}
+
+struct ma_error *ma_waste_start(const struct ma_graph *g, struct ma_waste_job **ret)
+{
+	struct ma_waste_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		return &ma_enomem;
+	job->work.g = g;
+	struct ma_error *err = begin(&job->work);
 	if (err) {
-		ma_waste_deinit(&waste);
+		work_deinit(&job->work);
+		free(job);
 		return err;
 	}
-	*ret = waste;
+	job->threaded = !pthread_create(&job->thread, NULL, run, job);
+	*ret = job;
 	return NULL;
+}
+
+struct ma_error *ma_waste_finish(struct ma_waste_job *job, struct ma_waste *ret)
+{
+	if (job->threaded)
+		pthread_join(job->thread, NULL);
+	else
+		run(job);
+	struct ma_error *err = job->err;
+	if (err)
+		ma_waste_deinit(&job->waste);
+	else
+		*ret = job->waste;
+	work_deinit(&job->work);
+	free(job);
+	return err;
+}
+
+struct ma_error *ma_waste_create(const struct ma_graph *g, struct ma_waste *ret)
+{
+	struct ma_waste_job *job;
+	MA_TRY(ma_waste_start(g, &job));
+	return ma_waste_finish(job, ret);
 }

@@ -48,9 +48,14 @@ struct ma_waste {
 	size_t duplicates_count;
 };
 
-/* The graph's books must be open; it need not have edges. One pass over the file; 6 bytes an object, 16 for each str
- * and bytes, twice, and 16 for each tuple while it runs. */
-MA_CHECK struct ma_error *ma_waste_create(struct ma_graph *g, struct ma_waste *ret);
+/* The graph's books must be open; it need not have edges. One pass over the file; 2 bytes an object, 12 for each str,
+ * bytes and tuple and 8 for each instance with a dict while it runs. */
+MA_CHECK struct ma_error *ma_waste_create(const struct ma_graph *g, struct ma_waste *ret);
+/* The same in a thread of its own. Meanwhile the books may be closed and trees made; the graph has to live on. */
+struct ma_waste_job;
+MA_CHECK struct ma_error *ma_waste_start(const struct ma_graph *g, struct ma_waste_job **ret);
+/* Waits for it and frees it. */
+MA_CHECK struct ma_error *ma_waste_finish(struct ma_waste_job *job, struct ma_waste *ret);
 void ma_waste_deinit(struct ma_waste *w);
 
 #endif

@@ -309,9 +309,19 @@ void ma_snap_cursor_destroy(struct ma_snap_cursor *c);
 MA_CHECK struct ma_error *ma_snap_cursor_values(struct ma_snap_cursor *c);
 /* The value of the object that came last; false when there is none. */
 bool ma_snap_value(const struct ma_snap_cursor *c, struct ma_snap_value *ret);
+/* Chunks of the file are numbered from 0 to ma_snap_chunks() - 1, in the order of the pass. */
+size_t ma_snap_chunks(const struct ma_snap *s);
+/* Records of objects in a chunk. */
+uint32_t ma_snap_chunk_objects(const struct ma_snap *s, size_t chunk);
+/* The chunk of the object that came last. */
+size_t ma_snap_cursor_chunk(const struct ma_snap_cursor *c);
+/* Passes over the objects of chunks for which `wanted`, by number, is 0. It must live as long as the cursor does. */
+void ma_snap_cursor_only(struct ma_snap_cursor *c, const uint8_t *wanted);
 /* true and *ret, or false at the end (or when an error was met: see ma_snap_cursor_error). */
 bool ma_snap_next_object(struct ma_snap_cursor *c, struct ma_snap_object *ret);
 bool ma_snap_next_edge(struct ma_snap_cursor *c, struct ma_snap_edge *ret);
+/* Passes over the edges that were not read and adds how many there are, and how many of them are MA_EDGE_BORROWED. */
+void ma_snap_count_edges(struct ma_snap_cursor *c, uint64_t *edges, uint64_t *borrowed);
 /* Damaged chunks are passed over and counted in tables->damaged_chunks at open time; an error here means that
  * memory ran out, the file changed while it was read, or a record behind a right checksum is malformed. */
 MA_CHECK struct ma_error *ma_snap_cursor_error(struct ma_snap_cursor *c);

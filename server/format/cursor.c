@@ -16,6 +16,7 @@
 struct ma_snap_cursor {
 	const struct ma_snap *s;
 	size_t next_chunk;
+	const uint8_t *wanted; /* by chunk; NULL: all are */
 	const struct ma_snap_chunk *chunk;
 	struct ma_block_iter blocks;
 	bool in_chunk;
@@ -121,6 +122,31 @@ static inline uint64_t varint(struct ma_snap_cursor *c, const uint8_t **p)
 	return (w & UINT64_C(0x000000000fffffff)) | (w & UINT64_C(0x0fffffff00000000)) >> 4;
 }
 
+size_t ma_snap_chunks(const struct ma_snap *s)
+{
+	return s->chunks_count;
+}
+
+uint32_t ma_snap_chunk_objects(const struct ma_snap *s, size_t chunk)
+{
+	return s->chunks[chunk].hdr.kind == MA_BLOCK_OBJECTS ? s->chunks[chunk].hdr.records : 0;
+}
+
+size_t ma_snap_cursor_chunk(const struct ma_snap_cursor *c)
+{
+	return (size_t)(c->chunk - c->s->chunks);
+}
+
+void ma_snap_cursor_only(struct ma_snap_cursor *c, const uint8_t *wanted)
+{
+	c->wanted = wanted;
+}
+
+static bool is_wanted(const struct ma_snap_cursor *c, size_t chunk)
+{
+	return c->s->chunks[chunk].hdr.kind == MA_BLOCK_OBJECTS && (!c->wanted || c->wanted[chunk]);
+}
+
 /* Moves to the next block with objects in it; false at the end or with an error. */
 static bool next_block(struct ma_snap_cursor *c)
 {
@@ -144,7 +170,7 @@ static bool next_block(struct ma_snap_cursor *c)
 			}
 			c->in_chunk = false;
 		}
-		while (c->next_chunk < c->s->chunks_count && c->s->chunks[c->next_chunk].hdr.kind != MA_BLOCK_OBJECTS)
+		while (c->next_chunk < c->s->chunks_count && !is_wanted(c, c->next_chunk))
 			c->next_chunk++;
 		if (c->next_chunk == c->s->chunks_count) {
 			c->ended = true;
@@ -165,7 +191,7 @@ static bool begin_values(struct ma_snap_cursor *c)
 {
 	const uint8_t *p = c->p;
 	uint64_t first = (uint64_t)ma_unzigzag(varint(c, &p));
-	struct ma_error *err = ma_value_reader_block(c->values, (size_t)(c->chunk - c->s->chunks), first);
+	struct ma_error *err = ma_value_reader_block(c->values, ma_snap_cursor_chunk(c), first);
 	return err ? stop(c, err) : true;
 }
 
@@ -193,7 +219,7 @@ static bool read_value(struct ma_snap_cursor *c, const struct ma_snap_object *o)
 	return err ? stop(c, err) : true;
 }
 
-static bool skip_edges(struct ma_snap_cursor *c)
+static bool skip_edges(struct ma_snap_cursor *c, uint64_t *edges, uint64_t *borrowed)
 {
 	const uint8_t *p = c->p, *end = c->end;
 	c->in_edges = false;
@@ -206,15 +232,24 @@ static bool skip_edges(struct ma_snap_cursor *c)
 			return true;
 		}
 		unsigned kind = (v - 1) & 7;
+		++*edges;
+		*borrowed += kind == MA_EDGE_BORROWED;
 		if (kind == MA_EDGE_AT || kind == MA_EDGE_NAMED || kind == MA_EDGE_BORROWED)
 			varint(c, &p);
 	}
 	return malformed(c);
 }
 
+void ma_snap_count_edges(struct ma_snap_cursor *c, uint64_t *edges, uint64_t *borrowed)
+{
+	if (c->in_edges)
+		skip_edges(c, edges, borrowed); /* an error ends the pass */
+}
+
 bool ma_snap_next_object(struct ma_snap_cursor *c, struct ma_snap_object *ret)
 {
-	if (c->in_edges && !skip_edges(c))
+	uint64_t edges = 0, borrowed = 0;
+	if (c->in_edges && !skip_edges(c, &edges, &borrowed))
 		return false;
 	if (c->ended)
 		return false;

@@ -36,6 +36,8 @@ static void make_sample(struct sample *s, unsigned seed)
 	s->g = (struct ma_graph){
 		.count = n, .type = s->type, .size = s->size, .start = s->start, .targets = s->targets, .more = s->more
 	};
+	s->g.totals.by_id = s->by_id;
+	s->g.totals.by_id_count = TYPES;
 	for (unsigned t = 0; t < TYPES; t++)
 		s->classes[t] = rnd(2) ? rnd(n) : MA_NO_INDEX;
 	for (unsigned i = 0; i < n; i++) {
