@@ -27,6 +27,18 @@ static uint64_t loose64(addr_t a)
 	return ((const volatile loose *)a)->v;
 }
 
+/* What malloc takes for so many bytes (glibc's malloc.c, request2size). */
+static uint64_t chunk_of(uint64_t bytes)
+{
+	return bytes <= 24 ? 32 : (bytes + 8 + 15) & ~15ull;
+}
+
+/* An entry of a hash table with so many bytes of key and data; from 3.9 on both are a pointer each. */
+static uint64_t entry_bytes(const struct maa *m, uint64_t bytes)
+{
+	return chunk_of(m->minor == 8 ? HTE_KEY_38 + bytes : HTE_SIZE);
+}
+
 /* _Py_HashPointer(): the low four bits last */
 static uint64_t pointer_hash(addr_t a)
 {
@@ -82,12 +94,10 @@ static int traceback_ok(struct maa *m, addr_t a)
 	return file && !(file >> 47) && maa_readable(m, file);
 }
 
-/* The trace of an entry; 0 when it does not look like one. */
+/* The trace of an entry that may be read; 0 when it does not look like one. */
 static int trace_read(struct maa *m, const struct maa_traced *t, addr_t e, struct maa_trace *r)
 {
 	addr_t at;
-	if ((e & 7) || !maa_readable(m, e))
-		return 0;
 	r->addr = rd64(e + (t->key_bytes ? HTE_KEY_38 : HTE_KEY));
 	r->domain = t->domain;
 	if (t->key_bytes) {
@@ -219,6 +229,7 @@ static uint32_t site_write(struct maa *m, addr_t traceback)
 {
 	struct maa_sites *s = &m->sites;
 	unsigned total, n = frames_in(m, traceback, &total);
+	uint64_t own = chunk_of(TRACEBACK_FRAMES + n * FRAME_SIZE) + entry_bytes(m, 8);
 	if (n > MA_SITE_FRAMES_MAX)
 		n = MA_SITE_FRAMES_MAX;
 	if (s->sites.p + HEAD_BYTES + n * 10 > s->sites.data + MA_BLOCK_PAYLOAD)
@@ -235,6 +246,7 @@ static uint32_t site_write(struct maa *m, addr_t traceback)
 	s->sites.p = p;
 	s->sites.records++;
 	m->stat[MA_STAT_SITES]++;
+	m->stat[MA_STAT_TRACES_OWN] += own;
 	return ++s->last_id;
 }
 
@@ -330,6 +342,9 @@ static void table_walk(struct maa *m, const struct maa_traced *t)
 {
 	struct maa_sites *s = &m->sites;
 	uint64_t most = t->entries + t->entries / 8 + 64;
+	uint64_t own = entry_bytes(m, t->key_bytes + TRACE_SIZE) + (t->key_bytes ? 0 : chunk_of(TRACE_SIZE));
+	if (!m->ph_p)
+		m->stat[MA_STAT_TRACES_OWN] += chunk_of(t->buckets_count * 8);
 	while (m->ph_p < t->buckets_count && m->ph_j < most) {
 		addr_t e = rd64(t->buckets + 8 * m->ph_p++);
 		if (!(m->ph_p & 0xffff))
@@ -337,8 +352,11 @@ static void table_walk(struct maa *m, const struct maa_traced *t)
 		for (; e && m->ph_j < most; e = rd64(e)) {
 			struct maa_trace r;
 			m->ph_j++;
-			if (!trace_read(m, t, e, &r))
+			if ((e & 7) || e >> 47 || !maa_readable(m, e))
 				break;
+			if (!trace_read(m, t, e, &r))
+				continue;
+			m->stat[MA_STAT_TRACES_OWN] += own;
 			r.site = site_of(m, r.traceback);
 			s->batch[s->batch_count] = r;
 			if (++s->batch_count == MAA_TRACES_BATCH)

@@ -122,8 +122,8 @@ static struct ma_error *number_lines(struct work *w)
 	return NULL;
 }
 
-/* The object in a block: at its start, or behind its GC header and what a class puts before that (3.11+). */
-static uint32_t object_in(struct ma_addr_index *x, const struct ma_snap_trace *t)
+/* At the start of the block, or behind a GC header and what a class puts before that (3.11+). */
+uint32_t ma_sites_object(struct ma_addr_index *x, const struct ma_snap_trace *t)
 {
 	uint32_t node = MA_NO_INDEX;
 	for (unsigned off = 0; off <= 32 && off < t->bytes && node == MA_NO_INDEX && !t->domain; off += 16)
@@ -144,7 +144,7 @@ static struct ma_error *add_up(struct work *w)
 		line->bytes = add(line->bytes, t.bytes);
 		x->count++;
 		x->bytes = add(x->bytes, t.bytes);
-		uint32_t node = w->g ? object_in(&w->g->index, &t) : MA_NO_INDEX;
+		uint32_t node = w->g ? ma_sites_object(&w->g->index, &t) : MA_NO_INDEX;
 		if (node == MA_NO_INDEX || x->line_of[node] != NO_LINE)
 			continue;
 		x->line_of[node] = at;

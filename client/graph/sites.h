@@ -34,4 +34,7 @@ struct ma_sites {
 MA_CHECK struct ma_error *ma_sites_create(const struct ma_snap *s, struct ma_graph *g, struct ma_sites *ret);
 void ma_sites_deinit(struct ma_sites *x);
 
+/* The object in a block: its number in `x`, or MA_NO_INDEX. */
+uint32_t ma_sites_object(struct ma_addr_index *x, const struct ma_snap_trace *t);
+
 #endif

@@ -65,6 +65,10 @@ static void malloc_used(struct ma_buf *b, const struct ma_analysis *a)
 	ma_buf_printf(
 		b, "no Python object is known to own it: libraries in C do, %s in heaps, %s in mappings of their own",
 		ma_human_bytes(b1, h->native, false), ma_human_bytes(b2, h->mmapped_native, false));
+	uint64_t own = ma_snap_tables(a->snap)->stats[MA_STAT_TRACES_OWN];
+	if (own > m->rows[MA_MEM_MALLOC_USED] / 20)
+		ma_buf_printf(b, "; tracemalloc, which is on, takes %s of it for its own tables",
+			      ma_human_bytes(b1, own, false));
 }
 
 static void unread(struct ma_buf *b, const struct ma_analysis *a)

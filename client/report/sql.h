@@ -10,7 +10,7 @@
  *	roots(kind, addr, name, type, size, refcnt, found, excess)
  *	heaps(arena, main, start, bytes, used_chunks, used, cached, free, top, used_resident, free_resident,
  *	      top_resident, trimmable)                 arenas(addr, touched, used, free, pools)
- *	allocations(addr, bytes, domain, site, file, line)   sites(id, depth, file, line)
+ *	allocations(addr, bytes, domain, site, file, line), hidden: object     sites(id, depth, file, line)
  *
  * A hidden column is not part of `*`: it has to be asked for by name, since it takes a tree over the whole graph.
  * refcnt is 0 for immortal objects; place is arena, malloc, static or other. */

@@ -3,11 +3,14 @@
 #include "sql.h"
 
 #include "edge_name.h"
+#include "sites.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define BY_ID 1 /* idxNum of sites */
+#define BY_ID 1       /* idxNum of sites */
+#define WANT_OBJECT 1 /* of allocations */
+#define OBJECT_COLUMN 6
 
 struct sites_vtab {
 	sqlite3_vtab base;
@@ -31,7 +34,7 @@ static int sites_connect(sqlite3 *db, void *arg, int argc, const char *const *ar
 	bool allocations = argc > 0 && !strcmp(argv[0], "allocations");
 	int rc = sqlite3_declare_vtab(
 		db, allocations ? "CREATE TABLE x(addr INTEGER, bytes INTEGER, domain INTEGER, site INTEGER, "
-				  "file TEXT, line INTEGER)"
+				  "file TEXT, line INTEGER, object INTEGER HIDDEN)"
 				: "CREATE TABLE x(id INTEGER, depth INTEGER, file TEXT, line INTEGER)");
 	if (rc != SQLITE_OK)
 		return rc;
@@ -57,6 +60,8 @@ static int sites_best(sqlite3_vtab *vtab, sqlite3_index_info *info)
 	uint64_t all = v->allocations ? tab->stats[MA_STAT_TRACES] % (UINT64_C(1) << 40) : tab->sites_count;
 	info->estimatedCost = (double)all + 1000;
 	info->estimatedRows = (sqlite3_int64)all + 1000;
+	if (v->allocations)
+		info->idxNum = info->colUsed & (UINT64_C(1) << OBJECT_COLUMN) ? WANT_OBJECT : 0;
 	for (int i = 0; !v->allocations && i < info->nConstraint; i++) {
 		if (!info->aConstraint[i].usable || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ ||
 		    info->aConstraint[i].iColumn != 0)
@@ -122,7 +127,11 @@ static int sites_filter(sqlite3_vtab_cursor *cur, int num, const char *str, int 
 		c->site = id > 0 && (uint64_t)id <= c->last ? (size_t)id - 1 : c->last;
 		c->last = c->site < c->last ? c->site + 1 : c->last;
 	}
-	struct ma_error *err = v->allocations ? ma_trace_cursor_create(v->sql->snap, &c->pass) : NULL;
+	struct ma_error *err = NULL;
+	if (v->allocations && num == WANT_OBJECT)
+		err = ma_sql_objects_make(&v->sql->objects, v->sql->snap);
+	if (!err && v->allocations)
+		err = ma_trace_cursor_create(v->sql->snap, &c->pass);
 	return err ? ma_sql_fail(v->sql, err) : settle(v, c);
 }
 
@@ -150,6 +159,13 @@ static void frame_column(const struct ma_snap *s, uint32_t frame, bool file, sql
 		sqlite3_result_text(ctx, name.p, (int)name.len, SQLITE_TRANSIENT);
 }
 
+static void object_column(struct ma_addr_index *x, const struct ma_snap_trace *t, sqlite3_context *ctx)
+{
+	uint32_t at = ma_sites_object(x, t);
+	if (at != MA_NO_INDEX)
+		sqlite3_result_int64(ctx, (sqlite3_int64)ma_addr_index_addr(x, at));
+}
+
 static void allocation_column(const struct ma_snap *s, const struct ma_snap_trace *t, sqlite3_context *ctx, int column)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(s);
@@ -166,7 +182,9 @@ static int sites_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int colu
 {
 	const struct sites_cursor *c = (struct sites_cursor *)cur;
 	const struct sites_vtab *v = (struct sites_vtab *)cur->pVtab;
-	if (v->allocations)
+	if (v->allocations && column == OBJECT_COLUMN)
+		object_column(&v->sql->objects.index, &c->trace, ctx);
+	else if (v->allocations)
 		allocation_column(v->sql->snap, &c->trace, ctx, column);
 	else if (column < 2)
 		sqlite3_result_int64(ctx, column ? (sqlite3_int64)c->depth : (sqlite3_int64)c->site + 1);

@@ -320,6 +320,7 @@ enum ma_stat_id {
 	MA_STAT_SITES = 37,
 	MA_STAT_TRACES = 38 /* blocks in TRACES */,
 	MA_STAT_TRACES_BYTES = 39,
+	MA_STAT_TRACES_OWN = 41 /* what tracemalloc itself takes for what was written, as malloc rounds it */,
 	MA_STAT_CONTENTS = 40 /* records in CONTENTS */,
 	MA_STAT_RAW_UNSEEN = 30 /* bytes of library data that were not looked through */,
 };

@@ -18,13 +18,15 @@ def lines_of(memattach, path):
 
 def facts_of(t):
     facts = json.loads(t.ask("facts", "facts").partition(" ")[2])
-    return {int(line): row for line, row in facts["lines"].items()}, facts["tracked"]
+    facts["lines"] = {int(line): row for line, row in facts["lines"].items()}
+    return facts
 
 
 def test_sites_and_tracemalloc_agree(python, start, memattach):
     t = start(python, PROGRAM, 1)
     path = memattach.snapshot(t.pid).path
-    lines, tracked = facts_of(t)
+    facts = facts_of(t)
+    lines, tracked = facts["lines"], facts["tracked"]
     found = lines_of(memattach, path)
     for name in LINES:
         line = line_of(PROGRAM, name)
@@ -65,7 +67,7 @@ def test_on_from_the_start(one_python, start, memattach):
     """Blocks allocated since the interpreter began, and more of them than one block of the file takes."""
     t = start(one_python, PROGRAM, env={"PYTHONTRACEMALLOC": "3"})
     path = memattach.snap(t.pid)
-    lines, _ = facts_of(t)
+    lines = facts_of(t)["lines"]
     found = lines_of(memattach, path)
     for name in LINES:
         assert found[line_of(PROGRAM, name)] == lines[line_of(PROGRAM, name)]
@@ -77,7 +79,8 @@ def test_on_from_the_start(one_python, start, memattach):
 def test_report_names_lines(python, start, memattach):
     t = start(python, PROGRAM, 1)
     path = memattach.snap(t.pid)
-    lines, _ = facts_of(t)
+    facts = facts_of(t)
+    lines = facts["lines"]
     report = json.loads(memattach.run("report", path, "--json").out)
     sites = {s["line"]: s for s in report["sites"] if s["file"] == str(program_path(PROGRAM))}
     for name in LINES:
@@ -91,6 +94,13 @@ def test_report_names_lines(python, start, memattach):
     assert types["bytes"]["bytes"] == types["objects"]["__main__.Plain"] == types["dict"]["str"] == 4000, types
     # an object that the interpreter had on a free list is older than tracemalloc
     assert 3800 <= types["floats"]["float"] <= 4000 and 3800 <= types["dict"]["tuple"] <= 4000, types
+    used = {m["name"]: m["bytes"] for m in report["memory"]}["malloc_used"]
+    # tracemalloc itself counts without what malloc adds, and it has grown since
+    assert facts["own"] * 0.9 < report["tracemalloc_bytes"] < used, (facts["own"], report["tracemalloc_bytes"], used)
+
+    rows = memattach.query(path, f"SELECT o.type, count(*) AS n FROM allocations a JOIN objects o ON o.addr = a.object WHERE "
+                                 f"a.line = {line_of(PROGRAM, 'objects')} AND a.file LIKE '%/sites.py' GROUP BY 1 ORDER BY 2 DESC")
+    assert rows[0] == {"type": "__main__.Plain", "n": 4000}, rows
     first = report["suspects"][0]
     assert first["mostly"] == "bytes", first
     at = first["allocated_at"]
@@ -110,7 +120,7 @@ def test_diff_names_lines(leak_python, start, memattach):
     grown = line_of(PROGRAM, "grown")
     first = diff["sites"][0]
     assert (first["file"], first["line"], first["old_bytes"]) == (str(program_path(PROGRAM)), grown, 0), first
-    lines, _ = facts_of(t)
+    lines = facts_of(t)["lines"]
     assert [first["new_bytes"], first["new_count"]] == lines[grown]
     unchanged = {s["line"] for s in diff["sites"] if s["file"] == first["file"]}
     assert not unchanged & {line_of(PROGRAM, name) for name in LINES}
@@ -130,4 +140,18 @@ def test_reports_without_tracemalloc(one_python, start, memattach):
     assert memattach.diff(old, new)["sites"] is None
     for shown in (memattach.run("report", old), memattach.run("diff", old, new)):
         assert shown.rc == 0 and "ALLOCATED" not in shown.out and "allocated at" not in shown.out
+    t.end_well()
+
+
+def test_traces_that_lead_nowhere(hazard_python, start, memattach):
+    """Each costs itself. (The program ends without freeing what tracemalloc would look for.)"""
+    t = start(hazard_python, PROGRAM, 1, "damage")
+    path = memattach.snap(t.pid)
+    found = lines_of(memattach, path)
+    assert found[line_of(PROGRAM, "bytes")][1] == 4001 - 4 and found[line_of(PROGRAM, "objects")][1] >= 4000, found
+    lost = memattach.query(path, "SELECT site, bytes FROM allocations WHERE file IS NULL AND bytes BETWEEN 330 AND 340 ORDER BY 2")
+    assert lost == [{"site": None, "bytes": 334}, {"site": None, "bytes": 336}], lost  # bytes of 301 and 303
+    checked = memattach.run("check", path)
+    assert checked.rc == 0, checked
+    assert memattach.run("report", path).rc == 0
     t.end_well()

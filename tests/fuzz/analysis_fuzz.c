@@ -39,7 +39,7 @@ static void queries(FILE *out, const struct ma_snap *s)
 		"SELECT * FROM roots LIMIT 40",
 		"SELECT * FROM heaps LIMIT 40",
 		"SELECT * FROM arenas LIMIT 40",
-		"SELECT a.*, s.depth, s.line FROM allocations a LEFT JOIN sites s ON s.id = a.site LIMIT 100",
+		"SELECT a.*, a.object, s.depth, s.line FROM allocations a LEFT JOIN sites s ON s.id = a.site LIMIT 100",
 		"SELECT * FROM sites LIMIT 40",
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Allocations on lines that are known, with tracemalloc on: test_sites.py compares what memattach and tracemalloc say of
-them. Arguments: how many frames it keeps (0: it is started and stopped again; none: it is left as it is)."""
+them. Arguments: how many frames it keeps (0: it is started and stopped again; none: it is left as it is); "damage": traces of
+four objects are then overwritten."""
+import ctypes
 import json
+import os
+import re
+import struct
 import sys
 import tracemalloc
 
@@ -30,13 +35,50 @@ def outermost():
 
 def track():
     """A block in a domain of its own, as numpy has one."""
-    try:
-        import ctypes
-    except ImportError:
-        return
     if ctypes.pythonapi.PyTraceMalloc_Track(ctypes.c_uint(DOMAIN), ctypes.c_size_t(TRACKED),  # LINE:tracked
                                             ctypes.c_size_t(TRACKED_BYTES)) == 0:
         return True
+
+
+def words(fd, address, count):
+    return struct.unpack(f"{count}Q", os.pread(fd, 8 * count, address))
+
+
+def find_traces(fd):
+    """nbuckets and buckets of the table of traces: the one with so many entries (3.9 and later)."""
+    images = set()
+    with open("/proc/self/maps") as maps:
+        ranges = [(int(a, 16), int(b, 16), mode, path.strip()) for a, b, mode, path in
+                  re.findall(r"^(\w+)-(\w+) (\S+) \S+ \S+ \S+(.*)$", maps.read(), re.M)]
+    for i, (start, end, mode, path) in enumerate(ranges):
+        bss = not path and i and ranges[i - 1][3] in images and ranges[i - 1][1] == start
+        if mode != "rw-p" or not (bss or "python" in os.path.basename(path)):
+            continue
+        images.add(path)
+        for word in words(fd, start, (end - start) // 8):
+            if word % 16 or not any(a <= word < b and m == "rw-p" for a, b, m, _ in ranges):
+                continue
+            entries, buckets, table = words(fd, word, 3)
+            if buckets > 4 * N and not buckets & (buckets - 1) and buckets // 10 < entries < buckets and table % 16 == 0:
+                return buckets, table
+    raise LookupError("no table of traces")
+
+
+def damage(objects):
+    """What stands in the traces of four of them leads nowhere."""
+    fd = os.open("/proc/self/mem", os.O_RDWR)
+    buckets, table = find_traces(fd)
+    fake = ctypes.create_string_buffer(struct.pack("QHHQI", 1, 1, 1, 0x123400000010, 7) + bytes(64))
+    wild = [(24, 0x7FFFF000), (8, 0x10), (0, 1 << 63), (8, ctypes.addressof(fake))]
+    for number, (offset, value) in enumerate(wild):
+        key = id(objects[number])
+        place = table + 8 * ((key >> 4) & (buckets - 1))
+        entry, = words(fd, place, 1)
+        while words(fd, entry + 16, 1) != (key,):
+            entry, = words(fd, entry, 1)
+        at = entry + offset if number == 0 else words(fd, entry + 24, 1)[0] + offset
+        os.pwrite(fd, struct.pack("Q", value), at)
+    return fake
 
 
 def statistics():
@@ -60,8 +102,13 @@ def main():
         more.extend([bytearray(2000) for _ in range(N)])  # LINE:grown
         common.say("grown")
 
+    fake = damage(kept) if sys.argv[2:] == ["damage"] else None
     common.ready()
-    common.serve({"facts": lambda _: common.say("facts", json.dumps({"lines": statistics(), "tracked": bool(is_tracked)})),
+    if fake:
+        common.next_line()
+        os._exit(0)  # nothing may be freed any more
+    common.serve({"facts": lambda _: common.say("facts", json.dumps({
+        "lines": statistics(), "tracked": bool(is_tracked), "own": tracemalloc.get_tracemalloc_memory()})),
                   "grow": grow})
     return kept, objects, keys
 
