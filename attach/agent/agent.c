@@ -27,6 +27,7 @@ static int memory_init(struct maa *m)
 	if (!m->work || !m->top)
 		return -12;
 	m->work += WORK_BEFORE;
+	m->window_first = ~0ull >> 1; /* none yet */
 	m->virtual_bytes = m->whard * 8 + (sizeof(*m->top) << 17);
 	if (buf_init(m, &m->ob, MA_BLOCK_OBJECTS) || buf_init(m, &m->tb, MA_BLOCK_TYPES) ||
 	    buf_init(m, &m->nb, MA_BLOCK_NAMES) || buf_init(m, &m->th, MA_BLOCK_THREADS) ||
@@ -160,6 +161,7 @@ __attribute__((used)) void maa_main(struct maa_args *args)
 	m->minor = args->layout.minor;
 	m->ref_tags = m->minor >= 14 ? 3 : 0;
 	m->block_round = 15;
+	m->refcnt_mask = m->minor >= 12 ? 0xffffffffu : ~0ull;
 	m->refcnt_high = m->minor >= 14 ? 0xfff0ffffu : ~0u;
 	m->frame_cleared = m->minor >= 15 ? 5 : 4;
 	m->bump = (uint8_t *)args->scratch + ((sizeof(*m) + 4095) & ~4095ull);

@@ -59,8 +59,10 @@ void maa_record_fault(struct maa *m)
 	}
 	m->ob.p = m->rec;
 	m->ob_prev = m->rec_prev;
-	if (m->in_record == 2)
-		m->ob.records--; /* its header had been written */
+	if (m->in_record == 2) { /* its header had been written */
+		m->ob.records--;
+		m->conts -= (m->cur_extra & MA_OX_CONT) != 0;
+	}
 	m->in_record = 0;
 	m->cur_extra |= MA_OX_FAULT;
 	maa_record_start(m, &w);
@@ -69,10 +71,8 @@ void maa_record_fault(struct maa *m)
 	m->in_record = 0;
 	if (m->cur_type->value && !m->values.added && !(m->cur_extra & MA_OX_CONT))
 		maa_value_lost(m, m->cur_type);
-	if (!(m->cur_extra & MA_OX_CONT)) {
-		m->stat[MA_STAT_OBJECTS]++;
+	if (!(m->cur_extra & MA_OX_CONT))
 		m->stat[MA_STAT_BYTES] += m->cur_size;
-	}
 }
 
 /* The same as the inline ones, for where speed does not matter and size does. */

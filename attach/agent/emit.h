@@ -38,6 +38,13 @@ MAA_INLINE uint64_t zigzag(int64_t v)
 	return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
 }
 
+/* The distance of two addresses in words, its sign in bit 0. Both are multiples of 8. */
+MAA_INLINE uint64_t words_apart(addr_t a, addr_t from)
+{
+	int64_t d = (int64_t)(a - from);
+	return (uint64_t)(d >> 2 ^ d >> 63);
+}
+
 /* emit.c */
 void maa_spill(struct maa *m, struct maa_w *w); /* ends the record, starts its continuation in the next block */
 void maa_push_slow(struct maa *m, uint64_t item);
@@ -52,7 +59,7 @@ MAA_INLINE void maa_header_write(struct maa *m, struct maa_w *w, unsigned flags)
 {
 	uint8_t *p = w->p;
 	const struct maa_type *t = m->cur_type;
-	p = put(p, zigzag((int64_t)(m->cur - m->ob_prev) >> 3));
+	p = put(p, words_apart(m->cur, m->ob_prev));
 	m->ob_prev = m->cur;
 	m->cur_place = maa_place(m, m->cur);
 	flags |= m->cur_place << MA_OF_PLACE_SHIFT;
@@ -73,6 +80,7 @@ MAA_INLINE void maa_header_write(struct maa *m, struct maa_w *w, unsigned flags)
 		p = put(p, m->cur_extra);
 	w->p = p;
 	m->ob.records++;
+	m->conts += (unsigned)cont;
 }
 
 MAA_INLINE void maa_record_start(struct maa *m, struct maa_w *w)
@@ -111,8 +119,7 @@ MAA_INLINE int maa_reach(struct maa *m, addr_t dst, uint64_t tag)
 
 MAA_INLINE void edge_raw(struct maa_w *w, addr_t dst, unsigned kind)
 {
-	uint64_t z = zigzag((int64_t)(dst - w->last) >> 3);
-	w->p = put(w->p, ((z << 3) | kind) + 1);
+	w->p = put(w->p, (words_apart(dst, w->last) << 3) + kind + 1);
 	w->last = dst;
 	w->edges++;
 }

@@ -11,8 +11,8 @@
 
 #define ITEMS_MAX 16u /* so many edges fit into MAA_ROOM whatever their size */
 #define RC_MAX 0x3fffu
+#define AHEAD 3
 #define STR_ASCII 0x60u /* the bits of str.state that say compact and ascii, 3.8 to 3.15 */
-#define AHEAD 6
 
 /* What a record of this type begins with, behind the address: the varint of type and flags, then, when all its
  * instances have the same size, that of the size. */
@@ -88,11 +88,11 @@ void maa_fast_prepare(struct maa *m, struct maa_type *t)
 	}
 }
 
-/* What is being written. */
+/* What is being written, and the top of the work list: in registers, with a copy in memory at every moment. */
 struct rec {
 	uint8_t *p;
 	addr_t last;
-	uint64_t edges;
+	uint64_t edges, top;
 };
 
 MAA_INLINE uint8_t *head_put(uint8_t *p, const struct maa_type *t, uint64_t flags)
@@ -104,9 +104,26 @@ MAA_INLINE uint8_t *head_put(uint8_t *p, const struct maa_type *t, uint64_t flag
 
 MAA_INLINE void edge(struct rec *r, addr_t dst, unsigned kind)
 {
-	r->p = put(r->p, ((zigzag((int64_t)(dst - r->last) >> 3) << 3) | kind) + 1);
+	r->p = put(r->p, (words_apart(dst, r->last) << 3) + kind + 1);
 	r->last = dst;
 	r->edges++;
+}
+
+/* maa_reach() with its list in registers. The object is mostly next: its memory is asked for at once. */
+MAA_INLINE int reach(struct maa *m, struct rec *r, addr_t dst)
+{
+	uint64_t arena;
+	int seen = maa_mark_where(m, dst, &arena);
+	if (seen != MAA_NEW)
+		return seen == MAA_SEEN;
+	if (UNLIKELY(r->top >= m->wcap)) {
+		maa_push_slow(m, dst | arena);
+		r->top = m->wtop;
+		return 1;
+	}
+	m->work[r->top++] = dst | arena;
+	*(volatile uint64_t *)&m->wtop = r->top;
+	return 1;
 }
 
 /* The common end of all: the record counts from here on. */
@@ -116,7 +133,6 @@ MAA_INLINE void commit(struct maa *m, uint8_t *p, addr_t a, uint64_t size, uint6
 	m->ob_prev = a;
 	m->in_record = 0;
 	m->ob.records++;
-	m->stat[MA_STAT_OBJECTS]++;
 	m->stat[MA_STAT_BYTES] += size;
 	uint64_t class = (own + m->block_round) >> 4;
 	if (LIKELY(place == MA_PLACE_ARENA && class <= 32))
@@ -129,7 +145,7 @@ MAA_INLINE int items(struct maa *m, struct rec *r, addr_t item, uint64_t n)
 		addr_t dst = rd64(item + 8 * i);
 		if (UNLIKELY(!dst))
 			return 0;
-		if (UNLIKELY(!maa_reach(m, dst, 0)))
+		if (UNLIKELY(!reach(m, r, dst)))
 			return 0;
 		edge(r, dst, MA_EDGE_NEXT);
 	}
@@ -144,7 +160,7 @@ MAA_INLINE int attributes(struct maa *m, struct rec *r, const struct maa_type *t
 		addr_t dst = rd64(values + 8 * i);
 		if (!dst)
 			continue;
-		if (UNLIKELY(!maa_reach(m, dst, 0)))
+		if (UNLIKELY(!reach(m, r, dst)))
 			return 0;
 		edge(r, dst, MA_EDGE_NAMED);
 		r->p = put(r->p, names[i]);
@@ -178,7 +194,7 @@ MAA_INLINE int instance(struct maa *m, struct rec *r, addr_t a, const struct maa
 }
 
 /* 0: the object was not written; walk.c has to do it. What was marked and put on the list until then stays so. */
-MAA_INLINE int fast(struct maa *m, addr_t a, uint64_t arena)
+MAA_INLINE int fast(struct maa *m, struct rec *r, addr_t a, uint64_t arena)
 {
 	const struct ma_layout *L = m->L;
 	uint64_t size, n, more = 0, buffer = 0;
@@ -187,18 +203,19 @@ MAA_INLINE int fast(struct maa *m, addr_t a, uint64_t arena)
 	if (UNLIKELY(m->type_cache[i].addr != ty) || UNLIKELY(!ty))
 		return 0;
 	struct maa_type *t = m->type_cache[i].type;
-	if (!t->fast)
+	unsigned how = t->fast;
+	uint64_t rc = rd64(a) & m->refcnt_mask;
+	uint8_t *const start = m->ob.p;
+	if (!how || UNLIKELY(rc - 1 >= RC_MAX) || UNLIKELY(start > m->ob_limit))
 		return 0;
 	m->cur = a;
 	m->cur_type = t;
 	m->in_record = 3;
-	uint64_t rc = m->minor >= 12 ? rdu32(a) : rd64(a);
 	uint64_t place = LIKELY(arena) ? MA_PLACE_ARENA : maa_place(m, a);
-	struct rec r = { m->ob.p, a, 0 };
-	if (UNLIKELY(rc - 1 >= RC_MAX || r.p > m->ob_limit))
-		return 0;
-	r.p = put(r.p, zigzag((int64_t)(a - m->ob_prev) >> 3));
-	switch (t->fast) {
+	r->p = put(start, words_apart(a, m->ob_prev));
+	r->last = a;
+	r->edges = 0;
+	switch (how) {
 	case F_STR:
 		n = rd64(a + (uint64_t)L->str_length);
 		size = (uint64_t)L->sizeof_str_ascii + n + 1;
@@ -231,8 +248,8 @@ MAA_INLINE int fast(struct maa *m, addr_t a, uint64_t arena)
 		if (UNLIKELY(n > ITEMS_MAX))
 			return 0;
 		size = (uint64_t)t->basicsize + n * 8 + t->presize;
-		r.p = put(put(head_put(r.p, t, place << MA_OF_PLACE_SHIFT), size), rc);
-		if (UNLIKELY(!items(m, &r, a + (uint64_t)L->tuple_item, n)))
+		r->p = put(put(head_put(r->p, t, place << MA_OF_PLACE_SHIFT), size), rc);
+		if (UNLIKELY(!items(m, r, a + (uint64_t)L->tuple_item, n)))
 			return 0;
 		goto edges;
 	case F_LIST:
@@ -243,47 +260,47 @@ MAA_INLINE int fast(struct maa *m, addr_t a, uint64_t arena)
 			return 0;
 		buffer *= 8;
 		size = (uint64_t)t->basicsize + buffer + t->presize;
-		r.p = head_put(r.p, t, place << MA_OF_PLACE_SHIFT | MA_OF_BUFFER);
-		r.p = put(put(put(r.p, size), rc), buffer);
-		if (UNLIKELY(!items(m, &r, item, n)))
+		r->p = head_put(r->p, t, place << MA_OF_PLACE_SHIFT | MA_OF_BUFFER);
+		r->p = put(put(put(r->p, size), rc), buffer);
+		if (UNLIKELY(!items(m, r, item, n)))
 			return 0;
 		goto edges;
 	case F_FIXED:
 		size = t->fixed_size;
-		r.p = put(head_put(r.p, t, place << MA_OF_PLACE_SHIFT), rc);
-		commit(m, r.p, a, size, size, place);
+		r->p = put(head_put(r->p, t, place << MA_OF_PLACE_SHIFT), rc);
+		commit(m, r->p, a, size, size, place);
 		return 1;
 	default:
 		size = t->fixed_size;
-		r.p = put(head_put(r.p, t, place << MA_OF_PLACE_SHIFT), rc);
-		if (!instance(m, &r, a, t, &more))
+		r->p = put(head_put(r->p, t, place << MA_OF_PLACE_SHIFT), rc);
+		if (!instance(m, r, a, t, &more))
 			return 0;
 		goto edges;
 	}
-	r.p = put(put(head_put(r.p, t, place << MA_OF_PLACE_SHIFT), size), rc);
+	r->p = put(put(head_put(r->p, t, place << MA_OF_PLACE_SHIFT), size), rc);
 	if (t->value) /* reads first and adds last: a fault leaves nothing half done */
-		maa_value_leaf(m, item, n, t->fast == F_STR);
-	commit(m, r.p, a, size, size, place);
+		maa_value_leaf(m, item, n, how == F_STR);
+	commit(m, r->p, a, size, size, place);
 	return 1;
 edges:
-	*r.p++ = 0;
-	m->stat[MA_STAT_EDGES] += r.edges;
+	*r->p++ = 0;
+	m->stat[MA_STAT_EDGES] += r->edges;
 	m->stat[MA_STAT_GC_OBJECTS]++;
-	commit(m, r.p, a, size, size - buffer + more, place);
+	commit(m, r->p, a, size, size - buffer + more, place);
 	return 1;
 }
 
 void maa_drain(struct maa *m)
 {
-	uint64_t top;
+	struct rec r = { 0 };
 	m->unreached = 0;
-	while (LIKELY(top = m->wtop)) {
-		uint64_t item = m->work[top - 1];
+	while (LIKELY(r.top = m->wtop)) {
+		uint64_t item = m->work[--r.top];
 		/* In front of the list lie as many words of ours. A position between the items is no address, and does
 		 * no harm. */
-		__builtin_prefetch((const void *)m->work[(int64_t)top - AHEAD]);
-		*(volatile uint64_t *)&m->wtop = top - 1;
-		if (UNLIKELY(item & (TAG_ATTR | TAG_CONT)) || !fast(m, item & ~TAG_ARENA, item & TAG_ARENA)) {
+		__builtin_prefetch((const void *)m->work[(int64_t)r.top - AHEAD]);
+		*(volatile uint64_t *)&m->wtop = r.top;
+		if (UNLIKELY(item & (TAG_ATTR | TAG_CONT)) || !fast(m, &r, item & ~TAG_ARENA, item & TAG_ARENA)) {
 			maa_walk(m, item);
 			if (UNLIKELY(!(++m->ph_steps & 1023)))
 				maa_beat(m); /* elsewhere each block that goes out is a sign of life */

@@ -6,7 +6,7 @@
  * followed as long as it makes sense, with Brent's cycle check, and never trusted to end. */
 #include "visit.h"
 
-#define AHEAD 4u
+#define AHEAD 8u
 #define NEXT_FLAGS 3ull /* NEXT_MASK_UNREACHABLE is bit 0 */
 
 /* Is the mark of the object behind this header set? Its chunk is mostly that of the header. */

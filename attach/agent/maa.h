@@ -151,7 +151,7 @@ struct maa_buf {
 #define TAG_CONT 2ull  /* the rest of a long container; its position lies below */
 #define TAG_ARENA 4ull /* it lies in an arena for certain */
 #define TAG_ALL 7ull
-#define WORK_BEFORE 8u /* words in front of the list, see maa_drain() */
+#define WORK_BEFORE 8u
 
 #define TYPE_CACHE_BITS 10
 #define ATTRS_MAX (1u << 18)
@@ -169,6 +169,7 @@ struct maa_buf {
 #define CH_FLAGS (UNIT_BYTES - 1ull) /* above them: the address of the mark bits, 0 before they are made */
 #define CHUNK_SHIFT 20
 #define CHUNK_BYTES (1ull << CHUNK_SHIFT)
+#define WINDOW_CHUNKS (128ull << (30 - CHUNK_SHIFT)) /* 128 GiB of address space */
 #define UNIT_BYTES 8192ull
 
 struct maa_range {
@@ -250,6 +251,7 @@ struct maa {
 	uint32_t hook_head;   /* what the debug hooks put before an object's first byte: 0 or MAA_HOOK_HEAD */
 	uint64_t block_round; /* (bytes + block_round) / 16 is the size class of the block of an object of so many bytes
 			       */
+	uint64_t refcnt_mask; /* of the first word of an object: its count */
 	uint32_t refcnt_high; /* bits of the upper half of the count that are 0 in a mortal object: 3.14+ has flags
 				 there */
 	int32_t frame_cleared; /* FRAME_CLEARED of enum _framestate: 4, 5 in 3.15 */
@@ -257,6 +259,7 @@ struct maa {
 	/* scratch */
 	uint8_t *bump, *bump_end, *units; /* units: base of mark bitmaps and chunk pages */
 	uint64_t *top;                    /* by address >> 30: offset of the chunk page from units */
+	uint64_t *window, window_first;   /* the entries of WINDOW_CHUNKS chunks in a row, where most arenas are */
 	uint64_t virtual_bytes;           /* of what was carved but is touched only as needed */
 
 	/* work list */
@@ -289,6 +292,7 @@ struct maa {
 
 	/* what is written */
 	struct maa_buf ob, tb, nb, th, ar, rw, co;
+	uint64_t conts; /* records in ob that go on with an earlier one */
 	addr_t ob_prev;
 	uint8_t *ob_limit; /* a record may begin up to here: MAA_ROOM bytes follow */
 
@@ -394,10 +398,12 @@ int maa_map_readable(struct maa *m, addr_t a);        /* by the maps themselves 
 unsigned maa_place_slow(struct maa *m, addr_t a);
 int maa_in_arena(struct maa *m, addr_t a);
 
+uint64_t *maa_chunk_far(struct maa *m, addr_t a); /* the entry of any address */
+
 MAA_INLINE uint64_t *maa_chunk(struct maa *m, addr_t a)
 {
-	uint64_t i = a >> 30, page = LIKELY(i < (1u << 17)) ? m->top[i] : 0;
-	return (uint64_t *)(m->units + page) + ((a >> CHUNK_SHIFT) & 1023);
+	uint64_t i = (a >> CHUNK_SHIFT) - m->window_first;
+	return LIKELY(i < WINDOW_CHUNKS) ? m->window + i : maa_chunk_far(m, a);
 }
 
 MAA_INLINE uint8_t *maa_chunk_marks(uint64_t entry)
@@ -428,13 +434,12 @@ MAA_INLINE int maa_mark_where(struct maa *m, addr_t a, uint64_t *arena)
 {
 	uint64_t *ch = maa_chunk(m, a), c = *ch;
 	*arena = 0;
-	if (UNLIKELY((~c & CH_SIMPLE) | (a & 7)))
+	if (UNLIKELY(!(c & CH_SIMPLE)) || UNLIKELY(a & 7))
 		return maa_mark_slow(m, a, ch);
-	uint64_t *word = (uint64_t *)(c & ~CH_FLAGS) + (a >> 10 & (CHUNK_BYTES / 1024 - 1)), old = *word;
-	uint64_t mask = 1ull << (a >> 4 & 63);
-	if (old & mask)
+	uint64_t *word = (uint64_t *)(c - (CH_SIMPLE | CH_ARENA)) + (a >> 10 & (CHUNK_BYTES / 1024 - 1)), old = *word;
+	if (old >> (a >> 4 & 63) & 1)
 		return MAA_SEEN;
-	*word = old | mask;
+	*word = old | 1ull << (a >> 4 & 63);
 	*arena = TAG_ARENA;
 	return MAA_NEW;
 }

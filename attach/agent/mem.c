@@ -3,8 +3,9 @@
  *
  * Every MiB of address space that may be read has an entry of 8 bytes: what kind of memory it is, and
  * where its mark bits are (8 KiB, made when the first object in it is marked; 16 KiB where objects may
- * stand at multiples of 8). The entries of one GiB are one unit of 8 KiB. So the marks cost 1/128 of
- * the memory that holds objects, and a look-up is three loads, wherever the object lies. */
+ * stand at multiples of 8). The entries of one GiB are one unit of 8 KiB; those of the window, where most arenas are,
+ * are neighbours. So the marks cost 1/128 of the memory that holds objects, and a look-up is two loads in the window
+ * and three elsewhere. */
 #include "maa.h"
 
 void *maa_alloc(struct maa *m, uint64_t bytes)
@@ -25,6 +26,12 @@ static uint8_t *unit_alloc(struct maa *m, uint64_t count)
 		return NULL;
 	m->bump = (uint8_t *)at + count * UNIT_BYTES;
 	return (uint8_t *)at;
+}
+
+uint64_t *maa_chunk_far(struct maa *m, addr_t a)
+{
+	uint64_t i = a >> 30, page = LIKELY(i < (1u << 17)) ? m->top[i] : 0;
+	return (uint64_t *)(m->units + page) + ((a >> CHUNK_SHIFT) & 1023);
 }
 
 MAA_COLD uint8_t *maa_chunk_unit(struct maa *m, uint64_t *ch)
@@ -154,6 +161,43 @@ static uint64_t covered(const struct maa_range *r, uint64_t n, addr_t lo, addr_t
 	return sum;
 }
 
+/* Lays the window over the arenas, as many of them as it can hold; with no arena, over the largest mapping. */
+static int window_set(struct maa *m)
+{
+	const struct maa_map *maps = (const struct maa_map *)m->args->maps;
+	const uint64_t gib = 1ull << 30, reach = (WINDOW_CHUNKS << CHUNK_SHIFT) - gib;
+	addr_t first = 0;
+	uint64_t most = 0, sum = 0;
+	for (uint64_t i = 0, k = 0; i < m->arenas_count; i++) {
+		for (; k < m->arenas_count && m->arenas[k].end - m->arenas[i].start <= reach; k++)
+			sum += m->arenas[k].end - m->arenas[k].start;
+		if (sum > most) {
+			most = sum;
+			first = m->arenas[i].start;
+		}
+		if (k == i) { /* one that is longer than the window */
+			first = most ? first : m->arenas[i].start;
+			k++;
+		} else {
+			sum -= m->arenas[i].end - m->arenas[i].start;
+		}
+	}
+	for (uint64_t i = 0; !m->arenas_count && i < m->args->maps_count; i++)
+		if (maps[i].end - maps[i].start > most && (maps[i].flags & MAA_MAP_WRITE)) {
+			most = maps[i].end - maps[i].start;
+			first = maps[i].start;
+		}
+	uint8_t *entries = unit_alloc(m, WINDOW_CHUNKS >> (30 - CHUNK_SHIFT));
+	if (!entries)
+		return -12;
+	m->window = (uint64_t *)entries;
+	m->window_first = first / gib << (30 - CHUNK_SHIFT);
+	m->virtual_bytes += WINDOW_CHUNKS * sizeof(*m->window);
+	for (uint64_t i = 0; i < WINDOW_CHUNKS >> (30 - CHUNK_SHIFT) && first / gib + i < 1u << 17; i++)
+		m->top[first / gib + i] = (uint64_t)(entries - m->units) + i * UNIT_BYTES;
+	return 0;
+}
+
 static int chunk_add(struct maa *m, addr_t a, const struct maa_map *map)
 {
 	if (a >> 47)
@@ -243,7 +287,7 @@ int maa_mem_init(struct maa *m)
 {
 	const struct maa_map *maps = (const struct maa_map *)m->args->maps;
 	uint64_t n = m->args->maps_count;
-	if (!m->statics)
+	if (!m->statics || window_set(m))
 		return -12;
 	for (uint64_t i = 0; i < n; i++) {
 		if (!(maps[i].flags & MAA_MAP_READ) || maps[i].end <= maps[i].start ||

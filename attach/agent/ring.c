@@ -97,11 +97,16 @@ void maa_flush(struct maa *m, struct maa_buf *b)
 		publish(m, &m->tb);
 	if (b != &m->nb && b != &m->tb)
 		publish(m, &m->nb);
-	if (b == &m->ob && b->records)
+	if (b != &m->ob) {
+		publish(m, b);
+		return;
+	}
+	if (b->records)
 		maa_values_flush(m);
+	m->stat[MA_STAT_OBJECTS] += b->records - m->conts;
+	m->conts = 0;
 	publish(m, b);
-	if (b == &m->ob)
-		m->ob_prev = 0;
+	m->ob_prev = 0;
 }
 
 void maa_ring_done(struct ma_ring *r, uint32_t done, int32_t err)

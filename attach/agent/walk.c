@@ -400,7 +400,6 @@ void maa_walk(struct maa *m, uint64_t item)
 	m->stat[MA_STAT_EDGES] += w.edges;
 	if (UNLIKELY(item & TAG_CONT))
 		return;
-	m->stat[MA_STAT_OBJECTS]++;
 	m->stat[MA_STAT_BYTES] += size;
 	m->stat[MA_STAT_GC_OBJECTS] += (t->flags & MT_GC) != 0;
 	uint64_t own = size - buffer + maa_inline_bytes(m, a, t);
