@@ -79,8 +79,8 @@ def test_interpreters(probe, python):
     assert r["interps"] == 2 and r["sub"] == 500
 
 
-def test_long_and_deep_and_a_slow_reader(probe, hazard_python):
-    r = probe(hazard_python, "shapes")
+def test_long_and_deep_and_a_slow_reader(probe, one_python):
+    r = probe(one_python, "shapes")
     sound(r)
     assert r["nodes"] == 300000 and r["floats"] >= 800000 and r["dict"] == 100000
     assert r["conts"] > 50 and r["wide"] == 499999

@@ -253,6 +253,7 @@ def test_limits(one_python, start, daemon):
     b.greet()
     with pytest.raises((ssl.SSLError, ConnectionError)):
         d.connect()
+    wait_until(lambda: d.lines("refused"), 20, "a line about it")
     assert 'why="too many connections from there"' in d.lines("refused")[0]
     for f in (a, b, a):
         f.send(protocol.snapshot(t.pid, _2=b"\1"))

@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 
 #define INPUT_MAX (1u << 20)
-#define CHANGES 200u
+#ifndef FUZZ_CHANGES
+#define FUZZ_CHANGES 200u /* of each file */
+#endif
 
 static uint64_t rnd(uint64_t *x)
 {
@@ -75,7 +77,7 @@ static int file(const char *path)
 	size_t size = fread(bytes, 1, sizeof(bytes), f);
 	uint64_t x = 88172645463325252u + size;
 	one(bytes, size);
-	for (unsigned i = 0; i < CHANGES; i++) {
+	for (unsigned i = 0; i < FUZZ_CHANGES; i++) {
 		size_t n = size;
 		memcpy(changed, bytes, size);
 		change(changed, &n, &x);
@@ -111,7 +113,7 @@ int main(int argc, char **argv)
 		if (n >= 0)
 			free(names);
 	}
-	printf("%u files and %u changes of each\n", files, CHANGES);
+	printf("%u files and %u changes of each\n", files, FUZZ_CHANGES);
 	if (!files)
 		fprintf(stderr, "no corpus found\n");
 	return files ? 0 : 1;
