@@ -184,6 +184,9 @@ struct ma_error *ma_confine_front(void)
 		SYS_exit,
 		SYS_exit_group,
 		SYS_tgkill,
+#ifdef __SANITIZE_ADDRESS__
+		SYS_sigaltstack, /* when it ends */
+#endif
 #ifdef SYS_poll
 		SYS_poll,
 		SYS_time,
