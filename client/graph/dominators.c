@@ -16,6 +16,10 @@ struct link {
 	uint32_t ancestor; /* the compressed way up */
 };
 
+struct pair { /* an edge between two numbers */
+	uint32_t from, to;
+};
+
 /* Arrays by preorder number, 1 to count; 0 is the virtual root above all roots. Leaves have none. */
 struct work {
 	const struct ma_graph *g;
@@ -30,6 +34,8 @@ struct work {
 	uint32_t *first;  /* of its predecessors in `pred`; behind what is still to come, the stack of compress() */
 	uint32_t *pred;   /* without those of the spanning tree, and none of roots */
 	struct link *link;
+	struct pair *pairs; /* of the search: what makes `pred` */
+	size_t pairs_count, pairs_room;
 };
 
 static void work_deinit(struct work *w)
@@ -41,6 +47,7 @@ static void work_deinit(struct work *w)
 	free(w->first);
 	free(w->pred);
 	free(w->link);
+	free(w->pairs);
 }
 
 /* The cursor behind the run that ends at `at`. */
@@ -124,11 +131,25 @@ static bool matters(const struct work *w, uint32_t k, uint32_t v)
 	return w->parent[v] != k && v != k && !(w->flags[w->vertex[v]] & MA_DOM_ROOT);
 }
 
-/* Depth first from `root`; the way back is w->parent, so that no stack is needed. Counts predecessors. */
-static void search(struct work *w, uint32_t root)
+static struct ma_error *add_pair(struct work *w, uint32_t from, uint32_t to)
+{
+	if (w->pairs_count == w->pairs_room) {
+		size_t room = w->pairs_room + w->pairs_room / 2 + 4096;
+		struct pair *more = reallocarray(w->pairs, room, sizeof(*more));
+		if (!more)
+			return &ma_enomem;
+		w->pairs = more;
+		w->pairs_room = room;
+	}
+	w->pairs[w->pairs_count++] = (struct pair){ from, to };
+	return NULL;
+}
+
+/* Depth first from `root`; the way back is w->parent, so that no stack is needed. */
+static struct ma_error *search(struct work *w, uint32_t root)
 {
 	if (w->flags[root] & MA_DOM_LEAF || w->number[root])
-		return;
+		return NULL;
 	w->flags[root] |= MA_DOM_ROOT;
 	for (uint32_t k = give_number(w, root, 0); k;) {
 		uint32_t node = w->vertex[k], dst;
@@ -138,39 +159,39 @@ static void search(struct work *w, uint32_t root)
 			w->number[dst] = node;
 		else if (!w->number[dst])
 			k = give_number(w, dst, k);
-		else
-			w->first[w->number[dst]] += matters(w, k, w->number[dst]);
+		else if (matters(w, k, w->number[dst]))
+			MA_TRY(add_pair(w, k, w->number[dst]));
 	}
+	return NULL;
 }
 
-static void search_all(struct work *w)
+static struct ma_error *search_all(struct work *w)
 {
 	static const uint8_t order[] = { MA_DOM_ROOT, MA_DOM_LOOSE, 0 };
 	for (size_t o = 0; o < sizeof(order); o++)
 		for (uint32_t i = 0; i < w->g->count; i++)
 			if (!order[o] || w->flags[i] & order[o])
-				search(w, i);
+				MA_TRY(search(w, i));
+	return NULL;
 }
 
+/* Sorts the pairs by where they lead to. */
 static struct ma_error *find_predecessors(struct work *w)
 {
-	uint32_t n = w->count;
-	uint64_t sum = 0;
-	for (uint32_t v = 1; v <= n; v++)
-		sum += w->first[v];
-	if (sum > UINT32_MAX) /* edges in the file are fewer than 2^31, and classes one for each object */
+	if (w->pairs_count > UINT32_MAX) /* edges in the file are fewer than 2^31, and classes one for each object */
 		return ma_errorf(MA_ERR_LIMIT, "more than 4294967295 edges");
-	w->pred = malloc((sum ? sum : 1) * sizeof(*w->pred));
-	if (!w->pred)
+	w->first = calloc((size_t)w->count + 2, sizeof(*w->first));
+	w->pred = malloc((w->pairs_count ? w->pairs_count : 1) * sizeof(*w->pred));
+	if (!w->first || !w->pred)
 		return &ma_enomem;
-	for (uint32_t v = 1; v <= n + 1; v++) /* first[v]: the end of its part, which filling moves down */
+	for (size_t i = 0; i < w->pairs_count; i++)
+		w->first[w->pairs[i].to]++;
+	for (uint32_t v = 1; v <= w->count + 1; v++) /* first[v]: the end of its part, which filling moves down */
 		w->first[v] += w->first[v - 1];
-	for (uint32_t k = 1; sum && k <= n; k++) {
-		uint32_t node = w->vertex[k], cursor = first_edge(w->g, node), dst;
-		while (next_edge(w, node, &cursor, &dst))
-			if (!(w->flags[dst] & MA_DOM_LEAF) && matters(w, k, w->number[dst]))
-				w->pred[--w->first[w->number[dst]]] = k;
-	}
+	for (size_t i = 0; i < w->pairs_count; i++)
+		w->pred[--w->first[w->pairs[i].to]] = w->pairs[i].from;
+	free(w->pairs);
+	w->pairs = NULL;
 	return NULL;
 }
 
@@ -218,8 +239,7 @@ static struct ma_error *allocate(struct work *w)
 	w->vertex = malloc(n * sizeof(*w->vertex));
 	w->parent = malloc(n * sizeof(*w->parent));
 	w->semi = malloc(n * sizeof(*w->semi));
-	w->first = calloc(n, sizeof(*w->first));
-	return w->number && w->vertex && w->parent && w->semi && w->first ? NULL : &ma_enomem;
+	return w->number && w->vertex && w->parent && w->semi ? NULL : &ma_enomem;
 }
 
 /* Numbers give way to dominators. */
@@ -253,7 +273,7 @@ static struct ma_error *compute(struct work *w, struct ma_dominators *d)
 {
 	find_leaves(w);
 	MA_TRY(allocate(w));
-	search_all(w);
+	MA_TRY(search_all(w));
 	MA_TRY(find_predecessors(w));
 	w->link = malloc(((size_t)w->inner + 2) * sizeof(*w->link));
 	if (!w->link)
@@ -297,14 +317,32 @@ struct ma_error *ma_dominators_create(struct ma_graph *g, struct ma_dominators *
 	return ma_dominators_compute(g, classes, flags, ret);
 }
 
-void ma_dom_follow_tree(struct ma_dominators *d, const struct ma_tree *t, uint8_t *seen)
+static struct ma_error *cut(struct ma_dominators *d, uint32_t node, struct ma_dom_cut **cuts, size_t *count)
 {
+	if (!(*count & (*count - 1))) { /* room is always the next power of two */
+		struct ma_dom_cut *more = reallocarray(*cuts, *count ? *count * 2 : 1, sizeof(*more));
+		if (!more)
+			return &ma_enomem;
+		*cuts = more;
+	}
+	(*cuts)[(*count)++] = (struct ma_dom_cut){ node, d->idom[node] };
+	d->idom[node] = MA_DOM_NONE;
+	return NULL;
+}
+
+struct ma_error *ma_dom_follow_tree(struct ma_dominators *d, const struct ma_tree *t, struct ma_dom_cut **cuts,
+				    size_t *cuts_count)
+{
+	_cleanup_free_ uint8_t *seen = calloc(t->count ? t->count : 1, 1);
+	if (!seen)
+		return &ma_enomem;
 	for (uint32_t i = 0; i < t->count; i++) {
 		uint32_t node = t->order[i], up = d->idom[node];
 		if (up != MA_DOM_NONE && !seen[up])
-			d->idom[node] = MA_DOM_NONE;
+			MA_TRY(cut(d, node, cuts, cuts_count));
 		seen[node] = 1;
 	}
+	return NULL;
 }
 
 void ma_dominators_deinit(struct ma_dominators *d)

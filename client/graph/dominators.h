@@ -32,8 +32,8 @@ struct ma_dominators {
 MA_CHECK struct ma_error *ma_dom_find_roots(struct ma_graph *g, uint8_t **ret);
 /* Semi-NCA (Georgiadis, Tarjan, Werneck 2006) in preorder numbers, without recursion. `classes`: by type id the node of
  * the class that each instance refers to, or MA_NO_INDEX; NULL = none do. `flags` of roots that it had to choose are
- * set. Leaves have no number: more than half of most heaps. 4 bytes an object, 24 for each but leaves and 4 for each
- * edge that is not of the spanning tree while it runs, 12 bytes an object after. */
+ * set. Leaves have no number: more than half of most heaps. 4 bytes an object, 24 for each but leaves and 12 for each
+ * edge between these that is not of the spanning tree while it runs, 12 bytes an object after. */
 MA_CHECK struct ma_error *ma_dominators_compute(const struct ma_graph *g, const uint32_t *classes, uint8_t *flags,
 						struct ma_dominators *ret);
 /* Both, for a graph whose books are open; they are closed by it. */
@@ -42,8 +42,13 @@ void ma_dominators_deinit(struct ma_dominators *d);
 
 /* Takes out of `idom` what stands behind its node in t->order. A dominator is on every way, so it stands before; but of
  * what nothing known leads to, garbage above all, tree and dominators choose roots each in its own way, and there it
- * may be the other way round. `seen`: a byte of zero for each node. */
-void ma_dom_follow_tree(struct ma_dominators *d, const struct ma_tree *t, uint8_t *seen);
+ * may be the other way round. `cuts`: what was taken out; the caller frees it, after an error, too. 1 byte an object.
+ */
+struct ma_dom_cut {
+	uint32_t node, up;
+};
+MA_CHECK struct ma_error *ma_dom_follow_tree(struct ma_dominators *d, const struct ma_tree *t, struct ma_dom_cut **cuts,
+					     size_t *cuts_count);
 /* What a person would say holds a node: its dominator; where several objects share it, the next one on the shortest way
  * to it; or an enum ma_root. After ma_dom_follow_tree() it stands before the node in t->order. */
 static inline uint32_t ma_holder_of(const struct ma_tree *t, const struct ma_dominators *d, uint32_t node)

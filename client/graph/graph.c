@@ -56,6 +56,7 @@ void ma_graph_destroy(struct ma_graph *g)
 	free(g->native);
 	free(g->more);
 	free(g->big);
+	free(g->keys);
 	free(g->modules);
 	free(g);
 }
@@ -91,5 +92,30 @@ bool ma_graph_next_run(struct ma_graph_iter *it)
 	if (it->more >= it->g->more_count || it->g->more[it->more].node != it->node)
 		return false;
 	it->at = it->g->more[it->more++].start;
+	return true;
+}
+
+bool ma_graph_elements(const struct ma_graph *g, uint32_t node, uint64_t *ret)
+{
+	uint64_t edges = 0, keys = 0;
+	uint32_t dst;
+	size_t lo = 0, hi = g->keys_count;
+	struct ma_graph_iter it = ma_graph_edges(g, node);
+	while (it.at != MA_GRAPH_NO_EDGES && ma_graph_next(&it, &dst)) /* the first record */
+		edges++;
+	if (edges < MA_GRAPH_LONG || g->unknown || !g->with_edges)
+		return false;
+	while (ma_graph_next(&it, &dst))
+		edges++;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (g->keys[mid].node < node)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < g->keys_count && g->keys[lo].node == node; lo++)
+		keys += g->keys[lo].keys;
+	*ret = edges > keys ? edges - keys : keys;
 	return true;
 }

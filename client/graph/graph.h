@@ -22,6 +22,11 @@ struct ma_graph_module { /* an entry of sys.modules */
 	uint32_t node, name_id;
 };
 
+struct ma_graph_keys { /* edges of kind `key` in one record */
+	uint32_t node, keys;
+};
+#define MA_GRAPH_LONG 64 /* only of records with so many edges, and of further ones */
+
 struct ma_graph_big {
 	uint32_t node;
 	uint64_t size;
@@ -43,6 +48,8 @@ struct ma_graph {
 	size_t more_count;
 	struct ma_graph_big *big; /* by node */
 	size_t big_count;
+	struct ma_graph_keys *keys; /* by node */
+	size_t keys_count;
 	struct ma_graph_module *modules; /* of the first interpreter that has them */
 	size_t modules_count;
 	uint32_t *guessed; /* a node for each guessed edge to it, in file order; NULL when the books are closed */
@@ -88,6 +95,10 @@ struct ma_graph_iter {
 	size_t more;       /* position in g->more of the next run; SIZE_MAX = none */
 };
 struct ma_graph_iter ma_graph_edges(const struct ma_graph *g, uint32_t node);
+
+/* Values of a dict, keys of a set, items, attributes: as many as its edges but for keys of a dict. False when only the
+ * file says it: of few edges, or where the file does not have each object. */
+bool ma_graph_elements(const struct ma_graph *g, uint32_t node, uint64_t *ret);
 
 bool ma_graph_next_run(struct ma_graph_iter *it);
 static inline bool ma_graph_next(struct ma_graph_iter *it, uint32_t *dst_ret)

@@ -27,10 +27,11 @@ struct part {
 	uint32_t *found;            /* the graph's, or one of its own to be added to that */
 	struct ma_graph_more *more; /* records with MA_OX_CONT, and of objects that stand in the file twice */
 	struct ma_graph_big *big;
+	struct ma_graph_keys *keys;
 	struct ma_graph_module *modules;
 	uint64_t modules_dict;
 	uint32_t *guessed, *interned, *static_types;
-	size_t more_count, big_count, modules_count, guessed_count, interned_count, static_types_count;
+	size_t more_count, big_count, keys_count, modules_count, guessed_count, interned_count, static_types_count;
 	uint64_t dangling, unknown;
 	struct ma_error *err;
 };
@@ -51,6 +52,7 @@ static void part_deinit(struct part *p)
 	free(p->wanted);
 	free(p->more);
 	free(p->big);
+	free(p->keys);
 	free(p->modules);
 	free(p->guessed);
 	free(p->interned);
@@ -167,7 +169,7 @@ static struct ma_error *fill_edges(struct part *p, struct ma_snap_cursor *c, con
 {
 	struct ma_graph *g = p->g;
 	struct ma_snap_edge e;
-	uint32_t before = p->edges;
+	uint32_t before = p->edges, keys = 0;
 	while (ma_snap_next_edge(c, &e)) {
 		if (e.kind == MA_EDGE_BORROWED) {
 			MA_TRY(add_interned(p, o, e.dst));
@@ -181,6 +183,7 @@ static struct ma_error *fill_edges(struct part *p, struct ma_snap_cursor *c, con
 		}
 		if (o->addr == p->modules_dict)
 			MA_TRY(add_module(p, &e, dst));
+		keys += e.kind == MA_EDGE_KEY;
 		if (counted(e.kind))
 			p->found[dst]++; /* there are fewer than 2^31 edges */
 		else
@@ -195,6 +198,10 @@ static struct ma_error *fill_edges(struct part *p, struct ma_snap_cursor *c, con
 	}
 	if (p->edges > before)
 		g->targets[p->first + p->edges - 1] |= MA_GRAPH_LAST;
+	if (!keys || (p->edges - before < MA_GRAPH_LONG && !(o->extra & MA_OX_CONT)))
+		return NULL;
+	MA_TRY(grow(&p->keys, p->keys_count, sizeof(*p->keys)));
+	p->keys[p->keys_count++] = (struct ma_graph_keys){ node, keys };
 	return NULL;
 }
 
@@ -376,6 +383,7 @@ static struct ma_error *join_lists(struct ma_graph *g, const struct part *p)
 		g->more[g->more_count++] = p->more[i];
 	}
 	MA_TRY(append(&g->big, &g->big_count, p->big, p->big_count, sizeof(*g->big)));
+	MA_TRY(append(&g->keys, &g->keys_count, p->keys, p->keys_count, sizeof(*g->keys)));
 	MA_TRY(append(&g->modules, &g->modules_count, p->modules, p->modules_count, sizeof(*g->modules)));
 	MA_TRY(append(&g->guessed, &g->guessed_count, p->guessed, p->guessed_count, sizeof(*g->guessed)));
 	MA_TRY(append(&g->interned, &g->interned_count, p->interned, p->interned_count, sizeof(*g->interned)));
@@ -442,6 +450,12 @@ int ma_graph_big_by_node(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
+static int keys_by_node(const void *a, const void *b)
+{
+	const struct ma_graph_keys *x = a, *y = b;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
 static struct ma_error *build(struct build *b, unsigned parts)
 {
 	struct ma_graph *g = b->g;
@@ -454,6 +468,8 @@ static struct ma_error *build(struct build *b, unsigned parts)
 	MA_TRY(join_filled(b));
 	if (g->more_count)
 		qsort(g->more, g->more_count, sizeof(*g->more), more_by_node);
+	if (g->keys_count)
+		qsort(g->keys, g->keys_count, sizeof(*g->keys), keys_by_node);
 	if (g->big_count)
 		qsort(g->big, g->big_count, sizeof(*g->big), ma_graph_big_by_node);
 	count_others(g);

@@ -127,14 +127,28 @@ static void name_steps_of(struct paths *p, struct ma_snap_cursor *c, uint64_t sr
 		way->elements = keys;
 }
 
+/* The records that name_steps_of() has to see for a step; counts the elements of a long object in the graph instead. */
+static void find_step_place(struct paths *p, struct step *s, struct ma_places *places)
+{
+	uint32_t src = ma_addr_index_find(&p->g->index, s->src);
+	if (src == MA_NO_INDEX)
+		return;
+	if (s->dst && !s->closure)
+		ma_places_add_edge(places, src, ma_addr_index_find(&p->g->index, s->dst));
+	else if (s->dst || !ma_graph_elements(p->g, src, &s->way->elements))
+		ma_places_add(places, src);
+	else
+		s->way = NULL; /* it is known */
+}
+
 static struct ma_error *name_steps(struct paths *p)
 {
 	_cleanup_places_ struct ma_places places = { 0 };
 	struct ma_snap_cursor *c;
 	MA_TRY(ma_places_create(p->g, &places));
 	for (size_t i = 0; i < p->count; i++)
-		if (p->steps[i].src && (!i || p->steps[i - 1].src != p->steps[i].src))
-			ma_places_add(&places, ma_addr_index_find(&p->g->index, p->steps[i].src));
+		if (p->steps[i].src)
+			find_step_place(p, &p->steps[i], &places);
 	MA_TRY(ma_snap_cursor_create(p->g->snap, &c));
 	ma_snap_cursor_only(c, places.wanted);
 	struct ma_snap_object o;

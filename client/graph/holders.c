@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "dominators.h"
 #include "holder_path.h"
+#include "saturate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 #define OWNER_BITS 0x0f   /* in owner: position of the holder + 1, 0 = none */
 #define OWNER_NATIVE 0x10 /* in owner: hangs below what only native code holds */
 #define OWNER_LOST 0x20
+#define OWNER_NOBODY 0xff
+
+#define AHEAD 16 /* nodes, from reading memory to its use */
 
 _Static_assert(MA_HELD_MAX < OWNER_BITS, "owner has room for every holder");
 
@@ -23,6 +27,10 @@ struct work {
 	const struct ma_sites *sites;
 	struct ma_tree tree;
 	struct ma_dominators dom;
+	uint32_t *holder;  /* by node: see ma_holder_of() */
+	uint64_t *by_tree; /* a bit for each node: that is not its dominator */
+	struct ma_dom_cut *cuts;
+	size_t cuts_count;
 	uint64_t *below; /* bytes of the node and what hangs below it, holders left out */
 	uint8_t *small;  /* first: how many nodes it holds itself, at most 255; then: owner */
 	uint32_t nodes[MA_HELD_MAX];
@@ -33,6 +41,9 @@ static void work_deinit(struct work *w)
 {
 	ma_tree_deinit(&w->tree);
 	ma_dominators_deinit(&w->dom);
+	free(w->holder);
+	free(w->by_tree);
+	free(w->cuts);
 	free(w->below);
 	free(w->small);
 }
@@ -60,6 +71,19 @@ static bool may_hold(const struct work *w, uint32_t node, uint64_t least)
 	return above == MA_ROOT_MODULE || (!MA_IS_ROOT(above) && w->tree.parent[above] == MA_ROOT_MODULE);
 }
 
+/* What the loops will read of the node that stands there in the order. */
+static void fetch(const struct work *w, uint32_t i)
+{
+	if (i >= w->tree.count)
+		return;
+	uint32_t node = w->tree.order[i];
+	__builtin_prefetch(&w->holder[node]);
+	__builtin_prefetch(&w->below[node]);
+	__builtin_prefetch(&w->small[node]);
+	__builtin_prefetch(&w->g->size[node]);
+	__builtin_prefetch(&w->g->type[node]);
+}
+
 /* From the leaves up: what hangs below each node; a node with enough of it keeps it and becomes a holder. */
 static struct ma_error *find_holders(struct work *w)
 {
@@ -74,7 +98,8 @@ static struct ma_error *find_holders(struct work *w)
 	if (least < LEAST_BYTES)
 		least = LEAST_BYTES;
 	for (uint32_t i = n; i-- > 0;) {
-		uint32_t node = w->tree.order[i], parent = ma_holder_of(&w->tree, &w->dom, node);
+		uint32_t node = w->tree.order[i], parent = w->holder[node];
+		fetch(w, i - AHEAD);
 		if (w->below[node] >= least && may_hold(w, node, least)) {
 			remember(w, node);
 			if (!MA_IS_ROOT(parent) && w->small[parent] < UINT8_MAX)
@@ -98,56 +123,42 @@ static size_t holder_at(const struct work *w, uint32_t node)
 	return 0;
 }
 
-/* From the roots down: whose each node is. */
-static void find_owners(struct work *w, struct ma_held *held)
-{
-	uint64_t least = w->count ? w->below[w->nodes[w->count - 1]] : UINT64_MAX;
-	for (uint32_t i = 0; i < w->tree.count; i++) {
-		uint32_t node = w->tree.order[i], parent = ma_holder_of(&w->tree, &w->dom, node);
-		uint8_t owner = 0;
-		if (!MA_IS_ROOT(parent))
-			owner = w->small[parent];
-		else if (parent == MA_ROOT_NATIVE)
-			owner = OWNER_NATIVE;
-		else if (parent == MA_ROOT_LOST)
-			owner = OWNER_LOST;
-		size_t h = w->below[node] >= least ? holder_at(w, node) : 0;
-		if (h) {
-			held->holders[h - 1].native = owner & OWNER_NATIVE;
-			held->holders[h - 1].lost = owner & OWNER_LOST;
-			owner = (uint8_t)((owner & ~OWNER_BITS) | h);
-		}
-		w->small[node] = owner;
-		uint64_t size = ma_graph_size(w->g, node);
-		if (owner & OWNER_BITS)
-			held->holders[(owner & OWNER_BITS) - 1].objects++;
-		if (owner & OWNER_NATIVE) {
-			held->native_objects++;
-			held->native_bytes += size;
-		} else if (owner & OWNER_LOST) {
-			held->lost_objects++;
-			held->lost_bytes += size;
-		}
-	}
-}
-
 struct share {
 	uint64_t count, bytes;
 };
 
-/* Adds each node directly below a holder, with what hangs below it, to the share of its type. */
-static void add_elements(const struct work *w, struct share *shares)
+/* By holder and type id. */
+struct shares {
+	struct share *direct; /* what hangs directly on it, each with what hangs below */
+	struct share *all;    /* all that it has, each by itself; behind the holders native code, then garbage */
+};
+
+static void shares_deinit(struct shares *s)
 {
-	size_t types = w->g->totals.by_id_count;
-	for (uint32_t i = 0; i < w->tree.count; i++) {
-		uint32_t node = w->tree.order[i], parent = ma_holder_of(&w->tree, &w->dom, node);
-		size_t h = (MA_IS_ROOT(parent) ? 0 : w->small[parent]) & OWNER_BITS;
-		if (!h || w->g->type[node] >= types || w->nodes[h - 1] == node || w->nodes[h - 1] != parent)
-			continue;
-		struct share *s = &shares[(h - 1) * types + w->g->type[node]];
-		s->count++;
-		s->bytes += w->below[node];
-	}
+	free(s->direct);
+	free(s->all);
+}
+
+static void add_to(struct share *s, uint64_t bytes)
+{
+	s->count++;
+	s->bytes += bytes;
+}
+
+/* Whose the node is, by whose that is on which it hangs, unless it is a holder itself. */
+static uint8_t find_owner(const struct work *w, struct ma_held *held, uint32_t node, uint64_t least)
+{
+	uint32_t parent = w->holder[node];
+	uint8_t owner = !MA_IS_ROOT(parent)        ? w->small[parent]
+			: parent == MA_ROOT_NATIVE ? OWNER_NATIVE
+			: parent == MA_ROOT_LOST   ? OWNER_LOST
+						   : 0;
+	size_t h = w->below[node] >= least ? holder_at(w, node) : 0;
+	if (!h)
+		return owner;
+	held->holders[h - 1].native = owner & OWNER_NATIVE;
+	held->holders[h - 1].lost = owner & OWNER_LOST;
+	return (uint8_t)((owner & ~OWNER_BITS) | h);
 }
 
 /* Adds a node to the share `at`, of `stride`, of the holder that has it; behind the holders come native code and
@@ -159,25 +170,42 @@ static void add_share(const struct work *w, uint32_t node, struct share *shares,
 					       : owner & OWNER_LOST ? w->count + 1
 								    : SIZE_MAX;
 	uint64_t bytes = ma_graph_size(w->g, node);
-	if (h && w->nodes[h - 1] != node) {
-		struct share *s = &shares[(h - 1) * stride + at];
-		s->count++;
-		s->bytes += bytes;
-	}
-	if (group != SIZE_MAX) {
-		struct share *s = &shares[group * stride + at];
-		s->count++;
-		s->bytes += bytes;
+	if (h && w->nodes[h - 1] != node)
+		add_to(&shares[(h - 1) * stride + at], bytes);
+	if (group != SIZE_MAX)
+		add_to(&shares[group * stride + at], bytes);
+}
+
+static void count_node(const struct work *w, struct ma_held *held, const struct shares *s, uint32_t node)
+{
+	size_t types = w->g->totals.by_id_count, type = w->g->type[node], h = w->small[node] & OWNER_BITS;
+	uint64_t size = ma_graph_size(w->g, node);
+	uint32_t parent = w->holder[node];
+	size_t above = (MA_IS_ROOT(parent) ? 0 : w->small[parent]) & OWNER_BITS;
+	if (h)
+		held->holders[h - 1].objects++;
+	if (above && w->nodes[above - 1] == parent)
+		add_to(&s->direct[(above - 1) * types + type], w->below[node]);
+	add_share(w, node, s->all, types, type);
+	if (w->small[node] & OWNER_NATIVE) {
+		held->native_objects++;
+		held->native_bytes += size;
+	} else if (w->small[node] & OWNER_LOST) {
+		held->lost_objects++;
+		held->lost_bytes += size;
 	}
 }
 
-/* The same for every node that a holder has, each by itself. */
-static void add_all(const struct work *w, struct share *shares)
+/* From the roots down: whose each node is. */
+static void find_owners(struct work *w, struct ma_held *held, const struct shares *s)
 {
-	size_t types = w->g->totals.by_id_count;
-	for (uint32_t node = 0; node < w->tree.count; node++)
-		if (w->g->type[node] < types)
-			add_share(w, node, shares, types, w->g->type[node]);
+	uint64_t least = w->count ? w->below[w->nodes[w->count - 1]] : UINT64_MAX;
+	for (uint32_t i = 0; i < w->tree.count; i++) {
+		uint32_t node = w->tree.order[i];
+		fetch(w, i + AHEAD);
+		w->small[node] = find_owner(w, held, node, least);
+		count_node(w, held, s, node);
+	}
 }
 
 static void take_largest(struct ma_holder *holder, const struct share *shares, size_t types)
@@ -215,24 +243,32 @@ static void take_below(const struct work *w, struct ma_below *below, const struc
 
 /* What a holder mostly has: the type of most bytes among its elements, each with what hangs below it; where it has few
  * elements (the head of a chain), among all that it holds. And what all of it is made of. */
-static struct ma_error *describe_elements(struct work *w, struct ma_held *held)
+static void describe_elements(const struct work *w, struct ma_held *held, const struct shares *s)
 {
 	size_t types = w->g->totals.by_id_count;
-	_cleanup_free_ struct share *direct = calloc(types * (w->count + 1), sizeof(*direct));
-	_cleanup_free_ struct share *all = calloc(types * (w->count + 2), sizeof(*all));
-	if (!direct || !all)
-		return &ma_enomem;
-	add_elements(w, direct);
-	add_all(w, all);
 	for (size_t h = 0; h < w->count; h++) {
 		struct ma_holder *holder = &held->holders[h];
-		take_largest(holder, &direct[h * types], types);
+		take_largest(holder, &s->direct[h * types], types);
 		if (holder->mostly_count < LEAST_FAN_OUT)
-			take_largest(holder, &all[h * types], types);
-		take_below(w, &holder->below, &all[h * types], holder->bytes);
+			take_largest(holder, &s->all[h * types], types);
+		take_below(w, &holder->below, &s->all[h * types], holder->bytes);
 	}
-	take_below(w, &held->native, &all[w->count * types], held->native_bytes);
-	take_below(w, &held->lost, &all[(w->count + 1) * types], held->lost_bytes);
+	take_below(w, &held->native, &s->all[w->count * types], held->native_bytes);
+	take_below(w, &held->lost, &s->all[(w->count + 1) * types], held->lost_bytes);
+}
+
+static struct ma_error *share_out(struct work *w, struct ma_held *held)
+{
+	size_t types = w->g->totals.by_id_count;
+	struct shares s = { calloc(types * (w->count + 1), sizeof(*s.direct)),
+			    calloc(types * (w->count + 2), sizeof(*s.all)) };
+	if (!s.direct || !s.all) {
+		shares_deinit(&s);
+		return &ma_enomem;
+	}
+	find_owners(w, held, &s);
+	describe_elements(w, held, &s);
+	shares_deinit(&s);
 	return NULL;
 }
 
@@ -338,32 +374,102 @@ static bool is_namespace(const struct work *w, uint32_t node)
 	       !strcmp(ma_type_name(w->g->snap, w->g->type[node]), "dict");
 }
 
+/* Makes w->holder of both trees. */
+static struct ma_error *join_trees(struct work *w)
+{
+	uint32_t n = w->g->count;
+	w->by_tree = calloc((size_t)n / 64 + 1, sizeof(*w->by_tree));
+	if (!w->by_tree)
+		return &ma_enomem;
+	MA_TRY(ma_dom_follow_tree(&w->dom, &w->tree, &w->cuts, &w->cuts_count));
+	for (uint32_t i = 0; i < n; i++) {
+		if (w->dom.idom[i] != MA_DOM_NONE)
+			continue;
+		w->by_tree[i / 64] |= UINT64_C(1) << i % 64;
+		w->dom.idom[i] = w->tree.parent[i];
+	}
+	w->holder = ma_take_ptr(w->dom.idom);
+	return NULL;
+}
+
+/* The dominator that follow_tree took away stands in its place while this is asked. */
+static uint32_t dominator_of(const struct work *w, uint32_t node)
+{
+	return w->by_tree[node / 64] >> node % 64 & 1 ? MA_DOM_NONE : w->holder[node];
+}
+
+static void swap_cuts(struct work *w)
+{
+	for (size_t i = 0; i < w->cuts_count; i++) {
+		struct ma_dom_cut *c = &w->cuts[i];
+		uint32_t up = w->holder[c->node];
+		w->holder[c->node] = c->up;
+		c->up = up;
+		w->by_tree[c->node / 64] ^= UINT64_C(1) << c->node % 64;
+	}
+}
+
+/* Adds each node to the nearest holder that dominates it: w->small has its position + 1, or OWNER_NOBODY. */
+static void sum_up(struct work *w, uint64_t *sums)
+{
+	for (size_t h = 0; h < w->count; h++)
+		w->small[w->nodes[h]] = (uint8_t)(h + 1);
+	for (uint32_t i = 0; i < w->g->count; i++) {
+		uint32_t at = i, up;
+		while (!w->small[at] && (up = dominator_of(w, at)) != MA_DOM_NONE)
+			at = up;
+		uint8_t owner = w->small[at] ? w->small[at] : OWNER_NOBODY;
+		for (at = i; at != MA_DOM_NONE && !w->small[at]; at = dominator_of(w, at))
+			w->small[at] = owner;
+		if (owner != OWNER_NOBODY)
+			sums[owner - 1] = add(sums[owner - 1], ma_graph_size(w->g, i));
+	}
+}
+
+/* The retained sizes of the holders, from the dominators: to keep those of all objects until now would take more memory
+ * than anything else. */
+static void find_retained(struct work *w, struct ma_held *held)
+{
+	uint64_t sums[MA_HELD_MAX] = { 0 };
+	memset(w->small, 0, w->g->count);
+	swap_cuts(w);
+	sum_up(w, sums);
+	for (size_t h = 0; h < w->count; h++) {
+		uint32_t at = w->nodes[h];
+		while (at != MA_DOM_NONE && w->small[at] != OWNER_NOBODY) {
+			size_t above = w->small[at] - 1u;
+			held->holders[above].retained = add(held->holders[above].retained, sums[h]);
+			at = dominator_of(w, w->nodes[above]);
+		}
+	}
+	swap_cuts(w);
+}
+
 static struct ma_error *build(struct work *w, struct ma_held *held)
 {
 	MA_TRY(ma_dominators_create(w->g, &w->dom));
 	MA_TRY(ma_dom_retained_by_type(w->g, &w->dom));
+	free(w->dom.retained);
+	w->dom.retained = NULL;
 	MA_TRY(ma_tree_create(w->g, &w->tree));
-	_cleanup_free_ uint8_t *seen = calloc(w->g->count ? w->g->count : 1, 1);
-	if (!seen)
-		return &ma_enomem;
-	ma_dom_follow_tree(&w->dom, &w->tree, seen);
+	MA_TRY(join_trees(w));
 	MA_TRY(find_holders(w));
 	held->holders_count = w->count;
+	find_retained(w, held);
 	for (size_t h = 0; h < w->count; h++) {
 		held->holders[h].addr = ma_addr_index_addr(&w->g->index, w->nodes[h]);
 		held->holders[h].type_id = w->g->type[w->nodes[h]];
 		held->holders[h].bytes = w->below[w->nodes[h]];
 		held->holders[h].namespace = is_namespace(w, w->nodes[h]);
-		held->holders[h].retained = w->dom.retained[w->nodes[h]];
 	}
-	find_owners(w, held);
-	MA_TRY(describe_elements(w, held));
+	MA_TRY(share_out(w, held));
 	MA_TRY(find_lines(w, held));
 	free(w->below);
 	free(w->small);
+	free(w->holder);
 	w->below = NULL;
 	w->small = NULL;
-	ma_dominators_deinit(&w->dom);
+	w->holder = NULL;
 	MA_TRY(collect_classes(w, held));
 	struct ma_way ways[MA_HELD_MAX];
 	for (size_t h = 0; h < w->count; h++)

@@ -37,17 +37,31 @@ static void add_run(struct ma_places *p, uint32_t start)
 	p->wanted[lo] = 1;
 }
 
-void ma_places_add(struct ma_places *p, uint32_t node)
+static bool run_has(const struct ma_graph *g, uint32_t at, uint32_t dst)
+{
+	while (!(g->targets[at] & MA_GRAPH_LAST) && g->targets[at] != dst)
+		at++;
+	return (g->targets[at] & ~MA_GRAPH_LAST) == dst;
+}
+
+/* MA_NO_INDEX as dst: all runs. */
+void ma_places_add_edge(struct ma_places *p, uint32_t node, uint32_t dst)
 {
 	if (node == MA_NO_INDEX)
 		return;
 	struct ma_graph_iter it = ma_graph_edges(p->g, node);
 	while (it.at != MA_GRAPH_NO_EDGES) {
-		add_run(p, it.at);
+		if (dst == MA_NO_INDEX || run_has(p->g, it.at, dst))
+			add_run(p, it.at);
 		it.at = MA_GRAPH_NO_EDGES;
 		if (it.more == SIZE_MAX || !ma_graph_next_run(&it))
 			break;
 	}
+}
+
+void ma_places_add(struct ma_places *p, uint32_t node)
+{
+	ma_places_add_edge(p, node, MA_NO_INDEX);
 }
 
 void ma_places_add_referrers(struct ma_places *p, const uint64_t *bits)

@@ -17,6 +17,8 @@ void ma_places_deinit(struct ma_places *p);
 #define _cleanup_places_ __attribute__((__cleanup__(ma_places_deinit)))
 /* The records with edges of `node`. MA_NO_INDEX is allowed. */
 void ma_places_add(struct ma_places *p, uint32_t node);
+/* Those of them with an edge to `dst`. */
+void ma_places_add_edge(struct ma_places *p, uint32_t node, uint32_t dst);
 /* Each record with an edge to one of the nodes whose bit is set. */
 void ma_places_add_referrers(struct ma_places *p, const uint64_t *bits);
 

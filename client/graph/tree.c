@@ -32,17 +32,40 @@ static void visit(struct ma_tree *t, uint32_t node, uint32_t dst)
 	t->order[t->count++] = dst;
 }
 
-/* Visits what the nodes from order[head] on refer to, as long as they stand before order[end]; returns the new head. */
-static uint32_t flood_to(const struct ma_graph *g, const uint32_t *classes, struct ma_tree *t, uint32_t head,
-			 uint32_t end)
+#define AHEAD 8 /* nodes, from reading memory to its use */
+
+struct way {
+	const struct ma_graph *g;
+	const uint32_t *classes;
+	const uint64_t *inner;
+};
+
+/* A bit for each node that leads anywhere; NULL when memory is out: then each is looked at. */
+static uint64_t *find_inner(const struct ma_graph *g, const uint32_t *classes)
 {
+	uint64_t *inner = calloc((size_t)g->count / 64 + 1, sizeof(*inner));
+	for (uint32_t i = 0; inner && i < g->count; i++) {
+		bool leads = g->start[i] != MA_GRAPH_NO_EDGES || (classes && classes[g->type[i]] != MA_NO_INDEX);
+		inner[i / 64] |= (uint64_t)leads << i % 64;
+	}
+	return inner;
+}
+
+/* Visits what the nodes from order[head] on refer to, as long as they stand before order[end]; returns the new head. */
+static uint32_t flood_to(const struct way *w, struct ma_tree *t, uint32_t head, uint32_t end)
+{
+	const struct ma_graph *g = w->g;
 	for (; head < end && head < t->count; head++) {
 		uint32_t node = t->order[head], dst;
+		if (head + AHEAD < t->count)
+			__builtin_prefetch(&g->start[t->order[head + AHEAD]]);
+		if (w->inner && !(w->inner[node / 64] >> node % 64 & 1))
+			continue;
 		struct ma_graph_iter it = ma_graph_edges(g, node);
 		while (ma_graph_next(&it, &dst))
 			visit(t, node, dst);
-		if (classes && classes[g->type[node]] != MA_NO_INDEX)
-			visit(t, node, classes[g->type[node]]);
+		if (w->classes && w->classes[g->type[node]] != MA_NO_INDEX)
+			visit(t, node, w->classes[g->type[node]]);
 	}
 	return head;
 }
@@ -52,9 +75,9 @@ static uint32_t flood_to(const struct ma_graph *g, const uint32_t *classes, stru
 #define MODULE_STEPS 4
 
 /* The same without an end: all that they reach. */
-static uint32_t flood(const struct ma_graph *g, const uint32_t *classes, struct ma_tree *t, uint32_t head)
+static uint32_t flood(const struct way *w, struct ma_tree *t, uint32_t head)
 {
-	return flood_to(g, classes, t, head, UINT32_MAX);
+	return flood_to(w, t, head, UINT32_MAX);
 }
 
 static void add_locals(struct ma_graph *g, struct ma_tree *t, uint32_t begin, uint32_t end, enum ma_root root)
@@ -81,33 +104,33 @@ static void add_modules(const struct ma_graph *g, struct ma_tree *t)
 	free(is_module);
 }
 
-static void build(struct ma_graph *g, const uint32_t *classes, struct ma_tree *t)
+static void build(struct ma_graph *g, const struct way *w, struct ma_tree *t)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
 	add_modules(g, t);
 	uint32_t head = 0;
 	for (unsigned i = 0; i < MODULE_STEPS; i++)
-		head = flood_to(g, classes, t, head, t->count);
+		head = flood_to(w, t, head, t->count);
 	for (size_t i = tab->frames_count; i-- > 0;) { /* outermost frames first: what they hold lives longest */
 		add_locals(g, t, tab->frames[i].locals_begin, tab->frames[i].locals_end, MA_ROOT_LOCAL);
 		uint32_t frame = ma_addr_index_find(&g->index, tab->frames[i].addr); /* an object up to 3.10 */
 		if (frame != MA_NO_INDEX)
 			add_root(t, frame, MA_ROOT_LOCAL);
 	}
-	head = flood(g, classes, t, head);
+	head = flood(w, t, head);
 	for (size_t i = 0; i < tab->interps_count; i++)
 		add_locals(g, t, tab->interps[i].locals_begin, tab->interps[i].locals_end, MA_ROOT_INTERP);
-	head = flood(g, classes, t, head);
+	head = flood(w, t, head);
 	for (uint32_t i = 0; i < g->count; i++) {
 		if (t->parent[i] != MA_ROOT_NONE)
 			continue;
 		if (ma_graph_native(g, i))
 			add_root(t, i, MA_ROOT_NATIVE);
 	}
-	head = flood(g, classes, t, head);
+	head = flood(w, t, head);
 	for (uint32_t i = 0; i < g->count; i++) {
 		add_root(t, i, MA_ROOT_LOST);
-		head = flood(g, classes, t, head);
+		head = flood(w, t, head);
 	}
 }
 
@@ -121,7 +144,9 @@ struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret)
 	}
 	memset(t.parent, 0xff, n * sizeof(*t.parent));
 	uint32_t *classes = ma_class_nodes(g);
-	build(g, classes, &t);
+	uint64_t *inner = find_inner(g, classes);
+	build(g, &(struct way){ g, classes, inner }, &t);
+	free(inner);
 	free(classes);
 	*ret = t;
 	return NULL;

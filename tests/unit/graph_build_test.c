@@ -210,3 +210,49 @@ Test(copies, as_qsort_says)
 		ma_copies_deinit(&c);
 	}
 }
+
+static void long_object(struct snap_builder *b, unsigned at, uint32_t type, unsigned records, unsigned entries,
+			bool dict, enum ma_edge_kind kind)
+{
+	for (unsigned r = 0; r < records; r++) {
+		sb_object(b, &(struct sb_object){ .addr = addr_of(at),
+						  .type = type,
+						  .size = r ? 0 : 64,
+						  .refcnt = !r,
+						  .extra = r ? MA_OX_CONT : 0 });
+		for (unsigned e = 0; e < entries; e++) {
+			if (dict)
+				sb_edge(b, MA_EDGE_KEY, addr_of(10 + e), 0);
+			sb_edge(b, kind, addr_of(11 + e), 0);
+		}
+	}
+}
+
+Test(build, elements_of_long_objects)
+{
+	char file[64];
+	snprintf(file, sizeof(file), "/tmp/graph_elements_test.%d.mem", (int)getpid());
+	struct snap_builder *b = sb_create(file);
+	sb_meta_default(b);
+	uint32_t type = sb_type(b, "", "dict", 0x1000, 0, 16, 0);
+	for (unsigned i = 10; i < 200; i++)
+		long_object(b, i, type, 1, 0, false, MA_EDGE_PLAIN);
+	long_object(b, 1, type, 3, 100, true, MA_EDGE_VALUE);
+	long_object(b, 2, type, 2, 90, false, MA_EDGE_KEY); /* a set */
+	long_object(b, 3, type, 1, 80, false, MA_EDGE_NEXT);
+	long_object(b, 4, type, 1, 20, true, MA_EDGE_VALUE);
+	long_object(b, 5, type, 9, 20, true, MA_EDGE_VALUE); /* the first record is short */
+	long_object(b, 6, type, 1, 0, false, MA_EDGE_PLAIN);
+	sb_finish(b);
+	_cleanup_snap_ struct ma_snap *s = NULL;
+	cr_assert_null(ma_snap_open(file, &s));
+	unlink(file);
+	_cleanup_graph_ struct ma_graph *g = build(s, 1);
+	const uint64_t wanted[] = { 300, 180, 80, 0, 0, 0 };
+	for (unsigned i = 1; i <= 6; i++) {
+		uint64_t n = 0;
+		bool known = ma_graph_elements(g, ma_addr_index_find(&g->index, addr_of(i)), &n);
+		cr_expect_eq(known, wanted[i - 1] != 0, "object %u", i);
+		cr_expect_eq(n, wanted[i - 1], "object %u: %lu", i, n);
+	}
+}

@@ -131,17 +131,22 @@ Test(tree, holders_come_first)
 		cr_assert_null(ma_tree_create(g, &t));
 		cr_assert_null(ma_dominators_create(g, &d));
 		uint32_t *place = calloc(g->count, sizeof(*place));
-		uint8_t *seen = calloc(g->count, 1);
+		struct ma_dom_cut *cuts = NULL;
+		size_t cuts_count = 0, cut = 0;
 		for (uint32_t i = 0; i < t.count; i++)
 			place[t.order[i]] = i;
 		for (uint32_t i = 0; i < g->count; i++)
-			behind += d.idom[i] != MA_DOM_NONE && place[d.idom[i]] > place[i];
-		ma_dom_follow_tree(&d, &t, seen);
+			cut += d.idom[i] != MA_DOM_NONE && place[d.idom[i]] > place[i];
+		cr_assert_null(ma_dom_follow_tree(&d, &t, &cuts, &cuts_count));
+		cr_assert_eq(cuts_count, cut);
+		for (size_t i = 0; i < cuts_count; i++)
+			cr_assert(d.idom[cuts[i].node] == MA_DOM_NONE && place[cuts[i].up] > place[cuts[i].node]);
+		behind += (unsigned)cut;
 		for (uint32_t i = 0; i < g->count; i++) {
 			uint32_t up = ma_holder_of(&t, &d, i);
 			cr_assert(MA_IS_ROOT(up) || place[up] < place[i], "seed %u, node %u", seed, i);
 		}
-		free(seen);
+		free(cuts);
 		free(place);
 		ma_dominators_deinit(&d);
 		ma_tree_deinit(&t);
