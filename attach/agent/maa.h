@@ -559,7 +559,8 @@ void maa_sites(struct maa *m);                                       /* sites.c 
 /* raw.c: memory that belongs to `owner`, or a word of native memory at `word` that is the address of `object` */
 void maa_raw(struct maa *m, unsigned kind, addr_t a, uint64_t bytes, addr_t owner);
 void maa_raw_word(struct maa *m, addr_t word, addr_t object);
-void maa_content(struct maa *m, addr_t object, uint64_t bytes, uint64_t hash);
+/* `kind`: enum ma_content_kind, of the items at `data`. */
+void maa_content(struct maa *m, addr_t object, uint64_t bytes, uint64_t hash, unsigned kind, addr_t data);
 
 /* A field that this version may not have: 0 then. */
 #define FIELD(m, base, id) ((m)->L->id >= 0 ? rd64((base) + (uint64_t)(m)->L->id) : 0)

@@ -3,13 +3,16 @@
  *
  * struct PyArrayObject_fields is the same in numpy 1.x and 2.x (ndarraytypes.h): data 16, nd 24, dimensions 32,
  * strides 40, base 48, descr 56, flags 64, weakreflist 72 (not owned), mem_handler 88 from 1.22 on.
- * dtype: typeobj 16, kind 24, type_num 28; then 1.x (96 bytes): flags 27, elsize 32 (32 bits), subarray 40, fields 48,
- * names 56, metadata 72; 2.x (88 bytes): flags 32, elsize 40, metadata 56, and where it is a legacy one subarray 88,
- * fields 96, names 104. void scalar (arrayscalars.h): obval 24, descr 32, flags 40, base 48. */
+ * dtype: typeobj 16, kind 24, byteorder 26, type_num 28; then 1.x (96 bytes): flags 27, elsize 32 (32 bits), subarray
+ * 40, fields 48, names 56, metadata 72; 2.x (88 bytes): flags 32, elsize 40, metadata 56, and where it is a legacy one
+ * subarray 88, fields 96, names 104. void scalar (arrayscalars.h): obval 24, descr 32, flags 40, base 48. */
 #include "visit.h"
 
 #define PART 8192u
 #define OWNDATA 4u
+#define TYPE_LONG 7
+#define TYPE_LONGLONG 9
+#define TYPE_DOUBLE 12
 #define TYPE_OBJECT 17
 #define TYPE_LEGACY_END 2056 /* NPY_VSTRING: PyDataType_ISLEGACY */
 #define DTYPE_1 96u          /* tp_basicsize of numpy.dtype */
@@ -248,6 +251,17 @@ static int foreign(struct maa *m, addr_t base)
 	return name && text_is(name, "PyCapsule");
 }
 
+/* Which items a list of Python could have, too. */
+static unsigned sampled_kind(addr_t d, uint64_t item)
+{
+	int32_t num = rd32(d + 28);
+	if (item != 8 || rd8(d + 26) == '>')
+		return MA_CONTENT_NONE;
+	return num == TYPE_DOUBLE                         ? MA_CONTENT_FLOAT
+	       : num == TYPE_LONG || num == TYPE_LONGLONG ? MA_CONTENT_INT
+							  : MA_CONTENT_NONE;
+}
+
 /* Of MA_CONTENT_WORDS words of the data: whole arrays would cost as much as the rest of the walk, and more. */
 static void hash_data(struct maa *m, addr_t a, addr_t d, addr_t data, uint64_t item, uint64_t bytes)
 {
@@ -270,7 +284,9 @@ static void hash_data(struct maa *m, addr_t a, addr_t d, addr_t data, uint64_t i
 	uint64_t last = rd64(data + bytes - 8);
 	ma_siphash_word(&s, last, 1);
 	if (any | last) /* of nothing but zeros nothing is known: as a rule nobody has filled it yet */
-		maa_content(m, a, bytes, ma_siphash_end(&s, 0, 8 * (4 + nd + n), 1, 3));
+		maa_content(m, a, bytes, ma_siphash_end(&s, 0, 8 * (4 + nd + n), 1, 3),
+			    nd == 1 && m->values.mode >= MA_VALUES_PREFIX ? sampled_kind(d, item) : MA_CONTENT_NONE,
+			    data);
 }
 
 static void visit_array(struct maa *m, struct maa_w *w, addr_t a, uint64_t tags, uint64_t from)

@@ -38,7 +38,7 @@ void maa_raw_word(struct maa *m, addr_t word, addr_t object)
 	m->stat[MA_STAT_RAW_WORDS]++;
 }
 
-void maa_content(struct maa *m, addr_t object, uint64_t bytes, uint64_t hash)
+void maa_content(struct maa *m, addr_t object, uint64_t bytes, uint64_t hash, unsigned kind, addr_t data)
 {
 	struct maa_buf *b = &m->co;
 	if (b->p > b->data + MA_BLOCK_PAYLOAD - MAA_ROOM)
@@ -48,7 +48,12 @@ void maa_content(struct maa *m, addr_t object, uint64_t bytes, uint64_t hash)
 	uint8_t *p = put(b->p, zigzag((int64_t)(object - m->co_object) >> 3));
 	p = put(p, bytes);
 	memcpy(p, &hash, sizeof(hash));
-	b->p = p + sizeof(hash);
+	p = put(p + sizeof(hash), kind);
+	for (uint64_t i = 0; kind && i < MA_CONTENT_SAMPLES; i++, p += 8) {
+		uint64_t item = rd64(data + 8 * (i * (bytes / 8) / MA_CONTENT_SAMPLES));
+		memcpy(p, &item, sizeof(item));
+	}
+	b->p = p;
 	b->records++;
 	m->co_object = object;
 	m->stat[MA_STAT_CONTENTS]++;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "waste.h"
 
+#include "array_lists.h"
 #include "cleanup.h"
 #include "copies.h"
 #include "saturate.h"
@@ -76,6 +77,7 @@ struct work {
 	struct object *kept; /* whose rest may come */
 	size_t kept_count, kept_room;
 	struct ma_copies strings, tuples, arrays;
+	struct ma_array_lists array_lists;
 	uint64_t room[3], room_count[3];     /* of list, dict, set */
 	uint64_t *empty, *empty_bytes;       /* by type id */
 	uint64_t box_bytes[2], box_count[2]; /* of lists of int, of float */
@@ -97,6 +99,7 @@ static void work_deinit(struct work *w)
 	ma_copies_deinit(&w->strings);
 	ma_copies_deinit(&w->tuples);
 	ma_copies_deinit(&w->arrays);
+	ma_array_lists_deinit(&w->array_lists);
 }
 
 static struct ma_error *begin(struct work *w)
@@ -246,6 +249,9 @@ static struct ma_error *add_object(struct work *w, struct object *x)
 			unsigned is_float = strcmp(ma_type_name(w->g->snap, x->box_type), "float") == 0;
 			w->box_bytes[is_float] = add(w->box_bytes[is_float], x->boxes_bytes);
 			w->box_count[is_float] += x->edges;
+			return ma_array_lists_offer(&w->array_lists, o->addr, x->edges,
+						    is_float ? MA_CONTENT_FLOAT : MA_CONTENT_INT,
+						    add(o->size, x->boxes_bytes));
 		}
 		break;
 	case DICT:
@@ -463,6 +469,9 @@ static struct ma_error *collect(struct work *w, struct ma_waste *waste)
 		return &ma_enomem;
 	join_pairs(w);
 	MA_TRY(put_copies(w, waste));
+	uint64_t lists, lists_bytes;
+	MA_TRY(ma_array_lists_finish(&w->array_lists, w->g->snap, &lists, &lists_bytes));
+	put(waste, MA_WASTE_ARRAY_LISTS, "list", lists, lists_bytes);
 	put_slots(w, waste);
 	for (size_t i = 0; i < MA_ARRAY_SIZE(containers); i++)
 		put(waste, MA_WASTE_ROOM, containers[i], w->room_count[i], w->room[i]);
@@ -477,6 +486,7 @@ static struct ma_error *collect(struct work *w, struct ma_waste *waste)
 static struct ma_error *build(struct work *w, struct ma_waste *waste)
 {
 	struct ma_snap_cursor *c;
+	MA_TRY(ma_array_lists_begin(w->g->snap, &w->array_lists));
 	MA_TRY(ma_snap_cursor_create(w->g->snap, &c));
 	waste->hashes = ma_snap_tables(w->g->snap)->meta.values != MA_VALUES_NONE;
 	struct ma_error *err = waste->hashes ? ma_snap_cursor_values(c) : NULL;

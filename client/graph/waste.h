@@ -12,6 +12,7 @@
 	MA_WASTE_KIND(COPIES, "copies", "equal copies")                /* of str and bytes, by their hash */           \
 	MA_WASTE_KIND(TUPLES, "equal-tuples", "equal copies")          /* tuples of the very same objects */           \
 	MA_WASTE_KIND(ARRAYS, "equal-arrays", "probably equal copies") /* of numpy, by a hash of samples */            \
+	MA_WASTE_KIND(ARRAY_LISTS, "array-and-list", "probably in an array, too") /* lists of float or int */          \
 	MA_WASTE_KIND(ROOM, "unused-room", "room not in use") /* of list, dict, set: beyond what holds the entries */  \
 	MA_WASTE_KIND(EMPTY, "empty", "empty ones")           /* containers without an entry */                        \
 	MA_WASTE_KIND(SLOTS, "slots", "with __slots__") /* instances of a class, each with its attributes in a dict */ \

@@ -175,6 +175,12 @@ struct ma_snap_trace { /* a block of memory */
 
 struct ma_snap_content { /* of an array: the same hash and bytes, probably the same data */
 	uint64_t object, bytes, hash;
+	uint32_t kind;    /* enum ma_content_kind; NONE: there are no samples */
+	uint32_t samples; /* position in `samples` */
+};
+
+struct ma_snap_samples { /* items of an array */
+	uint64_t words[MA_CONTENT_SAMPLES];
 };
 
 /* ---- what the rest of the memory is: MA_BLOCK_MALLOC. Ranges lie below 2^47 and are not empty. */
@@ -239,6 +245,8 @@ struct ma_snap_tables {
 	size_t words_count;
 	const struct ma_snap_content *contents;
 	size_t contents_count;
+	const struct ma_snap_samples *samples;
+	size_t samples_count;
 	const struct ma_snap_site *sites;
 	size_t sites_count;
 	const struct ma_snap_site_frame *site_frames;

@@ -185,6 +185,11 @@ enum ma_raw_kind {
  * words / MA_CONTENT_WORDS, and its last 8 bytes. Arrays with equal hashes are probably equal; not for certain, since what
  * stands between the words is not looked at. */
 #define MA_CONTENT_WORDS 256u
+/* Then v enum ma_content_kind, and unless it is NONE MA_CONTENT_SAMPLES items of 8 bytes as they are in the array, the i-th
+ * at i * items / MA_CONTENT_SAMPLES: with MA_VALUES_PREFIX and MA_VALUES_ALL, for arrays of one dimension of float64 or
+ * int64 in the byte order of the machine. */
+#define MA_CONTENT_SAMPLES 16u
+enum ma_content_kind { MA_CONTENT_NONE = 0, MA_CONTENT_FLOAT = 1, MA_CONTENT_INT = 2 };
 
 /* ---- SITES: the tracebacks of tracemalloc. v id (1, 2, 3, ... in order), v frames that the traceback had when it was
  * taken, v frames that follow, then for each, innermost first: v name id of the file (0 = not known), v line.

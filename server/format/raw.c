@@ -31,17 +31,26 @@ struct ma_error *ma_snap_raw_record(struct ma_snap *s, struct ma_raw_prev *prev,
 
 struct ma_error *ma_snap_content_record(struct ma_snap *s, struct ma_raw_prev *prev, struct ma_cursor *c)
 {
-	uint64_t object = prev->object + 8 * (uint64_t)ma_unzigzag(ma_cursor_varint(c));
-	uint64_t bytes = ma_cursor_varint(c), hash;
-	const uint8_t *p = ma_cursor_take(c, sizeof(hash));
-	struct ma_snap_content *row;
-	if (!p || !bytes) {
+	struct ma_snap_content *row,
+		content = { .object = prev->object + 8 * (uint64_t)ma_unzigzag(ma_cursor_varint(c)) };
+	content.bytes = ma_cursor_varint(c);
+	const uint8_t *hash = ma_cursor_take(c, sizeof(content.hash));
+	uint64_t kind = ma_cursor_varint(c);
+	const uint8_t *samples = kind ? ma_cursor_take(c, sizeof(struct ma_snap_samples)) : NULL;
+	if (c->bad || !hash || !content.bytes || kind > MA_CONTENT_INT) {
 		c->bad = true;
 		return NULL;
 	}
-	memcpy(&hash, p, sizeof(hash));
-	prev->object = object;
+	memcpy(&content.hash, hash, sizeof(content.hash));
+	prev->object = content.object;
+	content.kind = (uint32_t)kind;
+	content.samples = (uint32_t)s->samples.count;
+	if (samples) {
+		struct ma_snap_samples *to;
+		MA_TRY(ma_vec_add(&s->samples, sizeof(*to), MA_ROWS_MAX, (void **)&to));
+		memcpy(to->words, samples, sizeof(to->words));
+	}
 	MA_TRY(ma_vec_add(&s->contents, sizeof(*row), MA_ROWS_MAX, (void **)&row));
-	*row = (struct ma_snap_content){ object, bytes, hash };
+	*row = content;
 	return NULL;
 }

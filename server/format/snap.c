@@ -184,12 +184,12 @@ void ma_snap_close(struct ma_snap *s)
 		return;
 	if (s->fd >= 0)
 		close(s->fd);
-	struct ma_vec *all[] = { &s->types,      &s->names,  &s->regions,  &s->threads,       &s->frames,
-				 &s->interps,    &s->locals, &s->arenas,   &s->classes,       &s->freelists,
-				 &s->tids,       &s->notes,  &s->natives,  &s->native_frames, &s->interp_states,
-				 &s->raws,       &s->words,  &s->contents, &s->pages,         &s->huge,
-				 &s->heaps,      &s->spans,  &s->fills,    &s->zeros,         &s->sites,
-				 &s->site_frames };
+	struct ma_vec *all[] = { &s->types,   &s->names,      &s->regions,  &s->threads,       &s->frames,
+				 &s->interps, &s->locals,     &s->arenas,   &s->classes,       &s->freelists,
+				 &s->tids,    &s->notes,      &s->natives,  &s->native_frames, &s->interp_states,
+				 &s->raws,    &s->words,      &s->contents, &s->samples,       &s->pages,
+				 &s->huge,    &s->heaps,      &s->spans,    &s->fills,         &s->zeros,
+				 &s->sites,   &s->site_frames };
 	for (size_t i = 0; i < MA_ARRAY_SIZE(all); i++)
 		free(all[i]->data);
 	ma_snap_text_free(s);

@@ -46,7 +46,7 @@ struct ma_snap {
 	struct ma_snap_tables tables;
 	struct ma_vec types, names, regions, threads, frames, interps, locals, arenas, classes, freelists, tids, notes;
 	struct ma_vec natives, native_frames, interp_states;
-	struct ma_vec raws, words, contents;
+	struct ma_vec raws, words, contents, samples;
 	struct ma_vec sites, site_frames;
 	struct ma_vec pages, huge, heaps, spans, fills, zeros;
 	size_t lost_types, lost_names; /* entries whose definition is lost */

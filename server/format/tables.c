@@ -490,6 +490,8 @@ static struct ma_error *publish(struct ma_snap *s)
 	t->words_count = s->words.count;
 	t->contents = s->contents.data;
 	t->contents_count = s->contents.count;
+	t->samples = s->samples.data;
+	t->samples_count = s->samples.count;
 	t->sites = s->sites.data;
 	t->sites_count = s->sites.count;
 	t->site_frames = s->site_frames.data;

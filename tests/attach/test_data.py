@@ -146,6 +146,13 @@ def test_equal_arrays(data_python, start, memattach):
     assert (first["type"], first["count"], first["size"]) == ("numpy.ndarray", 6, facts["each"])
     assert first["bytes"] == 5 * facts["each"] and int(first["example"], 16) in facts["example"]
     assert "numpy.ndarray: probably equal copies" in memattach.run("report", snap.path).out
+    with_values = memattach.new_path()
+    assert memattach.run("snap", t.pid, "-o", with_values, "--values", "prefix:1").rc == 0
+    rows = json.loads(memattach.run("report", with_values, "--json").out)["waste"]
+    assert [(r["type"], r["count"]) for r in rows if r["kind"] == "equal-arrays"] == [("numpy.ndarray", facts["count"])]
+    lists = [(r["type"], r["count"], r["bytes"]) for r in rows if r["kind"] == "array-and-list"]
+    assert lists == [("list", facts["lists"], facts["lists_bytes"])], rows
+    assert "array-and-list" not in {r["kind"] for r in report["waste"]}, "hashes alone do not tell"
     plain = memattach.new_path()
     assert memattach.run("snap", t.pid, "-o", plain, "--values", "none").rc == 0
     assert "equal-arrays" not in {r["kind"] for r in json.loads(memattach.run("report", plain, "--json").out)["waste"]}

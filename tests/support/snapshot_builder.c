@@ -414,16 +414,19 @@ void sb_buffer(struct snap_builder *b, enum ma_raw_kind kind, uint64_t addr, uin
 	count(b, kind == MA_RAW_WORD ? MA_STAT_RAW_WORDS : MA_STAT_RAW, 1);
 }
 
-void sb_content(struct snap_builder *b, uint64_t object, uint64_t bytes, uint64_t hash)
+void sb_content(struct snap_builder *b, uint64_t object, uint64_t bytes, uint64_t hash, const uint64_t *samples)
 {
 	begin(b, MA_BLOCK_CONTENTS, false, 0);
-	if (b->body[MA_BLOCK_CONTENTS].len + 64 > MA_BLOCK_PAYLOAD) {
+	if (b->body[MA_BLOCK_CONTENTS].len + 256 > MA_BLOCK_PAYLOAD) {
 		end_definitions(b);
 		end_block(b, MA_BLOCK_CONTENTS);
 	}
 	ma_buf_varint(&b->rec, ma_zigzag((int64_t)(object - b->content_object) / 8));
 	ma_buf_varint(&b->rec, bytes);
 	ma_buf_add(&b->rec, &hash, sizeof(hash));
+	ma_buf_varint(&b->rec, samples ? MA_CONTENT_INT : MA_CONTENT_NONE);
+	if (samples)
+		ma_buf_add(&b->rec, samples, MA_CONTENT_SAMPLES * sizeof(*samples));
 	b->content_object = object;
 	count(b, MA_STAT_CONTENTS, 1);
 }

@@ -80,8 +80,8 @@ void sb_buffer(struct snap_builder *b, enum ma_raw_kind kind, uint64_t addr, uin
 uint32_t sb_site(struct snap_builder *b, const struct ma_snap_site_frame *frames, size_t count, uint32_t total);
 /* A block of memory that tracemalloc knows. */
 void sb_trace(struct snap_builder *b, const struct ma_snap_trace *t);
-/* The hash of what an array has: `bytes` of data. */
-void sb_content(struct snap_builder *b, uint64_t object, uint64_t bytes, uint64_t hash);
+/* The hash of what an array has: `bytes` of data; MA_CONTENT_SAMPLES items of int64, or NULL. */
+void sb_content(struct snap_builder *b, uint64_t object, uint64_t bytes, uint64_t hash, const uint64_t *samples);
 void sb_region(struct snap_builder *b, const struct ma_snap_region *r); /* r->path may be NULL */
 
 /* A block of any bytes, as they are. */

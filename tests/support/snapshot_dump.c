@@ -195,8 +195,8 @@ static void dump_memory(const struct ma_snap_tables *t, struct ma_buf *out)
 	for (size_t i = 0; i < t->words_count; i++)
 		ma_buf_printf(out, "word %" PRIx64 " object %" PRIx64 "\n", t->words[i].addr, t->words[i].object);
 	for (size_t i = 0; i < t->contents_count; i++)
-		ma_buf_printf(out, "content of %" PRIx64 " bytes %" PRIu64 " hash %016" PRIx64 "\n",
-			      t->contents[i].object, t->contents[i].bytes, t->contents[i].hash);
+		ma_buf_printf(out, "content of %" PRIx64 " bytes %" PRIu64 " hash %016" PRIx64 " kind %u\n",
+			      t->contents[i].object, t->contents[i].bytes, t->contents[i].hash, t->contents[i].kind);
 	dump_malloc(t, out);
 	for (size_t i = 0; i < t->regions_count; i++) {
 		const struct ma_snap_region *r = &t->regions[i];

@@ -103,11 +103,11 @@ Test(hostile, records_that_are_not)
 	MALFORMED(MA_BLOCK_RAW, 1, "\101\2\3\4"); /* a kind that can not be skipped */
 	MALFORMED(MA_BLOCK_RAW, 1, "\1\1\3\4");   /* behind the end of the address space */
 	MALFORMED(MA_BLOCK_RAW, 1, "\1\2\3");
-	FINE(MA_BLOCK_CONTENTS, 2, "\2\10abcdefgh\4\10abcdefgh");
-	MALFORMED(MA_BLOCK_CONTENTS, 1,
-		  "\2\0"
-		  "abcdefgh"); /* an array of nothing */
-	MALFORMED(MA_BLOCK_CONTENTS, 1, "\2\10abcdefg");
+	FINE(MA_BLOCK_CONTENTS, 2, "\2\10abcdefgh\0\4\10abcdefgh\0");
+	MALFORMED(MA_BLOCK_CONTENTS, 1, "\2\0abcdefgh\0"); /* an array of nothing */
+	MALFORMED(MA_BLOCK_CONTENTS, 1, "\2\10abcdefgh");
+	MALFORMED(MA_BLOCK_CONTENTS, 1, "\2\10abcdefgh\1abcdefgh"); /* too few samples */
+	MALFORMED(MA_BLOCK_CONTENTS, 1, "\2\10abcdefgh\3");
 }
 
 /* Ids out of the tables are told as 0, so that a reader may use them as an index. */

@@ -154,8 +154,11 @@ Test(roundtrip, buffers)
 Test(roundtrip, contents)
 {
 	struct snap_builder *b = sb_create(path);
-	for (uint64_t i = 0; i < 40000; i++)
-		sb_content(b, 0x555500000000 - i * 4096, 1024 + i, UINT64_C(0x9e3779b97f4a7c15) * i);
+	for (uint64_t i = 0; i < 40000; i++) {
+		uint64_t samples[MA_CONTENT_SAMPLES] = { i, [MA_CONTENT_SAMPLES - 1] = ~i };
+		sb_content(b, 0x555500000000 - i * 4096, 1024 + i, UINT64_C(0x9e3779b97f4a7c15) * i,
+			   i % 3 ? NULL : samples);
+	}
 	sb_finish(b);
 	ok(ma_snap_check(path, NULL, NULL));
 	struct ma_snap *s = open_snap();
@@ -165,6 +168,11 @@ Test(roundtrip, contents)
 		cr_assert_eq(t->contents[i].object, 0x555500000000 - i * 4096);
 		cr_assert_eq(t->contents[i].bytes, 1024 + i);
 		cr_assert_eq(t->contents[i].hash, UINT64_C(0x9e3779b97f4a7c15) * i);
+		cr_assert_eq(t->contents[i].kind, i % 3 ? MA_CONTENT_NONE : MA_CONTENT_INT);
+		if (i % 3)
+			continue;
+		cr_assert_eq(t->samples[t->contents[i].samples].words[0], i);
+		cr_assert_eq(t->samples[t->contents[i].samples].words[MA_CONTENT_SAMPLES - 1], ~i);
 	}
 	ma_snap_close(s);
 }
