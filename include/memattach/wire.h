@@ -184,7 +184,7 @@ enum ma_raw_kind {
  * number of dimensions and these; then of its data MA_CONTENT_WORDS words (all, when there are fewer), the i-th at i *
  * words / MA_CONTENT_WORDS, and its last 8 bytes. Arrays with equal hashes are probably equal; not for certain, since what
  * stands between the words is not looked at. */
-#define MA_CONTENT_WORDS 256u
+#define MA_CONTENT_WORDS 64u
 /* Then v enum ma_content_kind, and unless it is NONE MA_CONTENT_SAMPLES items of 8 bytes as they are in the array, the i-th
  * at i * items / MA_CONTENT_SAMPLES: with MA_VALUES_PREFIX and MA_VALUES_ALL, for arrays of one dimension of float64 or
  * int64 in the byte order of the machine. */
