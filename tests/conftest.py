@@ -21,7 +21,7 @@ REPO = Path(__file__).resolve().parent.parent
 # each version.
 SAMPLED = {"test_unusual", "test_values", "test_memory", "test_malloc", "test_interpreters", "test_edge_names", "test_soak",
            "test_where", "test_harmless", "test_books", "test_suspects", "test_paths", "test_waste", "test_sites",
-           "test_busy", "test_under_an_init", "test_threads_and_frames", "test_a_collection_under_way"}
+           "test_busy", "test_under_an_init", "test_container_with_a_root_of_its_own", "test_threads_and_frames", "test_a_collection_under_way"}
 
 
 def pytest_addoption(parser):
