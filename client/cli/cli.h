@@ -44,6 +44,7 @@ enum ma_cli_option {
 	MA_OPT_LIMIT_RATE = 1 << 27,  /* --limit-rate RATE */
 	MA_OPT_TLS = 1 << 28,         /* --ca FILE, --cert FILE, --key FILE: of tls:// only */
 	MA_OPT_CGROUP = 1 << 29,      /* --cgroup PATH */
+	MA_OPT_RESUME = 1 << 30,      /* --resume: of tls:// only */
 
 	MA_OPT_SSH = MA_OPT_IDENTITY | MA_OPT_KNOWN_HOSTS | MA_OPT_SSH_CONFIG | MA_OPT_SUDO,
 	MA_OPT_FAR = MA_OPT_SSH | MA_OPT_TLS | MA_OPT_LIMIT_RATE,
@@ -77,7 +78,7 @@ struct ma_cli {
 	const char *at;                                  /* --at, or NULL */
 	const char *identity, *known_hosts, *ssh_config; /* NULL = not given */
 	const char *ca, *cert, *key;                     /* the same */
-	bool sudo;
+	bool sudo, resume;
 	uint64_t limit_rate; /* bytes a second, 0 = no limit */
 };
 

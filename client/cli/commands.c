@@ -15,11 +15,12 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 #define ATTACHING(fn) not_built
 #endif
 
-#define FAR_HELP                                                                                                   \
-	"PID may also be ssh://[user@]host[:port]/PID: the process is on that machine, where nothing has to be\n"  \
-	"installed, and the snapshot comes here. In place of /PID: /name:PATTERN (a part of its command line),\n"  \
-	"/tree:PID, /cgroup:PATH. With tls:// in place of ssh:// a memattachd there serves it (port 7433 unless\n" \
-	"given), to those with a certificate that it knows.\n"
+#define FAR_HELP                                                                                                     \
+	"PID may also be ssh://[user@]host[:port]/PID: the process is on that machine, where nothing has to be\n"    \
+	"installed, and the snapshot comes here. In place of /PID: /name:PATTERN (a part of its command line),\n"    \
+	"/tree:PID, /cgroup:PATH. With tls:// in place of ssh:// a memattachd there serves it (port 7433 unless\n"   \
+	"given), to those with a certificate that it knows. With -o FILE --resume it keeps what a cut link leaves\n" \
+	"for some minutes, and the same command again fetches the rest.\n"
 
 #define VALUES_HELP                                                                                                   \
 	"--values says what the file has of the contents of str and bytes: their length and a keyed hash, by which\n" \
@@ -41,8 +42,8 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 
 const struct ma_command ma_commands[] = {
 	{ NULL, "PID", 0, 1,
-	  MA_OPT_FAR | MA_OPT_BRIEF | MA_OPT_FULL | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_CGROUP | MA_OPT_KEEP |
-		  MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	  MA_OPT_FAR | MA_OPT_BRIEF | MA_OPT_FULL | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_CGROUP | MA_OPT_RESUME |
+		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
 	  "take a snapshot and print the report",
 	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
@@ -52,8 +53,8 @@ const struct ma_command ma_commands[] = {
 	  "only.\n" WHO_HELP FAR_HELP VALUES_HELP,
 	  ATTACHING(ma_cmd_target) },
 	{ "snap", "PID...", 0, MA_ARGS_MANY,
-	  MA_OPT_FAR | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_CGROUP | MA_OPT_EVERY | MA_OPT_COUNT | MA_OPT_KEEP |
-		  MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+	  MA_OPT_FAR | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_CGROUP | MA_OPT_RESUME | MA_OPT_EVERY | MA_OPT_COUNT |
+		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
 	  "take a snapshot, no report",
 	  "Writes the snapshot file and prints one line: its path and size, how long it took and how long the process\n"
 	  "was stopped, and its id (memattach ls). With --every TIME a series: --count N of them, or until Ctrl-C "

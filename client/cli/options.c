@@ -42,6 +42,7 @@ enum {
 	OPT_SSH_CONFIG,
 	OPT_SUDO,
 	OPT_LIMIT_RATE,
+	OPT_RESUME,
 	OPT_CA,
 	OPT_CERT,
 	OPT_KEY
@@ -76,6 +77,7 @@ static const struct option long_options[] = {
 	{ "ssh-config", required_argument, NULL, OPT_SSH_CONFIG },
 	{ "sudo", no_argument, NULL, OPT_SUDO },
 	{ "limit-rate", required_argument, NULL, OPT_LIMIT_RATE },
+	{ "resume", no_argument, NULL, OPT_RESUME },
 	{ "ca", required_argument, NULL, OPT_CA },
 	{ "cert", required_argument, NULL, OPT_CERT },
 	{ "key", required_argument, NULL, OPT_KEY },
@@ -129,6 +131,7 @@ static const struct {
 	{ MA_OPT_TLS, "    --cert", " FILE", "tls://: our certificate (~/.config/memattach/client.crt)" },
 	{ MA_OPT_TLS, "    --key", " FILE", "tls://: the key of it (~/.config/memattach/client.key)" },
 	{ MA_OPT_LIMIT_RATE, "    --limit-rate", " RATE", "ssh://, tls://: bytes a second at most (500k, 2M)" },
+	{ MA_OPT_RESUME, "    --resume", "", "tls://: fetch the rest of FILE.part, or be able to later" },
 };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
@@ -384,6 +387,10 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_LIMIT_RATE:
 			MA_TRY(parse_rate(optarg, &cli->limit_rate));
 			*given |= MA_OPT_LIMIT_RATE;
+			break;
+		case OPT_RESUME:
+			cli->resume = true;
+			*given |= MA_OPT_RESUME;
 			break;
 		case OPT_STDIO:
 			ret->wish = MA_WISH_STDIO;

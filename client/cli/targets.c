@@ -143,6 +143,10 @@ static struct ma_error *check(const struct ma_cli *cli, bool *far_ret)
 		return far ? ma_errorf(MA_ERR_USAGE,
 				       "with ssh:// and tls:// it is .../name:PATTERN and .../cgroup:PATH")
 			   : ma_errorf(MA_ERR_USAGE, "which process? say its PID, --name PATTERN or --cgroup PATH");
+	if (cli->resume && (!far || strncmp(cli->args[0], "tls://", 6)))
+		return ma_errorf(MA_ERR_USAGE, "--resume goes with tls://: nothing of ours stays behind elsewhere");
+	if (cli->resume && (!cli->output || cli->every_s || cli->tree))
+		return ma_errorf(MA_ERR_USAGE, "--resume goes with one process and -o FILE");
 	if (far && cli->args_count > 1)
 		return ma_errorf(MA_ERR_USAGE, "of another machine there can be one target only");
 	if (cli->tree && cli->cgroup)
@@ -161,6 +165,8 @@ struct ma_error *ma_targets_find(const struct ma_cli *cli, struct ma_target *far
 		MA_TRY(ma_remote_url_parse(cli->args[0], &far->url));
 	t.headed = cli->tree || far->url.tree;
 	t.together = t.headed || cli->cgroup || far->url.cgroup;
+	if (t.together && cli->resume)
+		return ma_errorf(MA_ERR_USAGE, "--resume goes with one process and -o FILE");
 	MA_TRY(is_far ? ma_target_list(cli, far, cli->tree, &t.pids, &t.count) : find_here(cli, &t));
 	*ret = t;
 	t = (struct ma_targets){ 0 };

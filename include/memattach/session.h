@@ -110,10 +110,17 @@ MA_CHECK struct ma_error *ma_session_family(const struct ma_family *f, pid_t **r
 
 /* What a request was, and what became of it. */
 struct ma_serve_answer {
-	const char *what; /* "list", "snapshot", "stacks", "doctor"; of memattachd "metrics" */
+	const char *what; /* "list", "snapshot", "stacks", "doctor", "resume"; of memattachd "metrics" */
 	pid_t pid;        /* 0 with "list" and "metrics" */
 	uint64_t file_bytes, pause_ns, objects, object_bytes;
 	const struct ma_error *failed; /* NULL: it succeeded */
+};
+
+/* A snapshot that waits for a client whose link was cut. */
+struct ma_serve_kept {
+	unsigned char key[16]; /* the client's */
+	int fd, whole;         /* a file; whole: all of it is there */
+	struct ma_session_result result;
 };
 
 /* Who may ask for what: memattachd's. */
@@ -125,6 +132,18 @@ struct ma_serve_rules {
 	int (*sees)(void *arg, pid_t pid, unsigned uid, const char *command);
 	/* After each request, also one that was not allowed. */
 	void (*answered)(void *arg, const struct ma_serve_answer *answer);
+
+	/* For MA_FRAME_RESUME; NULL: nothing is kept.
+	 * keep: such a file begins; called again when it is whole. 0: there is no room for one more.
+	 * kept: that of the same client with this key; *fd is ours to close, and opened when it is -1. 0: there is none.
+	 * fetched: the client has all of it.
+	 * unkeep: forgets it; with `wait` after it was fetched or its time is over.
+	 * ending: not 0 when everything has to end. */
+	int (*keep)(void *arg, const struct ma_serve_kept *k);
+	int (*kept)(void *arg, const unsigned char key[16], struct ma_serve_kept *ret, int *fd);
+	void (*fetched)(void *arg, const unsigned char key[16]);
+	void (*unkeep)(void *arg, const unsigned char key[16], int wait);
+	const volatile int *ending;
 };
 
 /* The far side's half of a link (docs/protocol.md): greets, answers requests until `in` ends. An error of a request goes to

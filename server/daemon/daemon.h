@@ -77,13 +77,13 @@ struct ma_daemon {
 	unsigned requests;                 /* of one client within a minute */
 	unsigned new_connections;          /* of one address within a minute */
 	struct ma_arrivals *arrivals;
-	int handshake_ms, idle_ms;
+	int handshake_ms, idle_ms, keep_ms;
 	struct ma_daemon_shared *shared;
 };
 
 /* ------------------------------------------------------------------ metrics.c, http.c: GET /metrics */
 
-#define MA_METRIC_KINDS 5u
+#define MA_METRIC_KINDS 6u
 #define MA_METRIC_REASONS (MA_ERR_CANCELLED + 1u)
 #define MA_METRIC_PAUSES 12u
 #define MA_WATCHED_MAX 64u
@@ -113,10 +113,31 @@ struct ma_stream;
 MA_CHECK struct ma_error *ma_http_serve(const struct ma_stream *s, struct ma_metrics *m,
 					const struct ma_serve_rules *rules, int timeout_ms);
 
+/* ------------------------------------------------------------------ kept.c: for clients that come back */
+
+#define MA_KEPT_MAX 16u
+
+struct ma_kept {
+	unsigned state;
+	int client;
+	pid_t session; /* that has it, as descriptor k.fd */
+	struct ma_serve_kept k;
+};
+
+/* This session has that file; called again when it is whole. False: there are too many. */
+bool ma_kept_put(struct ma_kept *all, int client, const struct ma_serve_kept *k);
+/* That of the client with this key, and in *fd a descriptor of the file, unless there is one. */
+bool ma_kept_get(struct ma_kept *all, int client, const unsigned char key[16], struct ma_serve_kept *ret, int *fd);
+void ma_kept_fetched(struct ma_kept *all, int client, const unsigned char key[16]);
+/* Of this session: forgets it, once it was fetched, wait_ms are over, or all ends. */
+void ma_kept_drop(struct ma_kept *all, int client, const unsigned char key[16], int wait_ms,
+		  const volatile sig_atomic_t *ending);
+
 /* What the processes share: memory that all of them may write, so nothing in it is believed beyond what it is for. */
 struct ma_daemon_shared {
 	uint64_t paid_until[MA_CLIENTS_MAX]; /* ns: the clocks of ma_pace() */
 	struct ma_metrics metrics;
+	struct ma_kept kept[MA_KEPT_MAX];
 	uint8_t known[]; /* by connection: its client has shown who it is */
 };
 

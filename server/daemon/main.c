@@ -24,6 +24,7 @@ static const char help[] =
 	"  --requests N             of one client within a minute (120)\n"
 	"  --handshake-timeout S    seconds for a client to show who it is (10)\n"
 	"  --idle-timeout S         seconds after which a client that sends and takes nothing is cut off (300)\n"
+	"  --keep S                 seconds for which a snapshot waits for a client whose link was cut (300)\n"
 	"  --help, --version\n";
 
 struct options {
@@ -44,7 +45,20 @@ static struct ma_error *number(const char *option, const char *text, unsigned lo
 	return NULL;
 }
 
-enum { LISTEN = 256, DIR_, USER, CONNECTIONS, PER_ADDRESS, NEW_CONNECTIONS, REQUESTS, HANDSHAKE, IDLE, HELP, VERSION };
+enum {
+	LISTEN = 256,
+	DIR_,
+	USER,
+	CONNECTIONS,
+	PER_ADDRESS,
+	NEW_CONNECTIONS,
+	REQUESTS,
+	HANDSHAKE,
+	IDLE,
+	KEEP,
+	HELP,
+	VERSION
+};
 
 static const struct option long_options[] = {
 	{ "listen", required_argument, NULL, LISTEN },
@@ -56,6 +70,7 @@ static const struct option long_options[] = {
 	{ "requests", required_argument, NULL, REQUESTS },
 	{ "handshake-timeout", required_argument, NULL, HANDSHAKE },
 	{ "idle-timeout", required_argument, NULL, IDLE },
+	{ "keep", required_argument, NULL, KEEP },
 	{ "help", no_argument, NULL, HELP },
 	{ "version", no_argument, NULL, VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -91,6 +106,10 @@ static struct ma_error *parse_one(int c, const char *name, struct options *o)
 	case IDLE:
 		MA_TRY(number(name, optarg, 86400, &seconds));
 		o->daemon.idle_ms = (int)seconds * 1000;
+		return NULL;
+	case KEEP:
+		MA_TRY(number(name, optarg, 86400, &seconds));
+		o->daemon.keep_ms = (int)seconds * 1000;
 		return NULL;
 	default:
 		return ma_errorf(MA_ERR_USAGE, "unknown option, or one without its argument (memattachd --help)");
@@ -205,7 +224,8 @@ static struct ma_error *run(int argc, char **argv)
 			    .new_connections = 600,
 			    .requests = 120,
 			    .handshake_ms = 10000,
-			    .idle_ms = 300000 },
+			    .idle_ms = 300000,
+			    .keep_ms = 300000 },
 	};
 	int c, index = 0;
 	if (argc > 1 && !strcmp(argv[1], "init"))

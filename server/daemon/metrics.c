@@ -10,9 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { LIST, SNAPSHOT, STACKS, DOCTOR, METRICS };
+enum { LIST, SNAPSHOT, STACKS, DOCTOR, RESUME, METRICS };
 static const char *const kinds[MA_METRIC_KINDS] = {
-	[LIST] = "list", [SNAPSHOT] = "snapshot", [STACKS] = "stacks", [DOCTOR] = "doctor", [METRICS] = "metrics",
+	[LIST] = "list",     [SNAPSHOT] = "snapshot", [STACKS] = "stacks",
+	[DOCTOR] = "doctor", [RESUME] = "resume",     [METRICS] = "metrics",
 };
 
 static const char *const reasons[] = {

@@ -111,6 +111,32 @@ static void answered(void *arg, const struct ma_serve_answer *answer)
 	free(ma_take_ptr(s->command));
 }
 
+/* ------------------------------------------------------------------ for a client that comes back */
+
+static int keep(void *arg, const struct ma_serve_kept *k)
+{
+	const struct session *s = arg;
+	return ma_kept_put(s->daemon->shared->kept, s->client, k);
+}
+
+static int kept(void *arg, const unsigned char key[16], struct ma_serve_kept *ret, int *fd)
+{
+	const struct session *s = arg;
+	return ma_kept_get(s->daemon->shared->kept, s->client, key, ret, fd);
+}
+
+static void fetched(void *arg, const unsigned char key[16])
+{
+	const struct session *s = arg;
+	ma_kept_fetched(s->daemon->shared->kept, s->client, key);
+}
+
+static void unkeep(void *arg, const unsigned char key[16], int wait)
+{
+	const struct session *s = arg;
+	ma_kept_drop(s->daemon->shared->kept, s->client, key, wait ? s->daemon->keep_ms : 0, &ending);
+}
+
 /* ------------------------------------------------------------------ life */
 
 /* False when the front found nobody to serve; it has said why. */
@@ -131,7 +157,7 @@ static bool receive_who(int fd, struct ma_daemon_who *ret)
 
 static struct ma_error *serve(struct session *s, int fd, unsigned slot)
 {
-	const struct ma_serve_rules rules = { s, allow, sees, answered };
+	const struct ma_serve_rules rules = { s, allow, sees, answered, keep, kept, fetched, unkeep, &ending };
 	struct ma_fd_stream fds = { fd, fd };
 	const struct ma_stream stream = ma_fd_stream(&fds);
 	struct ma_audit line;

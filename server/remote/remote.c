@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "output_file.h"
+#include "resume.h"
 #include "snap_file.h"
 
 #include <fnmatch.h>
@@ -71,6 +72,7 @@ struct coming {
 	uint64_t bytes;
 	bool sound;    /* the link is: what failed is the request, or the file here */
 	bool answered; /* the far side has ended the request with an ERROR */
+	struct ma_resume resume;
 	struct ma_snapshot_done done;
 };
 
@@ -174,6 +176,13 @@ static struct ma_error *request(struct coming *c, uint64_t rate)
 		.rate = rate,
 	};
 	memcpy(m.key, o->attach.values.key, sizeof(m.key));
+	memcpy(m.resume, c->resume.key, sizeof(m.resume));
+	if (c->resume.rest) {
+		struct ma_resume_request rest = { .offset = c->bytes };
+		memcpy(rest.key, c->resume.key, sizeof(rest.key));
+		return ma_message_send(&c->remote->stream, MA_FRAME_RESUME, ma_resume_request_fields,
+				       ma_resume_request_count, &rest, SILENCE_MS);
+	}
 	return ma_message_send(&c->remote->stream, MA_FRAME_SNAPSHOT, ma_snapshot_request_fields,
 			       ma_snapshot_request_count, &m, SILENCE_MS);
 }
@@ -184,22 +193,27 @@ static struct ma_error *keep_part(struct coming *c, struct ma_error *err)
 	if (c->bytes <= sizeof(struct ma_file_hdr) || c->options->attach.threads_only)
 		return err;
 	struct ma_error *failed = ma_output_file_publish(&c->file, ".part");
+	if (!failed)
+		failed = ma_resume_note(&c->resume);
 	if (failed) {
 		ma_error_free(failed);
 		return err;
 	}
-	struct ma_error *told = ma_errorf(MA_ERR_OS, "%s; the %" PRIu64 " bytes that came are in %s.part", err->message,
-					  c->bytes, c->options->path);
+	struct ma_error *told =
+		ma_errorf(MA_ERR_OS, "%s; the %" PRIu64 " bytes that came are in %s.part%s", err->message, c->bytes,
+			  c->options->path, c->resume.wanted ? ": the same command fetches the rest" : "");
 	ma_error_free(err);
 	return told;
 }
 
 struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session_options *options, uint64_t rate,
-				    struct ma_session_result *ret)
+				    bool resume, struct ma_session_result *ret)
 {
 	struct coming c = { .remote = r, .options = options, .file = { .fd = -1 } };
 	struct ma_error *err = ma_output_file_create(options->path, &c.file);
 	r->heard = false;
+	if (!err && resume)
+		err = ma_resume_begin(options->path, c.file.fd, &c.resume, &c.bytes);
 	if (!err)
 		err = request(&c, rate);
 	if (!err) {
@@ -213,8 +227,14 @@ struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session
 	}
 	/* else frames of what was given up may still come */
 	r->broken = err && !c.answered;
+	if (err && c.answered && c.resume.rest) {
+		ma_resume_end(&c.resume, false);
+		err = ma_error_prefix(err, "%s.part can not be completed", options->path);
+	}
 	if (!err)
 		err = ma_output_file_publish(&c.file, "");
+	if (!err)
+		ma_resume_end(&c.resume, true);
 	if (!err)
 		*ret = (struct ma_session_result){
 			.attach = {
@@ -231,6 +251,7 @@ struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session
 			.total_ns = c.done.total_ns,
 		};
 	ma_output_file_deinit(&c.file);
+	ma_resume_deinit(&c.resume);
 	ma_record_free(ma_snapshot_done_fields, ma_snapshot_done_count, &c.done);
 	return err;
 }

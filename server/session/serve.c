@@ -24,6 +24,8 @@ struct serve {
 	struct ma_frame_reader reader;
 	const struct ma_serve_rules *rules;
 	struct ma_serve_answer now; /* the request that is answered */
+	struct ma_outbox *kept;     /* after a cut link: what waits for the client to come back, by this key */
+	uint8_t key[MA_SIPHASH_KEY_BYTES];
 };
 
 static struct ma_error *allow(struct serve *s, const char *what, pid_t pid)
@@ -39,7 +41,7 @@ struct watch {
 	pthread_t thread;
 	int quit; /* eventfd: the request is through */
 	volatile int cancel;
-	bool running;
+	bool running, keep;   /* keep: the end of the link is no reason to stop */
 	struct ma_error *err; /* what came instead of a cancel; of the link */
 };
 
@@ -63,14 +65,15 @@ static void *watch_run(void *arg)
 		w->err = err;
 		break;
 	}
-	w->cancel = 1;
+	const struct ma_serve_rules *rules = w->serve->rules;
+	w->cancel = !(w->keep && w->err && w->err->code == MA_ERR_OS && !*rules->ending);
 	return NULL;
 }
 
-static struct ma_error *watch_start(struct watch *w, struct serve *s)
+static struct ma_error *watch_start(struct watch *w, struct serve *s, bool keep)
 {
 	sigset_t all, old;
-	*w = (struct watch){ .serve = s, .quit = eventfd(0, EFD_CLOEXEC) };
+	*w = (struct watch){ .serve = s, .keep = keep, .quit = eventfd(0, EFD_CLOEXEC) };
 	if (w->quit < 0)
 		return ma_error_os(errno, "cannot make an eventfd");
 	sigfillset(&all);
@@ -146,8 +149,18 @@ static struct ma_error *take(const struct ma_snapshot_request *r, struct ma_outb
 		.zstd_level = (int)r->zstd_level,
 	};
 	memcpy(options.attach.values.key, r->key, sizeof(r->key));
-	MA_TRY(ma_session_snapshot(&options, ret));
-	return ma_outbox_finish(outbox, &w->cancel);
+	return ma_session_snapshot(&options, ret);
+}
+
+/* True: it is registered as one that the client may come back for. */
+static bool keep(struct serve *s, const struct ma_outbox *outbox, const struct ma_session_result *whole)
+{
+	struct ma_serve_kept k = { .fd = ma_outbox_kept(outbox), .whole = whole != NULL };
+	if (whole)
+		k.result = *whole;
+	k.result.attach.left_behind = NULL;
+	memcpy(k.key, s->key, sizeof(k.key));
+	return k.fd >= 0 && s->rules->keep(s->rules->arg, &k);
 }
 
 /* An error that concerns the link; one of the request itself is in *failed_ret. */
@@ -156,8 +169,10 @@ static struct ma_error *snapshot(struct serve *s, const struct ma_snapshot_reque
 {
 	const char *tmp = getenv("TMPDIR");
 	const char *folder = tmp && tmp[0] == '/' ? tmp : "/tmp";
+	static const uint8_t none[MA_SIPHASH_KEY_BYTES];
+	bool kept = s->rules && s->rules->keep && memcmp(r->resume, none, sizeof(none)) != 0;
 	const struct ma_outbox_options options = {
-		.stream = &s->stream, .folder = folder, .rate = r->rate, .timeout_ms = STALL_MS
+		.stream = &s->stream, .folder = folder, .rate = r->rate, .timeout_ms = STALL_MS, .keep = kept
 	};
 	struct ma_outbox *outbox = NULL;
 	struct watch w;
@@ -165,17 +180,48 @@ static struct ma_error *snapshot(struct serve *s, const struct ma_snapshot_reque
 	if (*failed_ret)
 		return NULL;
 	MA_TRY(ma_outbox_create(&options, &outbox));
-	struct ma_error *err = watch_start(&w, s);
+	memcpy(s->key, r->resume, sizeof(s->key));
+	kept = kept && keep(s, outbox, NULL);
+	struct ma_error *err = watch_start(&w, s, kept), *sent = NULL;
 	if (!err) {
 		*failed_ret = take(r, outbox, folder, &w, ret);
+		bool whole = !*failed_ret && kept && keep(s, outbox, ret);
+		if (!*failed_ret)
+			*failed_ret = sent = ma_outbox_finish(outbox, &w.cancel);
 		err = watch_stop(&w);
+		if (whole && !w.cancel && (err || sent))
+			s->kept = ma_take_ptr(outbox);
 	}
+	if (kept && !s->kept)
+		s->rules->unkeep(s->rules->arg, s->key, false);
 	ma_outbox_destroy(outbox);
 	if (err) {
 		ma_error_free(ma_take_ptr(*failed_ret));
 		free(ma_take_ptr(ret->attach.left_behind));
 	}
 	return err;
+}
+
+static struct ma_error *send_done(struct serve *s, const struct ma_session_result *r)
+{
+	s->now.file_bytes = r->file_bytes;
+	s->now.pause_ns = r->attach.pause_ns;
+	s->now.objects = r->objects;
+	s->now.object_bytes = r->object_bytes;
+	const struct ma_snapshot_done done = {
+		.pause_ns = r->attach.pause_ns,
+		.safe_ns = r->attach.safe_ns,
+		.twin_ns = r->attach.twin_ns,
+		.walk_ns = r->attach.walk_ns,
+		.attempts = r->attach.attempts,
+		.consistency = r->attach.consistency,
+		.faults = r->attach.faults,
+		.left_behind = r->attach.left_behind,
+		.file_bytes = r->file_bytes,
+		.total_ns = r->total_ns,
+	};
+	return ma_message_send(&s->stream, MA_FRAME_DONE, ma_snapshot_done_fields, ma_snapshot_done_count, &done,
+			       STALL_MS);
 }
 
 static struct ma_error *answer_snapshot(struct serve *s, struct ma_error **failed_ret)
@@ -189,28 +235,81 @@ static struct ma_error *answer_snapshot(struct serve *s, struct ma_error **faile
 	if (!err && !*failed_ret)
 		err = snapshot(s, &r, &result, failed_ret);
 	ma_record_free(ma_snapshot_request_fields, ma_snapshot_request_count, &r);
-	if (!err && !*failed_ret) {
-		s->now.file_bytes = result.file_bytes;
-		s->now.pause_ns = result.attach.pause_ns;
-		s->now.objects = result.objects;
-		s->now.object_bytes = result.object_bytes;
-		const struct ma_snapshot_done done = {
-			.pause_ns = result.attach.pause_ns,
-			.safe_ns = result.attach.safe_ns,
-			.twin_ns = result.attach.twin_ns,
-			.walk_ns = result.attach.walk_ns,
-			.attempts = result.attach.attempts,
-			.consistency = result.attach.consistency,
-			.faults = result.attach.faults,
-			.left_behind = result.attach.left_behind,
-			.file_bytes = result.file_bytes,
-			.total_ns = result.total_ns,
-		};
-		err = ma_message_send(&s->stream, MA_FRAME_DONE, ma_snapshot_done_fields, ma_snapshot_done_count, &done,
-				      STALL_MS);
-	}
+	if (!err && !*failed_ret)
+		err = send_done(s, &result);
 	free(result.attach.left_behind);
 	return err;
+}
+
+/* ------------------------------------------------------------------ the rest of one */
+
+#define STEP_MS 100 /* for more of a file that is still written */
+
+/* Whether the client still wants it. */
+static struct ma_error *wanted(struct serve *s, int timeout_ms)
+{
+	struct pollfd p = { s->fds.in, POLLIN, 0 };
+	bool ended = false;
+	if (poll(&p, 1, timeout_ms) <= 0)
+		return NULL;
+	MA_TRY(ma_frame_receive(&s->stream, &s->reader, STALL_MS, &ended));
+	if (ended)
+		return ma_errorf(MA_ERR_OS, "the other side has gone");
+	return ma_errorf(MA_ERR_CANCELLED, "interrupted");
+}
+
+/* What of the file is there from *at on. */
+static struct ma_error *send_part(struct serve *s, int fd, uint8_t *data, uint64_t *at)
+{
+	for (ssize_t n; (n = pread(fd, data, MA_FRAME_DATA_MAX, (off_t)*at)) != 0; *at += (uint64_t)n) {
+		if (n < 0)
+			return ma_error_os(errno, "cannot read what was kept");
+		MA_TRY(wanted(s, 0));
+		MA_TRY(ma_frame_send(&s->stream, MA_FRAME_DATA, data, (size_t)n, STALL_MS));
+	}
+	return NULL;
+}
+
+static struct ma_error *send_rest(struct serve *s, const struct ma_resume_request *r, struct ma_serve_kept *k, int *fd)
+{
+	_cleanup_free_ uint8_t *data = malloc(MA_FRAME_DATA_MAX);
+	uint64_t at = r->offset;
+	if (!data)
+		return &ma_enomem;
+	for (;;) {
+		if (!s->rules->kept(s->rules->arg, r->key, k, fd))
+			return ma_errorf(MA_ERR_TARGET_GONE, "nothing is kept of that snapshot any more");
+		if (k->whole && at > k->result.file_bytes)
+			return ma_errorf(MA_ERR_BAD_DATA, "it has not so many bytes");
+		MA_TRY(send_part(s, *fd, data, &at));
+		if (k->whole && at == k->result.file_bytes)
+			return NULL;
+		MA_TRY(wanted(s, STEP_MS));
+	}
+}
+
+static struct ma_error *answer_resume(struct serve *s, struct ma_error **failed_ret)
+{
+	struct ma_resume_request r = { 0 };
+	struct ma_serve_kept k = { 0 };
+	_cleanup_close_ int fd = -1;
+	MA_TRY(ma_record_get(s->reader.payload, s->reader.bytes, ma_resume_request_fields, ma_resume_request_count,
+			     &r));
+	*failed_ret = allow(s, "resume", 0);
+	if (!*failed_ret && (!s->rules || !s->rules->kept))
+		*failed_ret = ma_errorf(MA_ERR_UNSUPPORTED, "nothing is kept here");
+	if (*failed_ret)
+		return NULL;
+	struct ma_error *err = send_rest(s, &r, &k, &fd);
+	if (err && err->code != MA_ERR_OS) {
+		*failed_ret = err;
+		return NULL;
+	}
+	MA_TRY(err);
+	MA_TRY(send_done(s, &k.result));
+	s->now.objects = 0; /* it was counted when it was taken */
+	s->rules->fetched(s->rules->arg, r.key);
+	return NULL;
 }
 
 /* ------------------------------------------------------------------ the other requests */
@@ -283,6 +382,9 @@ static struct ma_error *answer(struct serve *s)
 	case MA_FRAME_DOCTOR:
 		err = answer_doctor(s, &failed);
 		break;
+	case MA_FRAME_RESUME:
+		err = answer_resume(s, &failed);
+		break;
 	case MA_FRAME_CANCEL: /* it crossed the answer */
 		return NULL;
 	default:
@@ -291,6 +393,10 @@ static struct ma_error *answer(struct serve *s)
 	if (s->rules && s->now.what) {
 		s->now.failed = err ? err : failed;
 		s->rules->answered(s->rules->arg, &s->now);
+	}
+	if (s->kept) {
+		s->rules->unkeep(s->rules->arg, s->key, true);
+		ma_outbox_destroy(ma_take_ptr(s->kept));
 	}
 	if (failed && !err)
 		err = ma_error_send(&s->stream, failed, STALL_MS);

@@ -24,6 +24,7 @@ enum ma_frame_kind {
 	MA_FRAME_LIST = 16,     /* request: MA_FRAME_PROCESS for each, then DONE */
 	MA_FRAME_SNAPSHOT = 17, /* request: MA_FRAME_PROGRESS and MA_FRAME_DATA, then DONE */
 	MA_FRAME_DOCTOR = 18,   /* request: MA_FRAME_DIAGNOSIS, then DONE */
+	MA_FRAME_RESUME = 19,   /* request: the rest of a snapshot; as MA_FRAME_SNAPSHOT */
 
 	MA_FRAME_PROCESS = 32,
 	MA_FRAME_PROGRESS = 33,

@@ -35,8 +35,15 @@ const struct ma_field ma_snapshot_request_fields[] = {
 	FIELD(11, U64, ma_snapshot_request, walk_timeout_ns),
 	FIELD(12, U32, ma_snapshot_request, zstd_level),
 	FIELD(13, U64, ma_snapshot_request, rate),
+	FIELD(14, KEY, ma_snapshot_request, resume),
 };
 COUNT(ma_snapshot_request);
+
+const struct ma_field ma_resume_request_fields[] = {
+	FIELD(1, KEY, ma_resume_request, key),
+	FIELD(2, U64, ma_resume_request, offset),
+};
+COUNT(ma_resume_request);
 
 const struct ma_field ma_snapshot_done_fields[] = {
 	FIELD(1, U64, ma_snapshot_done, pause_ns),    FIELD(2, U64, ma_snapshot_done, safe_ns),

@@ -23,7 +23,13 @@ struct ma_snapshot_request {
 	char *note;
 	uint64_t max_pause_ns, stop_timeout_ns, safe_timeout_ns, walk_timeout_ns;
 	uint32_t zstd_level;
-	uint64_t rate; /* bytes a second at most; 0 = no limit */
+	uint64_t rate;                        /* bytes a second at most; 0 = no limit */
+	uint8_t resume[MA_SIPHASH_KEY_BYTES]; /* not 0: by which the client may come back for the rest */
+};
+
+struct ma_resume_request {
+	uint8_t key[MA_SIPHASH_KEY_BYTES];
+	uint64_t offset; /* bytes of the file that came */
 };
 
 struct ma_snapshot_done {
@@ -54,9 +60,10 @@ struct ma_process {
 
 /* A request for a diagnosis is a struct ma_doctor with its pid only. */
 extern const struct ma_field ma_hello_fields[], ma_snapshot_request_fields[], ma_snapshot_done_fields[],
-	ma_progress_fields[], ma_process_fields[], ma_doctor_fields[], ma_list_request_fields[];
+	ma_progress_fields[], ma_process_fields[], ma_doctor_fields[], ma_list_request_fields[],
+	ma_resume_request_fields[];
 extern const size_t ma_hello_count, ma_snapshot_request_count, ma_snapshot_done_count, ma_progress_count,
-	ma_process_count, ma_doctor_count, ma_list_request_count;
+	ma_process_count, ma_doctor_count, ma_list_request_count, ma_resume_request_count;
 
 /* Sends `record` as a frame of that kind. */
 MA_CHECK struct ma_error *ma_message_send(const struct ma_stream *s, enum ma_frame_kind kind,

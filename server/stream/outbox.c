@@ -39,6 +39,21 @@ struct ma_outbox {
 	struct timespec next; /* with a rate: when the next bytes may go */
 };
 
+static bool file_open(struct ma_outbox *o)
+{
+	char path[PATH_MAX];
+	o->file = open(o->opt.folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+	if (o->file >= 0)
+		return true;
+	int n = snprintf(path, sizeof(path), "%s/.memattach-XXXXXX", o->opt.folder);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return false;
+	o->file = mkostemp(path, O_CLOEXEC);
+	if (o->file >= 0)
+		unlink(path);
+	return o->file >= 0;
+}
+
 struct ma_error *ma_outbox_create(const struct ma_outbox_options *options, struct ma_outbox **ret)
 {
 	pthread_condattr_t monotonic;
@@ -55,40 +70,35 @@ struct ma_error *ma_outbox_create(const struct ma_outbox_options *options, struc
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&o->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	if (o->opt.keep && !file_open(o))
+		o->opt.keep = false;
 	*ret = o;
 	return NULL;
 }
 
-/* ------------------------------------------------------------------ the file. Lock held. */
-
-static bool file_open(struct ma_outbox *o)
+int ma_outbox_kept(const struct ma_outbox *o)
 {
-	char path[PATH_MAX];
-	o->file = open(o->opt.folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-	if (o->file >= 0)
-		return true;
-	int n = snprintf(path, sizeof(path), "%s/.memattach-XXXXXX", o->opt.folder);
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return false;
-	o->file = mkostemp(path, O_CLOEXEC);
-	if (o->file >= 0)
-		unlink(path);
-	return o->file >= 0;
+	return o->opt.keep ? o->file : -1;
 }
+
+/* ------------------------------------------------------------------ the file. Lock held. */
 
 static bool file_put(struct ma_outbox *o, const uint8_t *data, size_t bytes)
 {
 	size_t done = 0;
 	if (o->no_file || (o->file < 0 && !file_open(o))) {
 		o->no_file = true;
+		o->opt.keep = false;
 		return false;
 	}
 	while (done < bytes) {
 		ssize_t n = pwrite(o->file, data + done, bytes - done, (off_t)(o->file_end + done));
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) /* full: what was written of it is written again later */
+		if (n <= 0) { /* full: what was written of it is written again later */
+			o->opt.keep = false;
 			return false;
+		}
 		done += (size_t)n;
 	}
 	o->file_end += bytes;
@@ -107,6 +117,8 @@ static ssize_t file_take(struct ma_outbox *o, uint8_t *data, size_t most)
 	if (n <= 0)
 		return -1;
 	o->file_begin += (uint64_t)n;
+	if (o->opt.keep)
+		return n;
 	if (o->file_begin == o->file_end) {
 		if (!ftruncate(o->file, 0))
 			o->file_begin = o->file_end = 0;
@@ -246,7 +258,7 @@ static struct ma_error *take_error(struct ma_outbox *o)
 /* Into memory while the file is empty: it is after all of it. Lock held. */
 static bool memory_put(struct ma_outbox *o, const uint8_t *data, size_t bytes)
 {
-	if (o->file_begin != o->file_end || (o->memory && o->memory + bytes > o->opt.memory_bytes))
+	if (o->opt.keep || o->file_begin != o->file_end || (o->memory && o->memory + bytes > o->opt.memory_bytes))
 		return false;
 	struct piece *p = malloc(sizeof(*p) + bytes);
 	if (!p)
@@ -267,9 +279,11 @@ struct ma_error *ma_outbox_put(struct ma_outbox *o, const void *data, size_t byt
 	struct ma_error *err = NULL;
 	pthread_mutex_lock(&o->lock);
 	start(o);
-	while (bytes && !o->failed) {
+	while (bytes && (!o->failed || o->opt.keep)) {
 		size_t n = bytes < PIECE_MAX ? bytes : PIECE_MAX;
 		if (!memory_put(o, p, n) && !file_put(o, p, n)) {
+			if (o->failed)
+				break;
 			if (!o->memory && o->file_begin == o->file_end)
 				fail(o, &ma_enomem);
 			else
@@ -280,7 +294,7 @@ struct ma_error *ma_outbox_put(struct ma_outbox *o, const void *data, size_t byt
 		bytes -= n;
 		pthread_cond_broadcast(&o->wake);
 	}
-	if (o->failed)
+	if (o->failed && !o->opt.keep)
 		err = take_error(o);
 	pthread_mutex_unlock(&o->lock);
 	return err;

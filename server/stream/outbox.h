@@ -14,6 +14,8 @@ struct ma_outbox_options {
 	size_t memory_bytes;            /* 0 = 32 MiB */
 	uint64_t rate;                  /* bytes a second at most, 0 = no limit */
 	int timeout_ms;                 /* a link that takes nothing for so long is dead */
+	bool keep; /* all bytes go to the file and stay there while there is room, and a link that breaks ends nothing
+		    */
 };
 
 MA_CHECK struct ma_error *ma_outbox_create(const struct ma_outbox_options *options, struct ma_outbox **ret);
@@ -23,6 +25,8 @@ MA_CHECK struct ma_error *ma_outbox_put(struct ma_outbox *o, const void *data, s
 void ma_outbox_progress(struct ma_outbox *o, const struct ma_attach_progress *now);
 /* Waits until all is sent, or *stop is not 0. */
 MA_CHECK struct ma_error *ma_outbox_finish(struct ma_outbox *o, const volatile int *stop);
+/* With `keep`: the file, which has every byte that was put in; -1 when they could not all be kept. */
+int ma_outbox_kept(const struct ma_outbox *o);
 /* Bytes that went through the file: for tests and measurements. */
 uint64_t ma_outbox_filed(const struct ma_outbox *o);
 /* Ends the thread; what was not sent is dropped. NULL is allowed. */

@@ -275,3 +275,117 @@ def test_killed_on_the_way(one_python, start, memattach, daemon, how):
     d.end() if how == "client" else memattach.wait_gone()
     assert not children_of(d.popen.pid)
     t.end_well()
+
+
+def cut_half_way(memattach, d, t, path):
+    """memattach --resume whose front over there is killed after some bytes; what it says."""
+    p = memattach.start(d.url(t.pid), "-o", path, "--resume", "--limit-rate", "200k", *files(d.dir))
+    wait_until(lambda: sum(f.stat().st_size for f in path.parent.glob(path.name + ".tmp-*")) > 60000, 60, "it comes")
+    session, = children_of(d.popen.pid)
+    front, = (q for q in children_of(session) if open(f"/proc/{q}/comm").read() == "memattachd-tls\n")
+    os.kill(front, signal.SIGKILL)
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 1 and len(err.splitlines()) == 1 and b"fetches the rest" in err, err
+    return session
+
+
+def parts(path):
+    return sorted(f.name.removeprefix(path.name) for f in path.parent.glob(path.name + "*"))
+
+
+def test_resume(one_python, start, memattach, daemon):
+    """A link that is cut half way: the same command fetches the rest of the same snapshot, and nothing stays behind."""
+    t = start(one_python, "heartbeat", 500_000)
+    d = daemon()
+    path = memattach.new_path()
+    with Unharmed(t, quiet=False):
+        cut_half_way(memattach, d, t, path)
+        assert parts(path) == [".part", ".part.resume"]
+        came = path.with_name(path.name + ".part").read_bytes()
+        assert path.with_name(path.name + ".part.resume").stat().st_mode & 0o777 == 0o600
+        # the walk goes on to its end without the link, and no further
+        wait_until(lambda: not children(t.pid), 30, "the twin is gone")
+        done = memattach.run(d.url(t.pid), "-o", path, "--resume", "--json", *files(d.dir))
+    assert done.rc == 0, (done, d.log())
+    check_report(Snapshot(path, json.loads(done.out)), t.pid)
+    assert parts(path) == [""] and memattach.run("check", path).rc == 0
+    whole = path.read_bytes()
+    assert whole.startswith(came) and 60000 < len(came) < len(whole)
+    d.idle()
+    assert len(d.lines("snapshot")) == len(d.lines("resume")) == 1, "it was taken once"
+    assert 'result="done"' in d.lines("resume")[0]
+    d.end()
+    t.end_well()
+
+
+def test_resume_while_it_is_taken(one_python, start, memattach, daemon):
+    """The client is back before the walk is over."""
+    t = start(one_python, "heartbeat", 1_500_000)
+    d = daemon()
+    f = d.connect()
+    f.greet()
+    key = bytes(range(1, 17))
+    f.send(protocol.snapshot(t.pid, _14=key))
+    came = b""
+    while not came:
+        kind, payload = f.receive()
+        came = payload if kind == protocol.DATA else b""
+    f.sock.close()
+    f = d.connect()
+    f.greet()
+    f.send(protocol.frame(protocol.RESUME, protocol.fields(_1=key, _2=protocol.u64(len(came)))))
+    frames = f.answer()
+    assert frames[-1][0] == protocol.DONE, (frames[-1], d.log())
+    path = memattach.new_path()
+    path.write_bytes(came + b"".join(data for kind, data in frames if kind == protocol.DATA))
+    assert memattach.run("check", path).rc == 0
+    assert protocol.parse(frames[-1][1])[7] == protocol.u64(path.stat().st_size)
+    # a second time there is nothing; nor for a key that nobody has given, nor after the end of the file
+    for key in (key, bytes(16), b"x" * 16):
+        f.send(protocol.frame(protocol.RESUME, protocol.fields(_1=key, _2=protocol.u64(1 << 60))))
+        wait_until(lambda: len(children_of(d.popen.pid)) == 1, 20, "what was fetched is forgotten")
+        kind, payload = f.answer()[-1]
+        assert kind == protocol.ERROR
+    f.close()
+    d.end()
+    t.end_well()
+
+
+@pytest.mark.parametrize("what", ["too late", "another client", "SIGTERM", "session killed", "no note"])
+def test_nothing_to_resume(one_python, start, memattach, daemon, what):
+    t = start(one_python, "heartbeat", 500_000)
+    d = daemon(["client * *", "alice * *"], "--keep", 1 if what == "too late" else 60)
+    path = memattach.new_path()
+    session = cut_half_way(memattach, d, t, path)
+    note = path.with_name(path.name + ".part.resume")
+    name = "client"
+    if what == "too late":
+        d.idle()
+    elif what == "another client":
+        assert d.run("client", d.dir, "alice").returncode == 0
+        name = "alice"
+    elif what == "SIGTERM":
+        d.end()
+        d = daemon()
+    elif what == "session killed":
+        wait_until(lambda: not children(t.pid), 30, "the twin is gone")
+        os.kill(session, signal.SIGKILL)
+        d.idle()
+    elif what == "no note":
+        note.write_text("nonsense\n")
+    done = memattach.run(d.url(t.pid), "-o", path, "--resume", *files(d.dir, name))
+    if what == "no note":
+        check_error(done, 6, str(note))
+    else:
+        check_error(done, 3, f"{path}.part can not be completed")
+        assert parts(path) == [".part"], "what came is still there"
+        assert memattach.run(d.url(t.pid), "-o", path, "--resume", *files(d.dir, name)).rc == 0, "a new one"
+    wait_until(lambda: not children(t.pid) and not tracers(t.pid), 30, "the twin is gone")
+    d.end()
+    t.end_well()
+
+
+@pytest.mark.parametrize("args", [("1", "-o", "x"), ("ssh://h/1", "-o", "x"), ("tls://h/1",), ("tls://h/tree:1", "-o", "x"),
+                                  ("snap", "tls://h/1", "-o", "x", "--every", "1s"), ("stacks", "tls://h/1")])
+def test_resume_usage(memattach, args):
+    check_error(memattach.run(*args, "--resume"), 2, "--resume")

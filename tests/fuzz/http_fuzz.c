@@ -61,7 +61,7 @@ static void answered(void *arg, const struct ma_serve_answer *answer)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct ma_metrics m;
-	const struct ma_serve_rules rules = { NULL, allow, sees, answered };
+	const struct ma_serve_rules rules = { .allow = allow, .sees = sees, .answered = answered };
 	if (!size)
 		return 0;
 	struct bytes b = { data + 1, size - 1, 1u + data[0] * 32u };

@@ -59,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		AS(ma_snapshot_done, ma_snapshot_done);
 		AS(ma_progress, ma_progress_message);
 		AS(ma_list_request, ma_list_request);
+		AS(ma_resume_request, ma_resume_request);
 		AS(ma_process, ma_process);
 		AS(ma_doctor, ma_doctor);
 	}

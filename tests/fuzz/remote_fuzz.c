@@ -40,7 +40,7 @@ static void ask(struct ma_remote *r, const char *path)
 	struct ma_doctor d = { 0 };
 	pid_t pid, *pids = NULL;
 	size_t count;
-	ma_error_free(ma_remote_snapshot(r, &options, 0, &result));
+	ma_error_free(ma_remote_snapshot(r, &options, 0, false, &result));
 	free(result.attach.left_behind);
 	unlink(path);
 	ma_error_free(ma_remote_doctor(r, 1, &d));

@@ -190,7 +190,7 @@ static void answered(void *arg, const struct ma_serve_answer *a)
 
 static void ask(struct ma_metrics *m, enum ma_error_code *no, const char *request, size_t most, const char *says)
 {
-	const struct ma_serve_rules rules = { no, allow, sees, answered };
+	const struct ma_serve_rules rules = { .arg = no, .allow = allow, .sees = sees, .answered = answered };
 	struct http h = { request, strlen(request), most, MA_BUF_INIT(1 << 20) };
 	const struct ma_stream s = { &h, read_some, write_all };
 	cr_assert_null(ma_http_serve(&s, m, &rules, 1000));
@@ -231,6 +231,66 @@ Test(daemon, metrics)
 		ask(&m, NULL, "DELETE /metrics HTTP/1.1\r\n\r\n", most, "HTTP/1.1 405 ");
 		ask(&m, NULL, "nonsense\r\n\r\n", most, "HTTP/1.1 400 ");
 	}
+}
+
+/* ------------------------------------------------------------------ what waits for a client */
+
+static struct ma_serve_kept kept_of(unsigned char byte, int fd)
+{
+	struct ma_serve_kept k = { .fd = fd };
+	memset(k.key, byte, sizeof(k.key));
+	return k;
+}
+
+Test(daemon, kept)
+{
+	static struct ma_kept all[MA_KEPT_MAX];
+	static const volatile sig_atomic_t going;
+	struct ma_serve_kept found, k = kept_of(1, -1);
+	int fd = -1, file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+	cr_assert_geq(file, 0);
+	k.fd = file;
+	cr_expect(ma_kept_put(all, 3, &k));
+	cr_expect_not(ma_kept_get(all, 4, k.key, &found, &fd), "of another client");
+	cr_expect_not(ma_kept_get(all, 3, kept_of(2, 0).key, &found, &fd), "of another key");
+	if (ma_kept_get(all, 3, k.key, &found, &fd)) { /* where a process may take a descriptor of its own */
+		struct stat a, b;
+		cr_expect(!found.whole && fd >= 0 && fd != file && !fstat(fd, &a) && !fstat(file, &b));
+		cr_expect_eq(a.st_ino, b.st_ino);
+		close(fd);
+	}
+	k.whole = 1;
+	k.result.file_bytes = 77;
+	cr_expect(ma_kept_put(all, 3, &k));
+	fd = dup(file);
+	cr_expect(ma_kept_get(all, 3, k.key, &found, &fd) && found.whole && found.result.file_bytes == 77);
+	close(fd);
+	ma_kept_fetched(all, 4, k.key); /* not its own */
+	ma_kept_fetched(all, 3, k.key);
+	ma_kept_drop(all, 3, k.key, LONG_MS, &going); /* does not wait: it was fetched */
+	cr_expect_not(ma_kept_get(all, 3, k.key, &found, &fd));
+	/* a descriptor that is no such file is not taken */
+	int named = open(TEST_BIN_DIR "/memattachd", O_RDONLY | O_CLOEXEC);
+	k = kept_of(5, named);
+	cr_expect(ma_kept_put(all, 3, &k));
+	fd = -1;
+	cr_expect_not(ma_kept_get(all, 3, k.key, &found, &fd));
+	/* there are so many places; those of a session that was killed are free again */
+	unsigned more = 0;
+	for (unsigned char i = 10; i < 100; i++) {
+		k = kept_of(i, file);
+		more += ma_kept_put(all, 3, &k);
+	}
+	cr_expect_eq(more, MA_KEPT_MAX - 1);
+	pid_t dead = fork();
+	if (!dead)
+		_exit(0);
+	cr_assert_eq(waitpid(dead, NULL, 0), dead);
+	all[7].session = dead;
+	k = kept_of(200, file);
+	cr_expect(ma_kept_put(all, 3, &k) && !ma_kept_put(all, 3, &(struct ma_serve_kept){ .fd = file }));
+	close(file);
+	close(named);
 }
 
 /* ------------------------------------------------------------------ the whole */

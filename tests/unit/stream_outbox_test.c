@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A link that takes bytes when it is let. */
 struct link {
@@ -51,7 +52,9 @@ static volatile int no_stop;
 static struct ma_outbox *outbox(size_t memory, uint64_t rate, const char *folder)
 {
 	struct ma_outbox *o;
-	const struct ma_outbox_options options = { &stream, folder, memory, rate, 1000 };
+	const struct ma_outbox_options options = {
+		.stream = &stream, .folder = folder, .memory_bytes = memory, .rate = rate, .timeout_ms = 1000
+	};
 	cr_assert_null(ma_outbox_create(&options, &o));
 	return o;
 }
@@ -132,6 +135,64 @@ Test(outbox, tells_that_the_link_is_cut)
 	_cleanup_error_ struct ma_error *err = ma_outbox_finish(o, &no_stop);
 	cr_assert_not_null(err);
 	cr_assert_str_eq(err->message, "cut");
+	_cleanup_error_ struct ma_error *again = ma_outbox_put(o, "x", 1);
+	cr_assert_not_null(again);
+	ma_outbox_destroy(o);
+}
+
+static struct ma_outbox *keeping(const char *folder)
+{
+	struct ma_outbox *o;
+	const struct ma_outbox_options options = {
+		.stream = &stream, .folder = folder, .timeout_ms = 1000, .keep = true
+	};
+	cr_assert_null(ma_outbox_create(&options, &o));
+	return o;
+}
+
+/* All words from 0 on are in the file. */
+static void check_kept(int fd, size_t words)
+{
+	uint32_t *data = malloc(words * 4 + 4);
+	cr_assert_eq(pread(fd, data, words * 4 + 4, 0), (ssize_t)words * 4);
+	for (size_t i = 0; i < words; i++)
+		cr_assert_eq(data[i], i);
+	free(data);
+}
+
+/* What was sent stays, too; and the end of the link ends nothing. */
+Test(outbox, keeps_all_when_the_link_is_cut)
+{
+	struct ma_outbox *o = keeping("/tmp");
+	set(true, false);
+	put(o, 0, 32768);
+	cr_assert_null(ma_outbox_finish(o, &no_stop));
+	check(32768);
+	set(false, true);
+	for (unsigned i = 1; i < 8; i++)
+		put(o, i * 32768, 32768);
+	_cleanup_error_ struct ma_error *err = ma_outbox_finish(o, &no_stop);
+	cr_assert_not_null(err);
+	cr_assert_geq(ma_outbox_kept(o), 0);
+	check_kept(ma_outbox_kept(o), 8 * 32768);
+	put(o, 8 * 32768, 100);
+	check_kept(ma_outbox_kept(o), 8 * 32768 + 100);
+	ma_outbox_destroy(o);
+}
+
+/* Where nothing can be kept it is as without. */
+Test(outbox, keeps_nothing_without_a_file)
+{
+	struct ma_outbox *o = keeping("/nonexistent");
+	cr_assert_eq(ma_outbox_kept(o), -1);
+	set(true, false);
+	put(o, 0, 32768);
+	cr_assert_null(ma_outbox_finish(o, &no_stop));
+	check(32768);
+	set(false, true);
+	put(o, 32768, 1);
+	_cleanup_error_ struct ma_error *err = ma_outbox_finish(o, &no_stop);
+	cr_assert_not_null(err);
 	_cleanup_error_ struct ma_error *again = ma_outbox_put(o, "x", 1);
 	cr_assert_not_null(again);
 	ma_outbox_destroy(o);

@@ -39,8 +39,8 @@ _memattach()
 	if [[ $cur == -* ]]; then
 		local options='--no-color --help' far='--identity --known-hosts --ssh-config --sudo --ca --cert --key'
 		case $command in
-		'') options+=" --tree --cgroup --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate" ;;
-		snap) options+=" --tree --cgroup --name --every --count --keep --output --max-pause --values $far --limit-rate" ;;
+		'') options+=" --tree --cgroup --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate --resume" ;;
+		snap) options+=" --tree --cgroup --name --every --count --keep --output --max-pause --values $far --limit-rate --resume" ;;
 		report) options+=' --html --tree --pid --name --json --bytes --type' ;;
 		diff) options+=' --html --pid --name --json --bytes --fail-over --fail-growth' ;;
 		query) options+=' --pid --name --csv --json' ;;
@@ -51,7 +51,7 @@ _memattach()
 		stacks) options+=" --json --max-pause --native $far --limit-rate" ;;
 		doctor) options+=" --json $far" ;;
 		watch) options+=' --at --output --max-pause --values' ;;
-		[0-9]* | ssh* | tls*) options+=" --tree --keep --output --json --bytes --max-pause --values $far --limit-rate" ;;
+		[0-9]* | ssh* | tls*) options+=" --tree --keep --output --json --bytes --max-pause --values $far --limit-rate --resume" ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return

@@ -7,9 +7,9 @@ _memattachd()
 	case $prev in
 	--dir | init | client) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--user) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
-	--listen | --connections | --per-address | --new-connections | --requests | --handshake-timeout | --idle-timeout) return ;;
+	--listen | --connections | --per-address | --new-connections | --requests | --handshake-timeout | --idle-timeout | --keep) return ;;
 	esac
-	local words='--listen --dir --user --connections --per-address --new-connections --requests --handshake-timeout --idle-timeout --help --version'
+	local words='--listen --dir --user --connections --per-address --new-connections --requests --handshake-timeout --idle-timeout --keep --help --version'
 	[ "$COMP_CWORD" != 1 ] || words+=' init client'
 	case ${COMP_WORDS[1]} in init | client) [ "$COMP_CWORD" = 1 ] || return ;; esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -11,5 +11,6 @@ complete -c memattachd -f -l new-connections -x -d 'of one address within a minu
 complete -c memattachd -f -l requests -x -d 'of one client within a minute'
 complete -c memattachd -f -l handshake-timeout -x -d 'seconds for a client to show who it is'
 complete -c memattachd -f -l idle-timeout -x -d 'seconds of silence after which a client is cut off'
+complete -c memattachd -f -l keep -x -d 'seconds for which a snapshot waits for a client whose link was cut'
 complete -c memattachd -f -l help -d 'help'
 complete -c memattachd -f -l version -d 'version'
