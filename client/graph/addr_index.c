@@ -2,21 +2,13 @@
 #include "addr_index.h"
 
 #include "cleanup.h"
+#include "inner.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PAGE_SHIFT 12
 #define WORDS 8
-
-/* As Hacker's Delight counts them: the compiler calls a function where the CPU may lack popcnt. */
-static inline uint32_t ones(uint64_t v)
-{
-	v -= v >> 1 & UINT64_C(0x5555555555555555);
-	v = (v & UINT64_C(0x3333333333333333)) + (v >> 2 & UINT64_C(0x3333333333333333));
-	v = (v + (v >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-	return (uint32_t)(v * UINT64_C(0x0101010101010101) >> 56);
-}
 
 static inline uint32_t before_word(const struct ma_addr_page *p, unsigned word)
 {
@@ -115,7 +107,7 @@ struct ma_error *ma_addr_index_merge(struct ma_addr_index *x, const struct ma_ad
 			MA_TRY(add_page(x, src->number, &page));
 		for (unsigned w = 0; w < WORDS; w++) {
 			uint64_t *to = &x->pages[page - 1].bits[w];
-			count += ones(src->bits[w] & ~*to);
+			count += ma_ones(src->bits[w] & ~*to);
 			*to |= src->bits[w];
 		}
 	}
@@ -143,7 +135,7 @@ struct ma_error *ma_addr_index_freeze(struct ma_addr_index *x)
 		for (unsigned w = 0; w < WORDS; w++) {
 			if (w)
 				x->pages[i].before |= in_page << 9 * (w - 1);
-			in_page += ones(x->pages[i].bits[w]);
+			in_page += ma_ones(x->pages[i].bits[w]);
 		}
 		base += (uint32_t)in_page;
 	}
@@ -167,7 +159,7 @@ uint32_t ma_addr_index_find(struct ma_addr_index *x, uint64_t addr)
 	uint64_t mask = UINT64_C(1) << (bit & 63);
 	if (!(p->bits[word] & mask) || (addr & 7))
 		return MA_NO_INDEX;
-	return p->base + before_word(p, word) + ones(p->bits[word] & (mask - 1));
+	return p->base + before_word(p, word) + ma_ones(p->bits[word] & (mask - 1));
 }
 
 uint64_t ma_addr_index_addr(const struct ma_addr_index *x, uint32_t i)
@@ -183,7 +175,7 @@ uint64_t ma_addr_index_addr(const struct ma_addr_index *x, uint32_t i)
 	const struct ma_addr_page *p = &x->pages[lo];
 	uint32_t left = i - p->base;
 	for (unsigned w = 0; w < WORDS; w++) {
-		uint32_t n = ones(p->bits[w]);
+		uint32_t n = ma_ones(p->bits[w]);
 		if (left >= n) {
 			left -= n;
 			continue;

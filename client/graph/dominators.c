@@ -249,7 +249,7 @@ static void name_dominators(struct work *w)
 		w->number[w->vertex[k]] = w->parent[k] ? w->vertex[w->parent[k]] : MA_DOM_NONE;
 }
 
-static struct ma_error *finish(struct work *w, struct ma_dominators *d)
+static struct ma_error *sum_up(const struct work *w, struct ma_dominators *d)
 {
 	uint32_t n = w->g->count;
 	d->retained = malloc((n ? n : 1) * sizeof(*d->retained));
@@ -257,7 +257,6 @@ static struct ma_error *finish(struct work *w, struct ma_dominators *d)
 		return &ma_enomem;
 	for (uint32_t i = 0; i < n; i++)
 		d->retained[i] = ma_graph_size(w->g, i);
-	d->idom = ma_take_ptr(w->number);
 	for (uint32_t i = 0; i < n; i++)
 		if (w->flags[i] & MA_DOM_LEAF)
 			d->retained[d->idom[i]] = add(d->retained[d->idom[i]], d->retained[i]);
@@ -269,7 +268,7 @@ static struct ma_error *finish(struct work *w, struct ma_dominators *d)
 	return NULL;
 }
 
-static struct ma_error *compute(struct work *w, struct ma_dominators *d)
+static struct ma_error *compute(struct work *w, struct ma_dominators *d, bool bare)
 {
 	find_leaves(w);
 	MA_TRY(allocate(w));
@@ -288,16 +287,15 @@ static struct ma_error *compute(struct work *w, struct ma_dominators *d)
 	name_dominators(w);
 	free(w->parent);
 	w->parent = NULL;
-	return finish(w, d);
+	d->idom = ma_take_ptr(w->number);
+	return bare ? NULL : sum_up(w, d);
 }
 
-struct ma_error *ma_dominators_compute(const struct ma_graph *g, const uint32_t *classes, uint8_t *flags,
-				       struct ma_dominators *ret)
+static struct ma_error *run(struct work *w, struct ma_dominators *ret, bool bare)
 {
-	struct work w = { .g = g, .classes = classes, .flags = flags };
 	struct ma_dominators d = { 0 };
-	struct ma_error *err = compute(&w, &d);
-	work_deinit(&w);
+	struct ma_error *err = compute(w, &d, bare);
+	work_deinit(w);
 	if (err) {
 		ma_dominators_deinit(&d);
 		return err;
@@ -306,7 +304,13 @@ struct ma_error *ma_dominators_compute(const struct ma_graph *g, const uint32_t 
 	return NULL;
 }
 
-struct ma_error *ma_dominators_create(struct ma_graph *g, struct ma_dominators *ret)
+struct ma_error *ma_dominators_compute(const struct ma_graph *g, const uint32_t *classes, uint8_t *flags,
+				       struct ma_dominators *ret)
+{
+	return run(&(struct work){ .g = g, .classes = classes, .flags = flags }, ret, false);
+}
+
+static struct ma_error *create(struct ma_graph *g, struct ma_dominators *ret, bool bare)
 {
 	_cleanup_free_ uint8_t *flags = NULL;
 	MA_TRY(ma_dom_find_roots(g, &flags));
@@ -314,7 +318,17 @@ struct ma_error *ma_dominators_create(struct ma_graph *g, struct ma_dominators *
 	_cleanup_free_ uint32_t *classes = ma_class_nodes(g);
 	if (!classes)
 		return &ma_enomem;
-	return ma_dominators_compute(g, classes, flags, ret);
+	return run(&(struct work){ .g = g, .classes = classes, .flags = flags }, ret, bare);
+}
+
+struct ma_error *ma_dominators_create(struct ma_graph *g, struct ma_dominators *ret)
+{
+	return create(g, ret, false);
+}
+
+struct ma_error *ma_dominators_create_bare(struct ma_graph *g, struct ma_dominators *ret)
+{
+	return create(g, ret, true);
 }
 
 static struct ma_error *cut(struct ma_dominators *d, uint32_t node, struct ma_dom_cut **cuts, size_t *count)

@@ -38,6 +38,8 @@ MA_CHECK struct ma_error *ma_dominators_compute(const struct ma_graph *g, const 
 						struct ma_dominators *ret);
 /* Both, for a graph whose books are open; they are closed by it. */
 MA_CHECK struct ma_error *ma_dominators_create(struct ma_graph *g, struct ma_dominators *ret);
+/* The same without retained sizes: `retained` is NULL. */
+MA_CHECK struct ma_error *ma_dominators_create_bare(struct ma_graph *g, struct ma_dominators *ret);
 void ma_dominators_deinit(struct ma_dominators *d);
 
 /* Takes out of `idom` what stands behind its node in t->order. A dominator is on every way, so it stands before; but of

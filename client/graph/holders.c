@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "dominators.h"
 #include "holder_path.h"
+#include "inner.h"
 #include "saturate.h"
 
 #include <stdlib.h>
@@ -31,7 +32,8 @@ struct work {
 	uint64_t *by_tree; /* a bit for each node: that is not its dominator */
 	struct ma_dom_cut *cuts;
 	size_t cuts_count;
-	uint64_t *below; /* bytes of the node and what hangs below it, holders left out */
+	struct ma_inner inner;
+	uint64_t *below; /* by number of inner: bytes of the node and what hangs below it, holders left out */
 	uint8_t *small;  /* first: how many nodes it holds itself, at most 255; then: owner */
 	uint32_t nodes[MA_HELD_MAX];
 	size_t count;
@@ -43,15 +45,21 @@ static void work_deinit(struct work *w)
 	ma_dominators_deinit(&w->dom);
 	free(w->holder);
 	free(w->by_tree);
+	ma_inner_deinit(&w->inner);
 	free(w->cuts);
 	free(w->below);
 	free(w->small);
 }
 
+static uint64_t below(const struct work *w, uint32_t node)
+{
+	return ma_is_inner(&w->inner, node) ? w->below[ma_inner_number(&w->inner, node)] : ma_graph_size(w->g, node);
+}
+
 static void remember(struct work *w, uint32_t node)
 {
 	size_t i = w->count;
-	while (i && w->below[w->nodes[i - 1]] < w->below[node])
+	while (i && below(w, w->nodes[i - 1]) < below(w, node))
 		i--;
 	if (i == MA_HELD_MAX)
 		return;
@@ -78,7 +86,6 @@ static void fetch(const struct work *w, uint32_t i)
 		return;
 	uint32_t node = w->tree.order[i];
 	__builtin_prefetch(&w->holder[node]);
-	__builtin_prefetch(&w->below[node]);
 	__builtin_prefetch(&w->small[node]);
 	__builtin_prefetch(&w->g->size[node]);
 	__builtin_prefetch(&w->g->type[node]);
@@ -88,19 +95,24 @@ static void fetch(const struct work *w, uint32_t i)
 static struct ma_error *find_holders(struct work *w)
 {
 	uint32_t n = w->tree.count;
-	w->below = malloc((n ? n : 1) * sizeof(*w->below));
+	_cleanup_free_ uint32_t *classes = ma_class_nodes(w->g);
+	if (!classes)
+		return &ma_enomem;
+	MA_TRY(ma_inner_create(w->g, classes, &w->inner));
+	w->below = malloc(((size_t)w->inner.count + 1) * sizeof(*w->below));
 	w->small = calloc(n ? n : 1, 1);
 	if (!w->below || !w->small)
 		return &ma_enomem;
-	for (uint32_t i = 0; i < n; i++)
-		w->below[i] = ma_graph_size(w->g, i);
+	for (uint32_t i = 0, k = 0; i < n; i++)
+		if (ma_is_inner(&w->inner, i))
+			w->below[k++] = ma_graph_size(w->g, i);
 	uint64_t least = w->g->totals.bytes / LEAST_SHARE;
 	if (least < LEAST_BYTES)
 		least = LEAST_BYTES;
 	for (uint32_t i = n; i-- > 0;) {
 		uint32_t node = w->tree.order[i], parent = w->holder[node];
 		fetch(w, i - AHEAD);
-		if (w->below[node] >= least && may_hold(w, node, least)) {
+		if (below(w, node) >= least && may_hold(w, node, least)) {
 			remember(w, node);
 			if (!MA_IS_ROOT(parent) && w->small[parent] < UINT8_MAX)
 				w->small[parent]++;
@@ -110,7 +122,7 @@ static struct ma_error *find_holders(struct work *w)
 			continue;
 		if (w->small[parent] < UINT8_MAX)
 			w->small[parent]++;
-		w->below[parent] += w->below[node];
+		w->below[ma_inner_number(&w->inner, parent)] += below(w, node);
 	}
 	return NULL;
 }
@@ -153,7 +165,7 @@ static uint8_t find_owner(const struct work *w, struct ma_held *held, uint32_t n
 			: parent == MA_ROOT_NATIVE ? OWNER_NATIVE
 			: parent == MA_ROOT_LOST   ? OWNER_LOST
 						   : 0;
-	size_t h = w->below[node] >= least ? holder_at(w, node) : 0;
+	size_t h = below(w, node) >= least ? holder_at(w, node) : 0;
 	if (!h)
 		return owner;
 	held->holders[h - 1].native = owner & OWNER_NATIVE;
@@ -185,7 +197,7 @@ static void count_node(const struct work *w, struct ma_held *held, const struct 
 	if (h)
 		held->holders[h - 1].objects++;
 	if (above && w->nodes[above - 1] == parent)
-		add_to(&s->direct[(above - 1) * types + type], w->below[node]);
+		add_to(&s->direct[(above - 1) * types + type], below(w, node));
 	add_share(w, node, s->all, types, type);
 	if (w->small[node] & OWNER_NATIVE) {
 		held->native_objects++;
@@ -199,7 +211,7 @@ static void count_node(const struct work *w, struct ma_held *held, const struct 
 /* From the roots down: whose each node is. */
 static void find_owners(struct work *w, struct ma_held *held, const struct shares *s)
 {
-	uint64_t least = w->count ? w->below[w->nodes[w->count - 1]] : UINT64_MAX;
+	uint64_t least = w->count ? below(w, w->nodes[w->count - 1]) : UINT64_MAX;
 	for (uint32_t i = 0; i < w->tree.count; i++) {
 		uint32_t node = w->tree.order[i];
 		fetch(w, i + AHEAD);
@@ -447,10 +459,8 @@ static void find_retained(struct work *w, struct ma_held *held)
 
 static struct ma_error *build(struct work *w, struct ma_held *held)
 {
-	MA_TRY(ma_dominators_create(w->g, &w->dom));
+	MA_TRY(ma_dominators_create_bare(w->g, &w->dom));
 	MA_TRY(ma_dom_retained_by_type(w->g, &w->dom));
-	free(w->dom.retained);
-	w->dom.retained = NULL;
 	MA_TRY(ma_tree_create(w->g, &w->tree));
 	MA_TRY(join_trees(w));
 	MA_TRY(find_holders(w));
@@ -459,7 +469,7 @@ static struct ma_error *build(struct work *w, struct ma_held *held)
 	for (size_t h = 0; h < w->count; h++) {
 		held->holders[h].addr = ma_addr_index_addr(&w->g->index, w->nodes[h]);
 		held->holders[h].type_id = w->g->type[w->nodes[h]];
-		held->holders[h].bytes = w->below[w->nodes[h]];
+		held->holders[h].bytes = below(w, w->nodes[h]);
 		held->holders[h].namespace = is_namespace(w, w->nodes[h]);
 	}
 	MA_TRY(share_out(w, held));

@@ -36,21 +36,31 @@ static struct ma_error *make_lists(struct lists *l, const uint32_t *idom, uint32
 	return NULL;
 }
 
-/* Down and up again through the tree: a node counts when no node of its group is above it. */
+struct group {
+	uint32_t above; /* nodes of it on the way from the top */
+	uint64_t entry; /* bytes that were passed before the topmost of these */
+};
+
+/* Down and up again through the tree: what is passed between the way down and up of a node hangs below it, and counts
+ * when no node of its group is above it. */
 static void walk(const struct ma_graph *g, const struct ma_dominators *d, const struct lists *l,
-		 const uint32_t *group_of, uint32_t *above, uint64_t *ret)
+		 const uint32_t *group_of, struct group *groups, uint64_t *ret)
 {
 	uint32_t at = l->top;
+	uint64_t passed = 0;
 	while (at != MA_DOM_NONE) {
-		uint32_t group = group_of[g->type[at]];
-		if (!above[group]++)
-			ret[group] = add(ret[group], d->retained[at]);
+		struct group *group = &groups[group_of[g->type[at]]];
+		if (!group->above++)
+			group->entry = passed;
+		passed += ma_graph_size(g, at);
 		if (l->child[at] != MA_DOM_NONE) {
 			at = l->child[at];
 			continue;
 		}
 		for (;;) {
-			above[group_of[g->type[at]]]--;
+			uint32_t number = group_of[g->type[at]];
+			if (!--groups[number].above)
+				ret[number] = add(ret[number], passed - groups[number].entry);
 			if (l->sibling[at] != MA_DOM_NONE) {
 				at = l->sibling[at];
 				break;
@@ -66,13 +76,13 @@ struct ma_error *ma_dom_retained_by_group(const struct ma_graph *g, const struct
 					  const uint32_t *group_of, uint64_t *ret, size_t groups)
 {
 	struct lists l = { 0 };
-	_cleanup_free_ uint32_t *above = calloc(groups ? groups : 1, sizeof(*above));
-	if (!above)
+	_cleanup_free_ struct group *all = calloc(groups ? groups : 1, sizeof(*all));
+	if (!all)
 		return &ma_enomem;
 	memset(ret, 0, groups * sizeof(*ret));
 	struct ma_error *err = make_lists(&l, d->idom, g->count);
 	if (!err)
-		walk(g, d, &l, group_of, above, ret);
+		walk(g, d, &l, group_of, all, ret);
 	lists_deinit(&l);
 	return err;
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tree.h"
 
+#include "cleanup.h"
+#include "inner.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,19 +40,8 @@ static void visit(struct ma_tree *t, uint32_t node, uint32_t dst)
 struct way {
 	const struct ma_graph *g;
 	const uint32_t *classes;
-	const uint64_t *inner;
+	struct ma_inner inner;
 };
-
-/* A bit for each node that leads anywhere; NULL when memory is out: then each is looked at. */
-static uint64_t *find_inner(const struct ma_graph *g, const uint32_t *classes)
-{
-	uint64_t *inner = calloc((size_t)g->count / 64 + 1, sizeof(*inner));
-	for (uint32_t i = 0; inner && i < g->count; i++) {
-		bool leads = g->start[i] != MA_GRAPH_NO_EDGES || (classes && classes[g->type[i]] != MA_NO_INDEX);
-		inner[i / 64] |= (uint64_t)leads << i % 64;
-	}
-	return inner;
-}
 
 /* Visits what the nodes from order[head] on refer to, as long as they stand before order[end]; returns the new head. */
 static uint32_t flood_to(const struct way *w, struct ma_tree *t, uint32_t head, uint32_t end)
@@ -59,7 +51,7 @@ static uint32_t flood_to(const struct way *w, struct ma_tree *t, uint32_t head, 
 		uint32_t node = t->order[head], dst;
 		if (head + AHEAD < t->count)
 			__builtin_prefetch(&g->start[t->order[head + AHEAD]]);
-		if (w->inner && !(w->inner[node / 64] >> node % 64 & 1))
+		if (!ma_is_inner(&w->inner, node))
 			continue;
 		struct ma_graph_iter it = ma_graph_edges(g, node);
 		while (ma_graph_next(&it, &dst))
@@ -134,20 +126,29 @@ static void build(struct ma_graph *g, const struct way *w, struct ma_tree *t)
 	}
 }
 
-struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret)
+static struct ma_error *create(struct ma_graph *g, struct way *w, struct ma_tree *t)
 {
 	size_t n = g->count ? g->count : 1;
-	struct ma_tree t = { malloc(n * sizeof(*t.parent)), malloc(n * sizeof(*t.order)), 0 };
-	if (!t.parent || !t.order) {
-		ma_tree_deinit(&t);
+	t->parent = malloc(n * sizeof(*t->parent));
+	t->order = malloc(n * sizeof(*t->order));
+	if (!t->parent || !t->order)
 		return &ma_enomem;
+	memset(t->parent, 0xff, n * sizeof(*t->parent));
+	MA_TRY(ma_inner_create(g, w->classes, &w->inner));
+	build(g, w, t);
+	ma_inner_deinit(&w->inner);
+	return NULL;
+}
+
+struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret)
+{
+	struct ma_tree t = { 0 };
+	_cleanup_free_ uint32_t *classes = ma_class_nodes(g);
+	struct ma_error *err = create(g, &(struct way){ .g = g, .classes = classes }, &t);
+	if (err) {
+		ma_tree_deinit(&t);
+		return err;
 	}
-	memset(t.parent, 0xff, n * sizeof(*t.parent));
-	uint32_t *classes = ma_class_nodes(g);
-	uint64_t *inner = find_inner(g, classes);
-	build(g, &(struct way){ g, classes, inner }, &t);
-	free(inner);
-	free(classes);
 	*ret = t;
 	return NULL;
 }

@@ -18,6 +18,7 @@
  * pointer to the dict and one to the weak references (Objects/typeobject.c, type_new_slots). */
 #define PLAIN_BASICSIZE_MAX 32
 #define ATTRS_MAX UINT16_MAX
+#define ATTRS_MANY UINT8_MAX
 #define KEEP_LEAST 1024 /* references in one record of an object that may have more */
 
 /* What an object is, by the name of its type. */
@@ -70,7 +71,8 @@ struct work {
 	uint64_t *single;           /* a bit for each node: one reference is counted */
 	uint8_t *what;              /* by type id */
 	bool *boxed;                /* by type id: int or float */
-	uint16_t *attrs;            /* by node, of dicts: entries */
+	uint8_t *attrs;             /* by node, of dicts: entries, or ATTRS_MANY */
+	struct ma_copies many;      /* those dicts: the key is the node, and in the place of the node entries */
 	struct class *classes;      /* by type id */
 	struct pair *pairs;
 	size_t pairs_count, pairs_room;
@@ -96,6 +98,7 @@ static void work_deinit(struct work *w)
 	free(w->kept);
 	free(w->empty);
 	free(w->empty_bytes);
+	ma_copies_deinit(&w->many);
 	ma_copies_deinit(&w->strings);
 	ma_copies_deinit(&w->tuples);
 	ma_copies_deinit(&w->arrays);
@@ -255,7 +258,9 @@ static struct ma_error *add_object(struct work *w, struct object *x)
 		}
 		break;
 	case DICT:
-		w->attrs[x->node] = entries < ATTRS_MAX ? (uint16_t)entries : ATTRS_MAX;
+		w->attrs[x->node] = entries < ATTRS_MANY ? (uint8_t)entries : ATTRS_MANY;
+		if (entries >= ATTRS_MANY)
+			MA_TRY(ma_copies_add(&w->many, x->node, entries < ATTRS_MAX ? (uint32_t)entries : ATTRS_MAX));
 		none = !entries && !x->not_counted;
 		add_room(w, 1, !entries ? 0 : dict_room(w, o->buffer, entries));
 		break;
@@ -373,15 +378,31 @@ static struct ma_error *add_arrays(struct work *w)
 	return NULL;
 }
 
+static uint32_t attrs_of(const struct work *w, uint32_t dict)
+{
+	size_t lo = 0, hi = w->many.count;
+	if (w->attrs[dict] < ATTRS_MANY)
+		return w->attrs[dict];
+	while (lo + 1 < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (ma_copy_key(&w->many.items[mid]) <= dict)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return w->many.count ? w->many.items[lo].node : ATTRS_MANY;
+}
+
 /* The dicts of instances, which may come before or after them in the file. */
 static void join_pairs(struct work *w)
 {
+	ma_copies_sort(&w->many);
 	for (size_t i = 0; i < w->pairs_count; i++) {
 		struct class *c = &w->classes[w->pairs[i].type];
-		uint32_t dict = w->pairs[i].dict;
+		uint32_t dict = w->pairs[i].dict, attrs = attrs_of(w, dict);
 		c->bytes = add(c->bytes, ma_graph_size(w->g, dict));
-		if (w->attrs[dict] > c->attrs)
-			c->attrs = w->attrs[dict];
+		if (attrs > c->attrs)
+			c->attrs = attrs;
 	}
 }
 
@@ -534,6 +555,7 @@ static void *run(void *arg)
 {
 	struct ma_waste_job *job = arg;
 	job->err = build(&job->work, &job->waste);
+	work_deinit(&job->work); /* now, and not when somebody asks */
 	return NULL;
 }
 
@@ -565,7 +587,6 @@ struct ma_error *ma_waste_finish(struct ma_waste_job *job, struct ma_waste *ret)
 		ma_waste_deinit(&job->waste);
 	else
 		*ret = job->waste;
-	work_deinit(&job->work);
 	free(job);
 	return err;
 }

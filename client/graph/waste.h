@@ -49,7 +49,7 @@ struct ma_waste {
 	size_t duplicates_count;
 };
 
-/* The graph's books must be open; it need not have edges. One pass over the file; 2 bytes an object, 12 for each str,
+/* The graph's books must be open; it need not have edges. One pass over the file; 1 byte an object, 12 for each str,
  * bytes and tuple and 8 for each instance with a dict while it runs. */
 MA_CHECK struct ma_error *ma_waste_create(const struct ma_graph *g, struct ma_waste *ret);
 /* The same in a thread of its own. Meanwhile the books may be closed and trees made; the graph has to live on. */
