@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "addr_index.h"
 
+#include "bits.h"
 #include "cleanup.h"
-#include "inner.h"
 
 #include <stdlib.h>
 #include <string.h>

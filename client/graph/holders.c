@@ -4,7 +4,6 @@
 #include "cleanup.h"
 #include "dominators.h"
 #include "holder_path.h"
-#include "inner.h"
 #include "saturate.h"
 
 #include <stdlib.h>
@@ -28,11 +27,12 @@ struct work {
 	const struct ma_sites *sites;
 	struct ma_tree tree;
 	struct ma_dominators dom;
-	uint32_t *holder;  /* by node: see ma_holder_of() */
-	uint64_t *by_tree; /* a bit for each node: that is not its dominator */
+	struct ma_bits apart; /* what is not held by its parent in the tree, */
+	uint32_t *holder;     /* but by this: by number of apart; see ma_holder_of() */
+	uint64_t *by_tree;    /* a bit for each node: what holds it is not its dominator */
 	struct ma_dom_cut *cuts;
 	size_t cuts_count;
-	struct ma_inner inner;
+	struct ma_bits inner;
 	uint64_t *below; /* by number of inner: bytes of the node and what hangs below it, holders left out */
 	uint8_t *small;  /* first: how many nodes it holds itself, at most 255; then: owner */
 	uint32_t nodes[MA_HELD_MAX];
@@ -45,15 +45,21 @@ static void work_deinit(struct work *w)
 	ma_dominators_deinit(&w->dom);
 	free(w->holder);
 	free(w->by_tree);
-	ma_inner_deinit(&w->inner);
+	ma_bits_deinit(&w->apart);
+	ma_bits_deinit(&w->inner);
 	free(w->cuts);
 	free(w->below);
 	free(w->small);
 }
 
+static uint32_t holder_of(const struct work *w, uint32_t node)
+{
+	return ma_bits_has(&w->apart, node) ? w->holder[ma_bits_number(&w->apart, node)] : w->tree.parent[node];
+}
+
 static uint64_t below(const struct work *w, uint32_t node)
 {
-	return ma_is_inner(&w->inner, node) ? w->below[ma_inner_number(&w->inner, node)] : ma_graph_size(w->g, node);
+	return ma_bits_has(&w->inner, node) ? w->below[ma_bits_number(&w->inner, node)] : ma_graph_size(w->g, node);
 }
 
 static void remember(struct work *w, uint32_t node)
@@ -85,7 +91,7 @@ static void fetch(const struct work *w, uint32_t i)
 	if (i >= w->tree.count)
 		return;
 	uint32_t node = w->tree.order[i];
-	__builtin_prefetch(&w->holder[node]);
+	__builtin_prefetch(&w->tree.parent[node]);
 	__builtin_prefetch(&w->small[node]);
 	__builtin_prefetch(&w->g->size[node]);
 	__builtin_prefetch(&w->g->type[node]);
@@ -98,19 +104,19 @@ static struct ma_error *find_holders(struct work *w)
 	_cleanup_free_ uint32_t *classes = ma_class_nodes(w->g);
 	if (!classes)
 		return &ma_enomem;
-	MA_TRY(ma_inner_create(w->g, classes, &w->inner));
+	MA_TRY(ma_tree_inner(w->g, classes, &w->inner));
 	w->below = malloc(((size_t)w->inner.count + 1) * sizeof(*w->below));
 	w->small = calloc(n ? n : 1, 1);
 	if (!w->below || !w->small)
 		return &ma_enomem;
 	for (uint32_t i = 0, k = 0; i < n; i++)
-		if (ma_is_inner(&w->inner, i))
+		if (ma_bits_has(&w->inner, i))
 			w->below[k++] = ma_graph_size(w->g, i);
 	uint64_t least = w->g->totals.bytes / LEAST_SHARE;
 	if (least < LEAST_BYTES)
 		least = LEAST_BYTES;
 	for (uint32_t i = n; i-- > 0;) {
-		uint32_t node = w->tree.order[i], parent = w->holder[node];
+		uint32_t node = w->tree.order[i], parent = holder_of(w, node);
 		fetch(w, i - AHEAD);
 		if (below(w, node) >= least && may_hold(w, node, least)) {
 			remember(w, node);
@@ -122,7 +128,7 @@ static struct ma_error *find_holders(struct work *w)
 			continue;
 		if (w->small[parent] < UINT8_MAX)
 			w->small[parent]++;
-		w->below[ma_inner_number(&w->inner, parent)] += below(w, node);
+		w->below[ma_bits_number(&w->inner, parent)] += below(w, node);
 	}
 	return NULL;
 }
@@ -160,7 +166,7 @@ static void add_to(struct share *s, uint64_t bytes)
 /* Whose the node is, by whose that is on which it hangs, unless it is a holder itself. */
 static uint8_t find_owner(const struct work *w, struct ma_held *held, uint32_t node, uint64_t least)
 {
-	uint32_t parent = w->holder[node];
+	uint32_t parent = holder_of(w, node);
 	uint8_t owner = !MA_IS_ROOT(parent)        ? w->small[parent]
 			: parent == MA_ROOT_NATIVE ? OWNER_NATIVE
 			: parent == MA_ROOT_LOST   ? OWNER_LOST
@@ -192,7 +198,7 @@ static void count_node(const struct work *w, struct ma_held *held, const struct 
 {
 	size_t types = w->g->totals.by_id_count, type = w->g->type[node], h = w->small[node] & OWNER_BITS;
 	uint64_t size = ma_graph_size(w->g, node);
-	uint32_t parent = w->holder[node];
+	uint32_t parent = holder_of(w, node);
 	size_t above = (MA_IS_ROOT(parent) ? 0 : w->small[parent]) & OWNER_BITS;
 	if (h)
 		held->holders[h - 1].objects++;
@@ -394,28 +400,37 @@ static struct ma_error *join_trees(struct work *w)
 	if (!w->by_tree)
 		return &ma_enomem;
 	MA_TRY(ma_dom_follow_tree(&w->dom, &w->tree, &w->cuts, &w->cuts_count));
+	MA_TRY(ma_bits_create(n, &w->apart));
 	for (uint32_t i = 0; i < n; i++) {
-		if (w->dom.idom[i] != MA_DOM_NONE)
-			continue;
-		w->by_tree[i / 64] |= UINT64_C(1) << i % 64;
-		w->dom.idom[i] = w->tree.parent[i];
+		uint32_t up = w->dom.idom[i];
+		w->by_tree[i / 64] |= (uint64_t)(up == MA_DOM_NONE) << i % 64;
+		ma_bits_set(&w->apart, i, up != MA_DOM_NONE && up != w->tree.parent[i]);
 	}
-	w->holder = ma_take_ptr(w->dom.idom);
+	for (size_t i = 0; i < w->cuts_count; i++)
+		ma_bits_set(&w->apart, w->cuts[i].node, true);
+	ma_bits_number_all(&w->apart);
+	w->holder = malloc(((size_t)w->apart.count + 1) * sizeof(*w->holder));
+	if (!w->holder)
+		return &ma_enomem;
+	for (uint32_t i = 0, k = 0; i < n; i++)
+		if (ma_bits_has(&w->apart, i))
+			w->holder[k++] = ma_holder_of(&w->tree, &w->dom, i);
+	ma_dominators_deinit(&w->dom);
 	return NULL;
 }
 
 /* The dominator that follow_tree took away stands in its place while this is asked. */
 static uint32_t dominator_of(const struct work *w, uint32_t node)
 {
-	return w->by_tree[node / 64] >> node % 64 & 1 ? MA_DOM_NONE : w->holder[node];
+	return w->by_tree[node / 64] >> node % 64 & 1 ? MA_DOM_NONE : holder_of(w, node);
 }
 
 static void swap_cuts(struct work *w)
 {
 	for (size_t i = 0; i < w->cuts_count; i++) {
 		struct ma_dom_cut *c = &w->cuts[i];
-		uint32_t up = w->holder[c->node];
-		w->holder[c->node] = c->up;
+		uint32_t *holder = &w->holder[ma_bits_number(&w->apart, c->node)], up = *holder;
+		*holder = c->up;
 		c->up = up;
 		w->by_tree[c->node / 64] ^= UINT64_C(1) << c->node % 64;
 	}

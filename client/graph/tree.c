@@ -2,7 +2,6 @@
 #include "tree.h"
 
 #include "cleanup.h"
-#include "inner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +39,18 @@ static void visit(struct ma_tree *t, uint32_t node, uint32_t dst)
 struct way {
 	const struct ma_graph *g;
 	const uint32_t *classes;
-	struct ma_inner inner;
+	struct ma_bits inner;
 };
+
+struct ma_error *ma_tree_inner(const struct ma_graph *g, const uint32_t *classes, struct ma_bits *ret)
+{
+	MA_TRY(ma_bits_create(g->count, ret));
+	for (uint32_t i = 0; i < g->count; i++)
+		ma_bits_set(ret, i,
+			    g->start[i] != MA_GRAPH_NO_EDGES || (classes && classes[g->type[i]] != MA_NO_INDEX));
+	ma_bits_number_all(ret);
+	return NULL;
+}
 
 /* Visits what the nodes from order[head] on refer to, as long as they stand before order[end]; returns the new head. */
 static uint32_t flood_to(const struct way *w, struct ma_tree *t, uint32_t head, uint32_t end)
@@ -51,7 +60,7 @@ static uint32_t flood_to(const struct way *w, struct ma_tree *t, uint32_t head, 
 		uint32_t node = t->order[head], dst;
 		if (head + AHEAD < t->count)
 			__builtin_prefetch(&g->start[t->order[head + AHEAD]]);
-		if (!ma_is_inner(&w->inner, node))
+		if (!ma_bits_has(&w->inner, node))
 			continue;
 		struct ma_graph_iter it = ma_graph_edges(g, node);
 		while (ma_graph_next(&it, &dst))
@@ -134,9 +143,9 @@ static struct ma_error *create(struct ma_graph *g, struct way *w, struct ma_tree
 	if (!t->parent || !t->order)
 		return &ma_enomem;
 	memset(t->parent, 0xff, n * sizeof(*t->parent));
-	MA_TRY(ma_inner_create(g, w->classes, &w->inner));
+	MA_TRY(ma_tree_inner(g, w->classes, &w->inner));
 	build(g, w, t);
-	ma_inner_deinit(&w->inner);
+	ma_bits_deinit(&w->inner);
 	return NULL;
 }
 
