@@ -13,8 +13,8 @@ from slowlink import FAR, Refused, SlowLink
 from unharmed import Unharmed
 
 RATE = 10e6 / 8  # bytes a second
-ROUNDS = 3
-NOISE = 4  # MB of contents: more than what waits in sockets and in the forwarder
+ROUNDS = 2
+NOISE = 2  # MB of contents: more than what waits in sockets and in the forwarder
 
 
 @pytest.fixture

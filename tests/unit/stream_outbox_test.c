@@ -5,7 +5,9 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -196,6 +198,25 @@ Test(outbox, keeps_nothing_without_a_file)
 	_cleanup_error_ struct ma_error *again = ma_outbox_put(o, "x", 1);
 	cr_assert_not_null(again);
 	ma_outbox_destroy(o);
+}
+
+/* When the disk is full it stops keeping, gives the room back, and goes on as without: nothing is lost. */
+Test(outbox, stops_keeping_when_the_disk_is_full)
+{
+	const struct rlimit disk = { 1000000, 1000000 };
+	pthread_t thread;
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &disk), 0);
+	struct ma_outbox *o = keeping("/tmp");
+	cr_assert_geq(ma_outbox_kept(o), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, let_through, NULL), 0);
+	for (unsigned i = 0; i < 24; i++)
+		put(o, i * 32768, 32768); /* 3 MB */
+	cr_assert_eq(ma_outbox_kept(o), -1);
+	cr_assert_null(ma_outbox_finish(o, &no_stop));
+	pthread_join(thread, NULL);
+	ma_outbox_destroy(o);
+	check(24 * 32768);
 }
 
 Test(outbox, stops_when_it_is_told_to)
