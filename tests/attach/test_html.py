@@ -133,6 +133,50 @@ def test_diff_and_series_in_a_browser(memattach, start, one_python):
     assert [(p["taken_at"], p["rss"], p["bytes"]) for p in data["series"]] == [(r["taken_at"], r["rss_bytes"], r["bytes"]) for r in rows]
 
 
+LOOK_AT_SITES = """
+import json, sys
+from playwright.sync_api import sync_playwright
+page_path, chromium, shots = sys.argv[1:]
+said = {"errors": []}
+with sync_playwright() as p:
+    browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.on("pageerror", lambda e: said["errors"].append(str(e)))
+    page.on("console", lambda m: said["errors"].append(m.text))
+    page.goto("file://" + page_path)
+    said["diff"] = page.inner_text("#diff")
+    page.click("#tab-overview")
+    said["suspects"] = page.inner_text("#suspects")
+    page.click("#tab-sites")
+    said["note"] = page.inner_text("#sites p.note >> nth=0")
+    said["first"] = page.evaluate("[...document.querySelector('#sites tbody tr').cells].map(c => c.innerText)")
+    page.screenshot(path=shots + "/sites.png")
+    browser.close()
+print(json.dumps(said))
+"""
+
+
+def test_lines_that_allocated_in_a_browser(memattach, start, one_python):
+    python, chromium = readers.browser(one_python)
+    target = start(one_python, "sites", 1)
+    old = memattach.snap(target.pid)
+    target.ask("grow", "grown")
+    new = memattach.snap(target.pid)
+    target.end_well()
+    html = memattach.folder / "sites.html"
+    assert memattach.run("diff", old, new, "--html", html).rc == 0
+    looked = subprocess.run([python, "-c", LOOK_AT_SITES, html, chromium, memattach.folder], capture_output=True, text=True, timeout=180)
+    assert looked.returncode == 0, looked.stderr
+    said = json.loads(looked.stdout)
+    assert said["errors"] == []
+    first = json.loads(memattach.run("report", new, "--json").out)["sites"][0]
+    assert said["first"][:2] == [f"{first['file']}:{first['line']}", f"{first['count']:,}"], said["first"]
+    assert f"{first['types'][0]['count']:,} {first['types'][0]['type']}" in said["first"][4]
+    assert "known to tracemalloc" in said["note"] and "of it allocated at " in said["suspects"]
+    grown = memattach.diff(old, new)["sites"][0]
+    assert said["diff"].count(f"{grown['file']}:{grown['line']}") == 2, "its growth point, and the table of lines"
+
+
 def test_page_has_no_way_out(exported, memattach):
     html = memattach.folder / "report.html"
     assert memattach.run("report", exported, "--html", html).rc == 0

@@ -91,6 +91,12 @@
 		byId("version").textContent = data.version;
 	};
 
+	// The line that allocated most of something, where tracemalloc was on.
+	const place_of = (at) => (at.file === null ? "not known where" : `${at.file}:${at.line}`);
+	const allocated = (li, at, text) => {
+		if (at) li.append(make("div", `${text} of it allocated at ${place_of(at)}`, "dim"));
+	};
+
 	const memory = () => {
 		const t = byId("memory"), rows = report.memory.filter((m) => m.bytes);
 		const top = Math.max(1, ...rows.map((m) => m.bytes));
@@ -113,6 +119,7 @@
 			li.append(make("div", `${s.type}, ${count(s.elements)} entries, ${count(s.objects)} objects, ${s.share} % of all`));
 			if (s.consists && s.consists.length)
 				li.append(make("div", "of " + s.consists.map((c) => `${count(c.count)} ${c.type}`).join(", "), "dim"));
+			if (s.allocated_at) allocated(li, s.allocated_at, bytes(s.allocated_at.bytes));
 			if (s.advice) li.append(make("div", s.advice, "dim"));
 		}
 	};
@@ -165,6 +172,7 @@
 			if (g.type) li.append(make("div", `${g.type}, retains ${g.is_new ? "" : bytes(g.old_retained) + " → "}${bytes(g.new_retained)}${g.is_new ? ", new" : ""}`));
 			const kinds = g.gained_types.filter((t) => t.count).slice(0, 5).map((t) => `${signed(t.count, count)} ${t.type}`);
 			li.append(make("div", `${signed(g.gained_objects, count)} objects${kinds.length ? ": " + kinds.join(", ") : ""}`, "dim"));
+			if (g.allocated_at) allocated(li, g.allocated_at, signed(g.allocated_at.gained_bytes));
 			if (typeof g.steady === "boolean") li.append(make("div", `${g.steady ? "steady" : "not steady"}: ${signed(g.gained_first)} up to the middle, ${signed(g.gained_second)} after it`, "dim"));
 			return li;
 		};
@@ -202,6 +210,22 @@
 		rows("Types", d.types.filter((r) => by("bytes")(r) || by("count")(r)),
 			[{ title: "Type", value: (r) => r.type, name: "path" }, { title: "Count", number: true, value: by("count"), text: (r) => signed(by("count")(r), count) }, ...changes("bytes")],
 			{ by: 4, search: true });
+		const lines = d.sites || [];
+		if (lines.length)
+			rows("Allocated at", lines, [{ title: "Line", value: place_of, name: "path" }, { title: "Blocks", number: true, value: by("count"), text: (r) => signed(by("count")(r), count) }, ...changes("bytes")],
+				{ by: 4, search: true });
+	};
+
+	const sites = () => {
+		const place = byId("sites");
+		if (!report.sites) {
+			place.remove();
+			return;
+		}
+		place.append(make("p", `${bytes(report.traced_bytes)} in ${count(report.traced_blocks)} blocks are known to tracemalloc, which takes ${bytes(report.tracemalloc_bytes)} itself`, "note"));
+		const number = (title, key, text = count) => ({ title, number: true, value: (r) => r[key], text: (r) => text(r[key]) });
+		table(place, report.sites, [{ title: "Line", value: place_of, name: "path" }, number("Blocks", "count"), number("Bytes", "bytes", bytes), number("Objects", "objects"),
+			{ title: "Most of them", value: (r) => r.types.map((t) => `${count(t.count)} ${t.type}`).join(", ") }], { by: 2, search: true });
 	};
 
 	const flame = () => {
@@ -294,5 +318,6 @@
 	series();
 	diff();
 	parts();
+	sites();
 	tabs(flame());
 })();
