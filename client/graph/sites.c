@@ -206,6 +206,10 @@ static struct ma_error *find_types(struct work *w)
 	x->top_count = top;
 	for (uint32_t node = 0; node < w->g->count; node++) {
 		uint32_t line = x->line_of[node];
+		if (!line) {
+			x->untraced_objects++;
+			x->untraced_bytes = add(x->untraced_bytes, ma_graph_size(w->g, node));
+		}
 		if (!line || line > top || w->g->type[node] >= types)
 			continue;
 		struct share *s = &shares[(line - 1) * types + w->g->type[node]];

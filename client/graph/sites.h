@@ -24,7 +24,8 @@ struct ma_site_types {
 struct ma_sites {
 	struct ma_site_line *lines; /* most bytes first; none: tracemalloc was off */
 	size_t lines_count;
-	uint64_t count, bytes; /* of all lines */
+	uint64_t count, bytes;                     /* of all lines */
+	uint64_t untraced_objects, untraced_bytes; /* objects that no line is known of, and their sizes */
 	uint32_t *line_of; /* by node: position in `lines` + 1; 0: it is older than tracemalloc. NULL without a graph */
 	struct ma_site_types *top; /* what the objects of the first lines are, by their sizes */
 	size_t top_count;

@@ -42,6 +42,8 @@ void ma_json_sites(json_t *root, const struct ma_analysis *a, int *failed)
 	set(root, "sites", list, failed);
 	set(root, "traced_blocks", x->lines_count ? number(x->count) : json_null(), failed);
 	set(root, "traced_bytes", x->lines_count ? number(x->bytes) : json_null(), failed);
+	set(root, "untraced_objects", x->lines_count ? number(x->untraced_objects) : json_null(), failed);
+	set(root, "untraced_bytes", x->lines_count ? number(x->untraced_bytes) : json_null(), failed);
 	uint64_t own = ma_snap_tables(a->snap)->stats[MA_STAT_TRACES_OWN];
 	set(root, "tracemalloc_bytes", x->lines_count ? number(own) : json_null(), failed);
 }

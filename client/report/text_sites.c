@@ -77,4 +77,9 @@ void ma_text_sites(const struct ma_page *p, const struct ma_analysis *a)
 	if (shown < x->lines_count)
 		fprintf(p->out, "  %zu more lines, %s\n", x->lines_count - shown,
 			ma_human_bytes(b, left, p->opt->bytes));
+	if (x->untraced_bytes > a->graph->totals.bytes / LEAST_SHARE) {
+		fprintf(p->out, "  %s objects", ma_human_count(b, x->untraced_objects));
+		fprintf(p->out, ", %s, are older than tracemalloc\n",
+			ma_human_bytes(b, x->untraced_bytes, p->opt->bytes));
+	}
 }

@@ -94,6 +94,8 @@ def test_report_names_lines(python, start, memattach):
     assert types["bytes"]["bytes"] == types["objects"]["__main__.Plain"] == types["dict"]["str"] == 4000, types
     # an object that the interpreter had on a free list is older than tracemalloc
     assert 3800 <= types["floats"]["float"] <= 4000 and 3800 <= types["dict"]["tuple"] <= 4000, types
+    assert report["untraced_objects"] + sum(s["objects"] for s in report["sites"]) <= report["objects"]
+    assert 0 < report["untraced_bytes"] < report["bytes"]
     used = {m["name"]: m["bytes"] for m in report["memory"]}["malloc_used"]
     # tracemalloc itself counts without what malloc adds, and it has grown since
     assert facts["own"] * 0.9 < report["tracemalloc_bytes"] < used, (facts["own"], report["tracemalloc_bytes"], used)

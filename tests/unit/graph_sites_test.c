@@ -63,6 +63,7 @@ Test(sites, by_line)
 	for (uint32_t i = 0; i < g->count; i++)
 		known += x.line_of[i] != 0;
 	cr_expect_eq(known, 33);
+	cr_expect(x.untraced_objects == 8 && x.untraced_bytes == 4 * 24 + 4 * 60);
 	ma_sites_deinit(&x);
 	ok(ma_sites_create(s, NULL, &x));
 	cr_expect(x.lines_count == 4 && !x.line_of && !x.lines[0].objects);
@@ -99,6 +100,7 @@ Test(sites, in_the_report)
 	cr_expect_not_null(strstr(at, "/srv/app.py:12 "), "%s", at);
 	cr_expect_not_null(strstr(at, "32    1.34 kB  49 %\n      16 bytes, 16 float\n"), "%s", at);
 	cr_expect_not_null(strstr(at, "not known where"), "%s", at);
+	cr_expect_not_null(strstr(at, "  8 objects, 336 B, are older than tracemalloc\n"), "%s", at);
 	free(text);
 	ma_analysis_deinit(&a);
 	ma_snap_close(s);
