@@ -2,6 +2,7 @@
 /* What holds objects from outside of the graph. */
 #include "cleanup.h"
 #include "dominators.h"
+#include "huge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,7 @@ static struct ma_error *find_roots(struct ma_graph *g, uint8_t *flags)
 
 struct ma_error *ma_dom_find_roots(struct ma_graph *g, uint8_t **ret)
 {
-	_cleanup_free_ uint8_t *flags = calloc(g->count ? g->count : 1, 1);
+	_cleanup_free_ uint8_t *flags = ma_huge_calloc(g->count ? g->count : 1, 1);
 	if (!flags)
 		return &ma_enomem;
 	MA_TRY(find_roots(g, flags));

@@ -2,6 +2,7 @@
 #include "dominators.h"
 
 #include "cleanup.h"
+#include "huge.h"
 #include "saturate.h"
 
 #include <stdlib.h>
@@ -235,10 +236,10 @@ static void semi_nca(struct work *w)
 static struct ma_error *allocate(struct work *w)
 {
 	size_t n = (size_t)w->inner + 2;
-	w->number = calloc(w->g->count ? w->g->count : 1, sizeof(*w->number));
-	w->vertex = malloc(n * sizeof(*w->vertex));
-	w->parent = malloc(n * sizeof(*w->parent));
-	w->semi = malloc(n * sizeof(*w->semi));
+	w->number = ma_huge_calloc(w->g->count ? w->g->count : 1, sizeof(*w->number));
+	w->vertex = ma_huge_malloc(n, sizeof(*w->vertex));
+	w->parent = ma_huge_malloc(n, sizeof(*w->parent));
+	w->semi = ma_huge_malloc(n, sizeof(*w->semi));
 	return w->number && w->vertex && w->parent && w->semi ? NULL : &ma_enomem;
 }
 
@@ -252,7 +253,7 @@ static void name_dominators(struct work *w)
 static struct ma_error *sum_up(const struct work *w, struct ma_dominators *d)
 {
 	uint32_t n = w->g->count;
-	d->retained = malloc((n ? n : 1) * sizeof(*d->retained));
+	d->retained = ma_huge_malloc(n ? n : 1, sizeof(*d->retained));
 	if (!d->retained)
 		return &ma_enomem;
 	for (uint32_t i = 0; i < n; i++)
@@ -274,7 +275,7 @@ static struct ma_error *compute(struct work *w, struct ma_dominators *d, bool ba
 	MA_TRY(allocate(w));
 	MA_TRY(search_all(w));
 	MA_TRY(find_predecessors(w));
-	w->link = malloc(((size_t)w->inner + 2) * sizeof(*w->link));
+	w->link = ma_huge_malloc((size_t)w->inner + 2, sizeof(*w->link));
 	if (!w->link)
 		return &ma_enomem;
 	semi_nca(w);

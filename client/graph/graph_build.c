@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "edge_name.h"
+#include "huge.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -316,12 +317,12 @@ static struct ma_error *allocate(struct build *b)
 {
 	struct ma_graph *g = b->g;
 	size_t n = g->count ? g->count : 1;
-	g->type = calloc(n, sizeof(*g->type));
-	g->size = calloc(n, sizeof(*g->size));
-	g->start = malloc(n * sizeof(*g->start));
-	g->refcnt = calloc(n, sizeof(*g->refcnt));
-	g->found = calloc(n, sizeof(*g->found));
-	g->targets = malloc((g->edges ? g->edges : 1) * sizeof(*g->targets));
+	g->type = ma_huge_calloc(n, sizeof(*g->type));
+	g->size = ma_huge_calloc(n, sizeof(*g->size));
+	g->start = ma_huge_malloc(n, sizeof(*g->start));
+	g->refcnt = ma_huge_calloc(n, sizeof(*g->refcnt));
+	g->found = ma_huge_calloc(n, sizeof(*g->found));
+	g->targets = ma_huge_malloc(g->edges ? g->edges : 1, sizeof(*g->targets));
 	g->native = calloc(n / 64 + 1, sizeof(*g->native));
 	g->chunk_edges = calloc(ma_snap_chunks(g->snap) + 1, sizeof(*g->chunk_edges));
 	if (!g->type || !g->size || !g->start || !g->refcnt || !g->found || !g->targets || !g->native ||
@@ -332,7 +333,7 @@ static struct ma_error *allocate(struct build *b)
 	for (unsigned i = 0; i < b->count; i++) {
 		struct part *p = &b->parts[i];
 		p->index = p->far = g->index;
-		p->found = i ? calloc(n, sizeof(*p->found)) : g->found;
+		p->found = i ? ma_huge_calloc(n, sizeof(*p->found)) : g->found;
 		if (!p->found)
 			return &ma_enomem;
 	}

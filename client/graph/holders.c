@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "dominators.h"
 #include "holder_path.h"
+#include "huge.h"
 #include "saturate.h"
 
 #include <stdlib.h>
@@ -105,8 +106,8 @@ static struct ma_error *find_holders(struct work *w)
 	if (!classes)
 		return &ma_enomem;
 	MA_TRY(ma_tree_inner(w->g, classes, &w->inner));
-	w->below = malloc(((size_t)w->inner.count + 1) * sizeof(*w->below));
-	w->small = calloc(n ? n : 1, 1);
+	w->below = ma_huge_malloc((size_t)w->inner.count + 1, sizeof(*w->below));
+	w->small = ma_huge_calloc(n ? n : 1, 1);
 	if (!w->below || !w->small)
 		return &ma_enomem;
 	for (uint32_t i = 0, k = 0; i < n; i++)

@@ -55,7 +55,7 @@ struct ma_held {
 };
 
 /* `sites` (with its line_of) says where objects were allocated. The graph's books must be open; they are closed by it.
- * Sets `retained` of the types in g->totals, too. 21 bytes an object while it runs, or what dominators.h says. */
+ * Sets `retained` of the types in g->totals, too. 17 bytes an object while it runs, or what dominators.h says. */
 MA_CHECK struct ma_error *ma_held_create(struct ma_graph *g, const struct ma_sites *sites, struct ma_held *ret);
 void ma_held_deinit(struct ma_held *h);
 

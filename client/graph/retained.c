@@ -2,6 +2,7 @@
 /* Retained sizes of groups of objects. */
 #include "cleanup.h"
 #include "dominators.h"
+#include "huge.h"
 #include "saturate.h"
 
 #include <stdlib.h>
@@ -22,8 +23,8 @@ static void lists_deinit(struct lists *l)
 static struct ma_error *make_lists(struct lists *l, const uint32_t *idom, uint32_t count)
 {
 	size_t bytes = (count ? count : 1) * sizeof(*l->child);
-	l->child = malloc(bytes);
-	l->sibling = malloc(bytes);
+	l->child = ma_huge_malloc(bytes, 1);
+	l->sibling = ma_huge_malloc(bytes, 1);
 	l->top = MA_DOM_NONE;
 	if (!l->child || !l->sibling)
 		return &ma_enomem;

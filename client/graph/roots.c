@@ -108,7 +108,8 @@ static struct ma_error *compute(struct work *w)
 	for (size_t i = 0; i < g->interned_count; i++)
 		MA_TRY(add(w, g->interned[i], MA_ROOT_INTERNED_KIND, 0));
 	for (uint32_t i = 0; i < g->count; i++)
-		if (g->refcnt[i] != MA_GRAPH_UNKNOWN && ma_native_excess(g->refcnt[i], g->found[i], guesses_of(w, i)))
+		if (g->refcnt[i] != MA_GRAPH_UNKNOWN && g->found[i] < g->refcnt[i] &&
+		    ma_native_excess(g->refcnt[i], g->found[i], guesses_of(w, i)))
 			MA_TRY(add(w, i, MA_ROOT_NATIVE_KIND, 0));
 	return NULL;
 }

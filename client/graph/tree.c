@@ -2,6 +2,7 @@
 #include "tree.h"
 
 #include "cleanup.h"
+#include "huge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -138,8 +139,8 @@ static void build(struct ma_graph *g, const struct way *w, struct ma_tree *t)
 static struct ma_error *create(struct ma_graph *g, struct way *w, struct ma_tree *t)
 {
 	size_t n = g->count ? g->count : 1;
-	t->parent = malloc(n * sizeof(*t->parent));
-	t->order = malloc(n * sizeof(*t->order));
+	t->parent = ma_huge_malloc(n, sizeof(*t->parent));
+	t->order = ma_huge_malloc(n, sizeof(*t->order));
 	if (!t->parent || !t->order)
 		return &ma_enomem;
 	memset(t->parent, 0xff, n * sizeof(*t->parent));
