@@ -27,6 +27,22 @@ static uint64_t loose64(addr_t a)
 	return ((const volatile loose *)a)->v;
 }
 
+/* The inline ones once each: size before speed. */
+static __attribute__((noinline)) int readable(struct maa *m, addr_t a)
+{
+	return a && !(a >> 47) && maa_readable(m, a);
+}
+
+static __attribute__((noinline)) int range_readable(struct maa *m, addr_t a, uint64_t bytes)
+{
+	return !(a >> 47) && maa_range_ok(m, a, bytes);
+}
+
+static __attribute__((noinline)) uint8_t *put_number(uint8_t *p, uint64_t v)
+{
+	return put(p, v);
+}
+
 /* What malloc takes for so many bytes (glibc's malloc.c, request2size). */
 static uint64_t chunk_of(uint64_t bytes)
 {
@@ -47,10 +63,10 @@ static uint64_t pointer_hash(addr_t a)
 
 static int in_heap(struct maa *m, addr_t a)
 {
-	if (!a || (a & 7) || a >> 47)
+	if ((a & 7) || !readable(m, a))
 		return 0;
 	uint64_t c = *maa_chunk(m, a) & CH_CLASS;
-	return (c == CH_MALLOC || c == CH_MIXED || c == CH_ARENA) && maa_readable(m, a);
+	return c == CH_MALLOC || c == CH_MIXED || c == CH_ARENA;
 }
 
 /* Up to 3.8 keys and data stand in the entry itself. */
@@ -71,7 +87,7 @@ static int table_open(struct maa *m, addr_t a, struct maa_traced *t)
 		return 0;
 	return t->buckets_count >= 16 && t->buckets_count <= COUNT_MAX &&
 	       !(t->buckets_count & (t->buckets_count - 1)) && t->entries && t->entries <= t->buckets_count &&
-	       in_heap(m, t->buckets) && maa_range_ok(m, t->buckets, t->buckets_count * 8);
+	       in_heap(m, t->buckets) && range_readable(m, t->buckets, t->buckets_count * 8);
 }
 
 static unsigned frames_in(struct maa *m, addr_t traceback, unsigned *total)
@@ -85,13 +101,13 @@ static unsigned frames_in(struct maa *m, addr_t traceback, unsigned *total)
 static int traceback_ok(struct maa *m, addr_t a)
 {
 	unsigned total;
-	if (!a || (a & 7) || a >> 47 || !maa_readable(m, a))
+	if ((a & 7) || !readable(m, a))
 		return 0;
 	unsigned n = frames_in(m, a, &total);
-	if (!n || n > total || n > 0xffff || !maa_range_ok(m, a, TRACEBACK_FRAMES + n * FRAME_SIZE))
+	if (!n || n > total || n > 0xffff || !range_readable(m, a, TRACEBACK_FRAMES + n * FRAME_SIZE))
 		return 0;
 	addr_t file = loose64(a + TRACEBACK_FRAMES);
-	return file && !(file >> 47) && maa_readable(m, file);
+	return readable(m, file);
 }
 
 /* The trace of an entry that may be read; 0 when it does not look like one. */
@@ -106,7 +122,7 @@ static int trace_read(struct maa *m, const struct maa_traced *t, addr_t e, struc
 			r->domain = rdu32(e + HTE_KEY_38 + 8);
 	} else {
 		at = rd64(e + HTE_VALUE);
-		if ((at & 7) || at >> 47 || !at || !maa_readable(m, at))
+		if ((at & 7) || !readable(m, at))
 			return 0;
 	}
 	r->bytes = loose64(at + TRACE_BYTES);
@@ -218,7 +234,7 @@ static int known_grow(struct maa_sites *s, struct maa *m)
 /* Up to 3.14 the file of a frame is a str, from 3.15 on an UTF-8 string. */
 static uint32_t file_name(struct maa *m, addr_t file)
 {
-	if (!file || file >> 47 || !maa_readable(m, file))
+	if (!readable(m, file))
 		return 0;
 	if (maa_is_str(m, file))
 		return maa_name(m, file);
@@ -235,13 +251,13 @@ static uint32_t site_write(struct maa *m, addr_t traceback)
 	if (s->sites.p + HEAD_BYTES + n * 10 > s->sites.data + MA_BLOCK_PAYLOAD)
 		maa_flush(m, &s->sites);
 	/* the record counts when it is whole: a fault may come in between */
-	uint8_t *p = put(s->sites.p, s->last_id + 1);
-	p = put(p, total);
-	p = put(p, n);
+	uint8_t *p = put_number(s->sites.p, s->last_id + 1);
+	p = put_number(p, total);
+	p = put_number(p, n);
 	for (unsigned i = 0; i < n; i++) {
 		addr_t frame = traceback + TRACEBACK_FRAMES + i * FRAME_SIZE;
-		p = put(p, file_name(m, loose64(frame)));
-		p = put(p, loose64(frame + FRAME_LINE - 4) >> 32);
+		p = put_number(p, file_name(m, loose64(frame)));
+		p = put_number(p, loose64(frame + FRAME_LINE - 4) >> 32);
 	}
 	s->sites.p = p;
 	s->sites.records++;
@@ -309,11 +325,11 @@ static void rows_write(struct maa *m, uint64_t i, uint64_t end)
 	unsigned shift = low ? 0 : 3;
 	if (b->p + HEAD_BYTES + (end - i) * ROW_BYTES > b->data + MA_BLOCK_PAYLOAD)
 		maa_flush(m, b);
-	uint8_t *p = put(put(put(b->p, v[i].domain), shift), end - i);
+	uint8_t *p = put_number(put_number(put_number(b->p, v[i].domain), shift), end - i);
 	for (uint64_t k = i; k < end; k++) {
-		p = put(p, (v[k].addr - prev) >> shift);
-		p = put(p, v[k].bytes);
-		p = put(p, v[k].site);
+		p = put_number(p, (v[k].addr - prev) >> shift);
+		p = put_number(p, v[k].bytes);
+		p = put_number(p, v[k].site);
 		prev = v[k].addr;
 		m->stat[MA_STAT_TRACES_BYTES] += v[k].bytes;
 	}
@@ -352,7 +368,7 @@ static void table_walk(struct maa *m, const struct maa_traced *t)
 		for (; e && m->ph_j < most; e = rd64(e)) {
 			struct maa_trace r;
 			m->ph_j++;
-			if ((e & 7) || e >> 47 || !maa_readable(m, e))
+			if ((e & 7) || !readable(m, e))
 				break;
 			if (!trace_read(m, t, e, &r))
 				continue;

@@ -144,7 +144,7 @@ static struct ma_error *build(struct work *w, struct ma_diff_sites *ret)
 	MA_TRY(join(w));
 	MA_TRY(number(w));
 	MA_TRY(explain(w, ret));
-	ret->rows = calloc(w->count, sizeof(*ret->rows));
+	ret->rows = calloc(w->count + 1, sizeof(*ret->rows));
 	if (!ret->rows)
 		return &ma_enomem;
 	for (size_t i = 0; i < w->count; i++)
