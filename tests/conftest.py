@@ -20,8 +20,10 @@ REPO = Path(__file__).resolve().parent.parent
 # What these files and functions test does not depend on how a version was built: without --long they take one Python of
 # each version.
 SAMPLED = {"test_unusual", "test_values", "test_memory", "test_malloc", "test_interpreters", "test_edge_names", "test_soak",
-           "test_where", "test_harmless", "test_books", "test_suspects", "test_paths", "test_waste", "test_sites",
-           "test_busy", "test_under_an_init", "test_container_with_a_root_of_its_own", "test_threads_and_frames", "test_a_collection_under_way"}
+           "test_where", "test_harmless", "test_books", "test_sites", "test_busy", "test_under_an_init",
+           "test_container_with_a_root_of_its_own", "test_threads_and_frames", "test_a_collection_under_way"}
+# What these test is done with the finished snapshot: without --long they take the four of `leak_python`.
+ANALYSIS = {"test_suspects", "test_paths", "test_waste", "test_tree", "test_ways"}
 
 
 def pytest_addoption(parser):
@@ -45,17 +47,18 @@ def pytest_report_header(config):
     return [f"memattach: {memattach_path()}", f"target Pythons: {found}"]
 
 
-def is_sampled(metafunc):
+def chosen_for(metafunc, every):
     if is_long(metafunc.config) or os.environ.get("MEMATTACH_SUPPORT"):  # the support matrix is made of all that were found
-        return False
-    return metafunc.module.__name__ in SAMPLED or metafunc.function.__name__ in SAMPLED
+        return every
+    names = {metafunc.module.__name__, metafunc.function.__name__}
+    return pythons.four(every) if names & ANALYSIS else pythons.sample(every) if names & SAMPLED else every
 
 
 def pytest_generate_tests(metafunc):
-    """`python` is every supported Python, in files of `SAMPLED` one of each version; `one_python` is 3.11;
+    """`python` is every supported Python, or some of them (SAMPLED, ANALYSIS); `one_python` is 3.11;
     `hazard_python` is 3.11 and the newest; `leak_python` is four of them."""
     every = pythons.supported()
-    wanted = pythons.sample(every) if is_sampled(metafunc) else every
+    wanted = chosen_for(metafunc, every)
     for name, chosen in (("python", wanted), ("one_python", pythons.one(every)), ("hazard_python", pythons.two(every)),
                          ("leak_python", pythons.four(every))):
         if name in metafunc.fixturenames:
