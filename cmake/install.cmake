@@ -62,4 +62,4 @@ if(EXISTS ${completions}/memattach.fish)
 endif()
 
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES examples/growth.c DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES docs/examples/growth.c DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
