@@ -10,7 +10,8 @@ import pytest
 import sshd as server
 from memattach import Snapshot, check_report
 from slowlink import FAR, Refused, SlowLink
-from unharmed import Unharmed
+from target import wait_until
+from unharmed import Unharmed, children
 
 RATE = 10e6 / 8  # bytes a second
 ROUNDS = 2
@@ -65,15 +66,18 @@ def gap(t):
 
 
 def take(memattach, t, target, *args, wrap=()):
-    """(snapshot, seconds, the target's longest stall in seconds)"""
+    """(snapshot, seconds, the target's longest stall in seconds, until its twin has gone)"""
     path = memattach.new_path()
     gap(t)
     began = time.monotonic()
-    done = memattach.run(target, "-o", path, "--json", "--values", "all", *args, wrap=wrap, timeout=500)
+    p = memattach.start(target, "-o", path, "--json", "--values", "all", *args, wrap=wrap)
+    wait_until(lambda: children(t.pid) or p.poll() is not None, 60, "the twin is there")
+    wait_until(lambda: not children(t.pid), 60, "the twin has gone", 0.02)
+    stall = gap(t)  # what comes after it is the noise of a busy machine, and lasts as long as the link takes
+    out, err = p.communicate(timeout=500)
     seconds = time.monotonic() - began
-    stall = gap(t)
-    assert done.rc == 0, done
-    snap = Snapshot(path, json.loads(done.out))
+    assert p.returncode == 0, err
+    snap = Snapshot(path, json.loads(out))
     check_report(snap, t.pid)
     assert memattach.run("check", path).rc == 0
     return snap, seconds, stall

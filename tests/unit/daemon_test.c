@@ -214,6 +214,7 @@ Test(daemon, metrics)
 	ma_metrics_watch(&m, &done);
 	ma_metrics_answered(&m, &failed);
 	ma_metrics_answered(&m, &unknown);
+	ma_metrics_answered(&m, &(struct ma_serve_answer){ .what = "resume", .pause_ns = 3000000, .file_bytes = 1000 });
 	for (int i = 0; i < 200; i++) /* more than there are places; the first ones are gone by then, or are not seen */
 		ma_metrics_watch(&m, &(struct ma_serve_answer){ .what = "snapshot", .pid = 1 + i % 100, .objects = 1 });
 	ma_metrics_watch(&m, &done);
@@ -223,6 +224,8 @@ Test(daemon, metrics)
 		ask(&m, NULL, get, most, "HTTP/1.1 200 OK\r\n");
 		ask(&m, NULL, get, most, "\nmemattachd_snapshots_total{kind=\"heap\"} 1\n");
 		ask(&m, NULL, get, most, "reason=\"target_gone\"} 1\n");
+		ask(&m, NULL, get, most, "\nmemattachd_requests_total{request=\"resume\"} 1\n");
+		ask(&m, NULL, get, most, "\nmemattachd_pause_seconds_count 1\n"); /* a rest is no second pause */
 		ask(&m, NULL, get, most, "bucket{le=\"0.0025\"} 0\nmemattachd_pause_seconds_bucket{le=\"0.005\"} 1\n");
 		ask(&m, NULL, get, most, "\nmemattachd_process_object_bytes{pid=\"");
 		ask(&m, &limit, get, most, "HTTP/1.1 429 ");
