@@ -31,6 +31,8 @@ def test_report_repeats_the_first_output(idle, memattach):
     # what the first leaves out, because it takes a look at the whole graph
     assert isinstance(again.pop("suspects"), list) and again.pop("holders")
     assert again.pop("waste") and again.pop("duplicates")
+    sites = ("sites", "traced_blocks", "traced_bytes", "untraced_objects", "untraced_bytes", "tracemalloc_bytes")
+    assert [again.pop(key) for key in sites] == [None] * len(sites), "tracemalloc is off"
     assert all(t.pop("retained") >= t["bytes"] for t in again["types"] if t["type"] in ("dict", "list"))
     for t in again["types"]:
         t.pop("retained", None)
