@@ -80,7 +80,7 @@ def test_nothing_grows_in_a_snapshot_against_itself(memattach, start, one_python
 
 
 GROWTH = {"path": str, "type": str, "address": (str, type(None)), "is_new": bool, "old_retained": int, "new_retained": int,
-          "gained_bytes": int, "gained_objects": int, "gained_types": list}
+          "gained_bytes": int, "gained_objects": int, "gained_types": list, "allocated_at": type(None)}
 ROWS = {
     "types": {"type": str, "old_count": int, "new_count": int, "old_bytes": int, "new_bytes": int},
     "memory": {"name": str, "old_bytes": int, "new_bytes": int},
@@ -100,7 +100,8 @@ def test_shape_of_the_json(memattach, start, one_python):
     assert isinstance(diff["elapsed_s"], float) and diff["elapsed_s"] > 0
     assert set(diff) == {"schema", "old", "new", "old_taken_at", "new_taken_at", "elapsed_s", "old_pid", "new_pid", "command",
                          "old_complete", "new_complete", "same_program", "matched_by", "old_rss_bytes", "new_rss_bytes", "old_objects",
-                         "new_objects", "old_bytes", "new_bytes", *ROWS}
+                         "new_objects", "old_bytes", "new_bytes", "sites", *ROWS}
+    assert diff["sites"] is None, "tracemalloc is off"
     for name, fields in ROWS.items():
         assert diff[name] or name == "shrank", name
         for row in diff[name]:
