@@ -478,6 +478,8 @@ MAA_INLINE unsigned maa_place(struct maa *m, addr_t a)
 
 /* ------------------------------------------------------------------ names.c */
 int maa_names_init(struct maa *m);
+/* Twice the places, by the hash of the address; 0 or a negative number when no memory is left. */
+int maa_slots_grow(struct maa *m, struct maa_name_slot **slots, uint32_t *bits);
 /* The text of a str object as UTF-8 into out, at most max bytes; -1 when it is not one. */
 int maa_str_text(struct maa *m, addr_t str, uint8_t *out, unsigned max);
 /* The name id of a str object; 0 when it is not one or there are too many. */

@@ -78,22 +78,22 @@ int maa_str_text(struct maa *m, addr_t str, uint8_t *out, unsigned max)
 	return (int)(p - out);
 }
 
-static int names_grow(struct maa *m)
+int maa_slots_grow(struct maa *m, struct maa_name_slot **slots, uint32_t *bits)
 {
-	uint32_t bits = m->names_bits + 1;
-	struct maa_name_slot *old = m->names, *fresh = maa_alloc(m, sizeof(*fresh) << bits);
+	uint32_t more = *bits + 1;
+	struct maa_name_slot *old = *slots, *fresh = maa_alloc(m, sizeof(*fresh) << more);
 	if (!fresh)
 		return -1;
-	for (uint64_t i = 0; i < 1ull << m->names_bits; i++) {
+	for (uint64_t i = 0; i < 1ull << *bits; i++) {
 		if (!old[i].str)
 			continue;
-		uint64_t h = maa_hash(old[i].str) >> (64 - bits);
+		uint64_t h = maa_hash(old[i].str) >> (64 - more);
 		while (fresh[h].str)
-			h = (h + 1) & ((1ull << bits) - 1);
+			h = (h + 1) & ((1ull << more) - 1);
 		fresh[h] = old[i];
 	}
-	m->names = fresh;
-	m->names_bits = bits;
+	*slots = fresh;
+	*bits = more;
 	return 0;
 }
 
@@ -106,7 +106,7 @@ MAA_COLD uint32_t maa_name_slow(struct maa *m, addr_t str)
 		h = (h + 1) & mask;
 	if (m->names[h].str)
 		return m->names[h].id;
-	if (m->names_count >= NAMES_MAX || (m->names_count * 2 > mask && names_grow(m)))
+	if (m->names_count >= NAMES_MAX || (m->names_count * 2 > mask && maa_slots_grow(m, &m->names, &m->names_bits)))
 		return 0;
 	int len = maa_str_text(m, str, m->text, MA_NAME_MAX);
 	if (len < 0)
@@ -131,7 +131,7 @@ uint32_t maa_name_cstr(struct maa *m, addr_t text)
 	if (m->names[h].str)
 		return m->names[h].id;
 	if (!text || !maa_readable(m, text) || m->names_count >= NAMES_MAX ||
-	    (m->names_count * 2 > mask && names_grow(m)))
+	    (m->names_count * 2 > mask && maa_slots_grow(m, &m->names, &m->names_bits)))
 		return 0;
 	unsigned n = 0;
 	while (n < MA_NAME_MAX && rd8(text + n)) {

@@ -212,25 +212,6 @@ static void search(struct maa *m)
 }
 
 /* ------------------------------------------------------------------ writing */
-static int known_grow(struct maa_sites *s, struct maa *m)
-{
-	uint32_t bits = s->known_bits + 1;
-	struct maa_name_slot *fresh = maa_alloc(m, sizeof(*fresh) << bits), *old = s->known;
-	if (!fresh)
-		return -1;
-	for (uint64_t i = 0; i < 1ull << s->known_bits; i++) {
-		if (!old[i].str)
-			continue;
-		uint64_t h = maa_hash(old[i].str) >> (64 - bits);
-		while (fresh[h].str)
-			h = (h + 1) & ((1ull << bits) - 1);
-		fresh[h] = old[i];
-	}
-	s->known = fresh;
-	s->known_bits = bits;
-	return 0;
-}
-
 /* Up to 3.14 the file of a frame is a str, from 3.15 on an UTF-8 string. */
 static uint32_t file_name(struct maa *m, addr_t file)
 {
@@ -275,7 +256,8 @@ static uint32_t site_of(struct maa *m, addr_t traceback)
 		h = (h + 1) & mask;
 	if (s->known[h].str)
 		return s->known[h].id;
-	if (s->last_id >= SITES_MAX || !traceback_ok(m, traceback) || (s->last_id * 2 > mask && known_grow(s, m)))
+	if (s->last_id >= SITES_MAX || !traceback_ok(m, traceback) ||
+	    (s->last_id * 2 > mask && maa_slots_grow(m, &s->known, &s->known_bits)))
 		return 0;
 	uint32_t id = site_write(m, traceback);
 	mask = (1ull << s->known_bits) - 1;

@@ -9,7 +9,7 @@ import subprocess
 import readers
 from memattach import check_error
 
-LOOK = """
+OPEN = """
 import json, sys
 from playwright.sync_api import sync_playwright
 page_path, chromium, shots = sys.argv[1:]
@@ -21,6 +21,8 @@ with sync_playwright() as p:
     page.on("console", lambda m: said["errors"].append(m.text))
     page.on("request", lambda r: said["requests"].append(r.url))
     page.goto("file://" + page_path)
+"""
+LOOK = OPEN + """
     said["overview"] = page.inner_text("body")
     page.screenshot(path=shots + "/overview.png")
     page.click("#tab-graph")
@@ -70,18 +72,7 @@ def test_report_in_a_browser(exported, memattach, one_python):
     assert said["left"] == "Holders"
 
 
-LOOK_AT_DIFF = """
-import json, sys
-from playwright.sync_api import sync_playwright
-page_path, chromium, shots = sys.argv[1:]
-said = {"errors": [], "requests": []}
-with sync_playwright() as p:
-    browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.on("pageerror", lambda e: said["errors"].append(str(e)))
-    page.on("console", lambda m: said["errors"].append(m.text))
-    page.on("request", lambda r: said["requests"].append(r.url))
-    page.goto("file://" + page_path)
+LOOK_AT_DIFF = OPEN + """
     said["selected"] = page.inner_text("nav button[aria-selected=true]")
     said["diff"] = page.inner_text("#diff")
     said["first"] = page.inner_text("#diff ol.points li >> nth=0")

@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The input is what a client sends to memattachd that has asked for HTTP; its first byte says in which pieces it comes.
  */
+#include "byte_stream.h"
 #include "cleanup.h"
 #include "daemon.h"
 #include "fuzz.h"
 #include "stream.h"
 
 #include <string.h>
-
-struct bytes {
-	const uint8_t *data;
-	size_t left, most;
-};
-
-static struct ma_error *read_bytes(void *arg, void *data, size_t bytes, int timeout_ms, size_t *got_ret)
-{
-	struct bytes *b = arg;
-	size_t n = b->left < b->most ? b->left : b->most;
-	(void)timeout_ms;
-	n = n < bytes ? n : bytes;
-	memcpy(data, b->data, n);
-	b->data += n;
-	b->left -= n;
-	*got_ret = n;
-	return NULL;
-}
 
 static struct ma_error *write_bytes(void *arg, const void *data, size_t bytes, int timeout_ms)
 {
@@ -64,8 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct ma_serve_rules rules = { .allow = allow, .sees = sees, .answered = answered };
 	if (!size)
 		return 0;
-	struct bytes b = { data + 1, size - 1, 1u + data[0] * 32u };
-	const struct ma_stream s = { &b, read_bytes, write_bytes };
+	struct byte_stream b = { data + 1, size - 1, 1u + data[0] * 32u };
+	const struct ma_stream s = { &b, byte_stream_read, write_bytes };
 	ma_error_free(ma_http_serve(&s, &m, &rules, 1000));
 	return 0;
 }

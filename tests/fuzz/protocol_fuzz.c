@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The input is what comes over a link: frames, each read as every message that it may be. */
+#include "byte_stream.h"
 #include "cleanup.h"
 #include "fuzz.h"
 #include "messages.h"
 
 #include <string.h>
-
-struct bytes {
-	const uint8_t *data;
-	size_t left;
-};
-
-static struct ma_error *read_bytes(void *arg, void *data, size_t bytes, int timeout_ms, size_t *got_ret)
-{
-	struct bytes *b = arg;
-	size_t n = b->left < bytes ? b->left : bytes;
-	(void)timeout_ms;
-	memcpy(data, b->data, n);
-	b->data += n;
-	b->left -= n;
-	*got_ret = n;
-	return NULL;
-}
 
 static void as(const struct ma_frame_reader *r, const struct ma_field *fields, size_t count, void *record, size_t bytes)
 {
@@ -38,8 +22,8 @@ static void as(const struct ma_frame_reader *r, const struct ma_field *fields, s
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct bytes b = { data, size };
-	const struct ma_stream s = { &b, read_bytes, NULL };
+	struct byte_stream b = { data, size, 0 };
+	const struct ma_stream s = { &b, byte_stream_read, NULL };
 	struct ma_frame_reader r;
 	bool ended = false;
 	if (ma_frame_reader_init(&r))

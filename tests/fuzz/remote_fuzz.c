@@ -1,28 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The input is what a far side says to the client's half of the protocol, which asks for one thing after the other. */
+#include "byte_stream.h"
 #include "cleanup.h"
 #include "fuzz.h"
 #include "remote.h"
 
 #include <string.h>
 #include <unistd.h>
-
-struct bytes {
-	const uint8_t *data;
-	size_t left;
-};
-
-static struct ma_error *read_bytes(void *arg, void *data, size_t bytes, int timeout_ms, size_t *got_ret)
-{
-	struct bytes *b = arg;
-	size_t n = b->left < bytes ? b->left : bytes;
-	(void)timeout_ms;
-	memcpy(data, b->data, n);
-	b->data += n;
-	b->left -= n;
-	*got_ret = n;
-	return NULL;
-}
 
 static struct ma_error *write_bytes(void *arg, const void *data, size_t bytes, int timeout_ms)
 {
@@ -52,8 +36,8 @@ static void ask(struct ma_remote *r, const char *path)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct bytes b = { data, size };
-	const struct ma_stream s = { &b, read_bytes, write_bytes };
+	struct byte_stream b = { data, size, 0 };
+	const struct ma_stream s = { &b, byte_stream_read, write_bytes };
 	struct ma_remote r;
 	char path[64];
 	snprintf(path, sizeof(path), "/tmp/remote_fuzz-%d", (int)getpid());

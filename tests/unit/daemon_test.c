@@ -1,7 +1,8 @@
-// link: ma_daemon ma_tls ma_stream ma_base
+// link: ma_daemon ma_tls ma_stream ma_base ma_test_support
 // SPDX-License-Identifier: Apache-2.0
 /* The parts of memattachd: its list of clients, the audit, the pace, metrics over HTTP; and the whole of it, started
  * and spoken to over TLS. */
+#include "byte_stream.h"
 #include "cleanup.h"
 #include "daemon.h"
 #include "messages.h"
@@ -141,23 +142,9 @@ Test(daemon, pace)
 /* ------------------------------------------------------------------ metrics */
 
 struct http {
-	const char *in;
-	size_t left, most; /* bytes that one read gives */
+	struct byte_stream in; /* the first, so that this is one, too */
 	struct ma_buf out;
 };
-
-static struct ma_error *read_some(void *arg, void *data, size_t bytes, int timeout_ms, size_t *got_ret)
-{
-	struct http *h = arg;
-	size_t n = h->left < h->most ? h->left : h->most;
-	(void)timeout_ms;
-	n = n < bytes ? n : bytes;
-	memcpy(data, h->in, n);
-	h->in += n;
-	h->left -= n;
-	*got_ret = n;
-	return NULL;
-}
 
 static struct ma_error *write_all(void *arg, const void *data, size_t bytes, int timeout_ms)
 {
@@ -191,8 +178,8 @@ static void answered(void *arg, const struct ma_serve_answer *a)
 static void ask(struct ma_metrics *m, enum ma_error_code *no, const char *request, size_t most, const char *says)
 {
 	const struct ma_serve_rules rules = { .arg = no, .allow = allow, .sees = sees, .answered = answered };
-	struct http h = { request, strlen(request), most, MA_BUF_INIT(1 << 20) };
-	const struct ma_stream s = { &h, read_some, write_all };
+	struct http h = { { (const uint8_t *)request, strlen(request), most }, MA_BUF_INIT(1 << 20) };
+	const struct ma_stream s = { &h, byte_stream_read, write_all };
 	cr_assert_null(ma_http_serve(&s, m, &rules, 1000));
 	cr_expect_not_null(strstr(ma_buf_text(&h.out), says), "%s: %s", request, ma_buf_text(&h.out));
 	ma_buf_deinit(&h.out);
