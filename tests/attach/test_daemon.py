@@ -274,7 +274,7 @@ def test_rate_of_connections(one_python, start, daemon):
     while not turned_away:  # each second one more is let in
         with d.plain() as s:
             turned_away = s.recv(7) == b"\x15\3\3\0\2\2\x50"
-    assert any('why="too many new connections from there"' in line for line in d.lines("refused"))
+    wait_until(lambda: any('why="too many new connections from there"' in line for line in d.lines("refused")), 20, "a line about it")
     sock = socket.create_connection(("127.0.0.1", d.port), 20, ("127.0.0.2", 0))
     f = Tls(d.context().wrap_socket(sock, server_hostname="127.0.0.1"))
     f.greet()
