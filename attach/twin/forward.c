@@ -15,7 +15,7 @@
 #include <time.h>
 
 #define COPY_CHUNK (2u << 20)
-#define WAIT_SLICE_NS 50000000u
+#define WAIT_SLICE_NS 10000000u
 #define MOST_WALL 5u /* times as much as the twin may run */
 
 #define MAX_LOCKS 16
@@ -237,6 +237,22 @@ static uint64_t cpu_ns(pid_t twin)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* A thread that was just taking the GIL has undone the first request (take_gil() resets gil_drop_request when it has
+ * it), and in the twin nobody else waits for the GIL and asks again. *n and *stop as ma_wait_tid() has them. */
+static struct ma_error *ask_again(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
+				  struct ma_stop *stop, int *n)
+{
+	bool locked;
+	ptrace(PTRACE_INTERRUPT, w->pid, 0, 0);
+	*n = ma_wait_tid(w->pid, ma_now_ns() + 5000000000u, stop);
+	if (*n == 0)
+		return ma_errorf(MA_ERR_OS, "the twin does not stop");
+	if (*n < 0 || stop->kind == MA_STOP_EXITED || stop->kind == MA_STOP_KILLED)
+		return NULL;
+	MA_TRY(ma_gil_locked(w->pid, py, gil, &locked));
+	return locked ? ma_gil_request(w->pid, py, gil) : NULL;
+}
+
 static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const struct ma_gil *gil,
 			    uint64_t timeout_ns, bool take_locks, ma_watch watch, void *arg,
 			    struct ma_forward_result *ret)
@@ -249,16 +265,14 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 		int n;
 		if (ptrace(PTRACE_SYSCALL, w->pid, 0, 0))
 			return ma_error_os(errno, "cannot continue the twin");
-		uint64_t slice;
-		do {
-			slice = ma_now_ns() + WAIT_SLICE_NS;
-			n = ma_wait_tid(w->pid, slice < deadline ? slice : deadline, &stop);
-			if (n == 0)
-				MA_TRY(watch(arg));
-			if (n == 0 && ma_now_ns() >= deadline && cpu_ns(w->pid) - before < timeout_ns &&
-			    ma_now_ns() < last)
-				deadline = ma_now_ns() + WAIT_SLICE_NS;
-		} while (n == 0 && ma_now_ns() < deadline);
+		uint64_t slice = ma_now_ns() + WAIT_SLICE_NS;
+		n = ma_wait_tid(w->pid, slice < deadline ? slice : deadline, &stop);
+		if (n == 0)
+			MA_TRY(watch(arg));
+		if (n == 0 && ma_now_ns() >= deadline && cpu_ns(w->pid) - before < timeout_ns && ma_now_ns() < last)
+			deadline = ma_now_ns() + WAIT_SLICE_NS;
+		if (n == 0 && ma_now_ns() < deadline)
+			MA_TRY(ask_again(w, py, gil, &stop, &n));
 		if (n == 0) {
 			ptrace(PTRACE_INTERRUPT, w->pid, 0, 0);
 			n = ma_wait_tid(w->pid, ma_now_ns() + 5000000000u, &stop);
