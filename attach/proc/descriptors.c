@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 
-/* A server with more is looked at up to here: some 40 ms of reading, none of it in the target. */
+/* A server with more is looked at up to here: some 40 ms. */
 #define DESCRIPTORS_MAX 20000
 #define UFFD_EVENT_FORK 2u /* UFFD_FEATURE_EVENT_FORK of <linux/userfaultfd.h> */
 
@@ -82,6 +82,5 @@ void ma_descriptors_read(int dir, bool want_direct, struct ma_descriptors *ret)
 	for (struct dirent *e; seen < DESCRIPTORS_MAX && (e = readdir(d)); seen++)
 		if (e->d_name[0] != '.')
 			look_at(dir, e->d_name, want_direct, ret);
-	ret->complete = seen < DESCRIPTORS_MAX;
 	closedir(d);
 }

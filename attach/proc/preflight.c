@@ -112,18 +112,18 @@ static bool kernel_before(int major, int minor)
 	return uname(&u) == 0 && sscanf(u.release, "%d.%d", &a, &b) == 2 && (a < major || (a == major && b < minor));
 }
 
-static void look_at_descriptors(int dir, struct ma_preflight *p)
+struct ma_error *ma_descriptors_check(int dir)
 {
 	struct ma_descriptors d;
-	bool old = kernel_before(6, 5); /* pins of O_DIRECT reads: iov_iter_extract_pages */
-	ma_descriptors_read(dir, old, &d);
-	p->descriptors_seen = d.complete;
+	ma_descriptors_read(dir, kernel_before(6, 5), &d); /* pins of O_DIRECT reads: iov_iter_extract_pages */
 	if (d.userfaultfd_fork)
-		obstacle(p, MA_OBS_USERFAULTFD,
-			 "it has a userfaultfd with EVENT_FORK: the clone would wait for a reader that is stopped");
+		return ma_errorf(MA_ERR_UNSUPPORTED, "it has a userfaultfd with EVENT_FORK: the clone would wait for a "
+						     "reader that is stopped");
 	if (d.direct)
-		obstacle(p, MA_OBS_ODIRECT,
-			 "it has a file open with O_DIRECT, and before Linux 6.5 a fork may corrupt reads in flight");
+		return ma_errorf(MA_ERR_UNSUPPORTED,
+				 "it has a file open with O_DIRECT, and before Linux 6.5 a fork may "
+				 "corrupt reads in flight");
+	return NULL;
 }
 
 static void look_at_elf_class(int dir, struct ma_preflight *p)
@@ -238,7 +238,6 @@ struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *s
 	struct ma_preflight p = { 0 };
 	look_at_elf_class(dir, &p);
 	look_at_seccomp(dir, status, &p);
-	look_at_descriptors(dir, &p);
 	look_at_nproc(dir, status, &p);
 	look_at_overcommit(maps, &p);
 	look_at_cgroups(dir, status, &p);

@@ -17,7 +17,6 @@ uint64_t ma_pages_estimate_ns(uint64_t small_bytes, uint64_t huge_bytes, uint64_
 struct ma_descriptors {
 	bool userfaultfd_fork; /* a userfaultfd with EVENT_FORK: clone would wait for its reader, whom we stopped */
 	bool direct;           /* a file opened with O_DIRECT */
-	bool complete;         /* all were looked at */
 };
 void ma_descriptors_read(int dir, bool want_direct, struct ma_descriptors *ret);
 /* fdinfo of a userfaultfd, "API:\taa:FEATURES:..."; true when bit UFFD_FEATURE_EVENT_FORK is on. */

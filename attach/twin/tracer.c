@@ -101,6 +101,7 @@ static struct ma_error *copy_target(struct tracer *t, struct ma_msg_stopped *sto
 				 "the process exited, ran another program or changed its interpreters meanwhile");
 	}
 	struct ma_thread *th;
+	MA_TRY(ma_descriptors_check(t->target.live_dir));
 	MA_TRY(ma_gil_read(t->target.live, py, &t->gil));
 	MA_TRY(ma_runners_find(&t->target, py, &t->gil, &t->runners, &th));
 	if (!th)

@@ -114,10 +114,9 @@ static struct ma_error *look_at_obstacles(const struct ma_tracee *t, const struc
 	if (d->obstacle)
 		failed = text(&d->in_the_way, "%s", p.reason ? p.reason : "its copy can not be made");
 	else
-		failed = text(&d->in_the_way, "%s, %s, %s",
+		failed = text(&d->in_the_way, "%s, %s",
 			      p.seccomp ? "a seccomp filter, which we may lift for the stop" : "no seccomp",
-			      status->tracer ? "another tracer" : "no other tracer",
-			      p.descriptors_seen ? "no userfaultfd" : "its descriptors may not all be looked at");
+			      status->tracer ? "another tracer" : "no other tracer");
 	ma_preflight_deinit(&p);
 	return failed;
 }
