@@ -87,16 +87,17 @@ struct ma_preflight {
 	/* Bytes, of the cgroup level with the least room, less file cache that can be dropped at once (inactive_file);
 	 * 0 = no limit or not readable. */
 	uint64_t cgroup_limit, cgroup_usage;
-	double cpu_quota;      /* cores, 0 = none */
-	char *cgroups;         /* /proc/PID/cgroup as it is, for moving the twin */
-	char *note;            /* what does not forbid a twin but a person should know (locked or pinned memory,
-				* real-time scheduling), one line, or NULL */
+	double cpu_quota; /* cores, 0 = none */
+	char *cgroups;    /* /proc/PID/cgroup as it is, for moving the twin */
+	char *note;       /* what does not forbid a twin but a person should know (locked or pinned memory,
+			   * real-time scheduling), one line, or NULL */
 };
 MA_CHECK struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *status,
 					    const struct ma_maps *maps, struct ma_preflight *ret);
 void ma_preflight_deinit(struct ma_preflight *p);
-/* The descriptors of a stopped process: an error if one of them makes a clone of it dangerous. Not for one that runs: the
- * kernel holds each file while its entry is read, and a close() in that moment would take effect too late. Some 2 us each. */
+/* The descriptors of a stopped process: an error if one of them makes a clone of it dangerous. Not for one that runs:
+ * the kernel holds each file while its entry is read, and a close() in that moment would take effect too late. Some 2
+ * us each. */
 MA_CHECK struct ma_error *ma_descriptors_check(int dir);
 
 /* Why PTRACE_SEIZE said `errnum` (EPERM, ...): the check that failed, and the command that helps, as one
