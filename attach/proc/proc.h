@@ -50,8 +50,9 @@ MA_CHECK struct ma_error *ma_status_read(int dir, struct ma_status *ret);
 struct ma_stat { /* /proc/PID/stat */
 	char state;
 	pid_t ppid;
-	uint64_t flags;      /* PF_*: 0x10 = PF_IO_WORKER */
-	uint64_t start_time; /* clock ticks after boot */
+	uint64_t flags;        /* PF_*: 0x10 = PF_IO_WORKER */
+	uint64_t minor_faults; /* of all threads, since the start */
+	uint64_t start_time;   /* clock ticks after boot */
 	int exit_signal;
 };
 MA_CHECK struct ma_error *ma_stat_parse(const char *text, size_t bytes, struct ma_stat *ret);

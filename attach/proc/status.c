@@ -196,6 +196,8 @@ struct ma_error *ma_stat_parse(const char *text, size_t bytes, struct ma_stat *r
 			s.ppid = minus ? -(pid_t)v : (pid_t)v;
 		else if (field == 9)
 			s.flags = v;
+		else if (field == 10)
+			s.minor_faults = v;
 		else if (field == 22)
 			s.start_time = v;
 		else if (field == 38)

@@ -28,7 +28,7 @@ struct ma_msg_stopped {
 };
 
 struct ma_msg_done {
-	uint64_t pause_ns, safe_ns, twin_ns, walk_ns, call_ns, faults;
+	uint64_t pause_ns, safe_ns, twin_ns, walk_ns, call_ns, faults, target_faults;
 	uint32_t attempts, consistency;
 };
 

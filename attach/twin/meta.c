@@ -113,6 +113,7 @@ void ma_meta_done(struct ma_buf *b, const struct ma_msg_done *d)
 	ma_meta_u64(b, MA_META_WALK_NS, d->walk_ns);
 	ma_meta_u64(b, MA_META_CALL_NS, d->call_ns);
 	ma_meta_u64(b, MA_META_FAULTS, d->faults);
+	ma_meta_u64(b, MA_META_TARGET_FAULTS, d->target_faults);
 }
 
 /* Of fields in a META or RESULT payload. */

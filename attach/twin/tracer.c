@@ -41,6 +41,7 @@ struct tracer {
 	size_t threads_count;
 	ma_raddr gadget;
 	struct ma_twin_pages pages;
+	uint64_t minor_faults; /* of the target when it ran again */
 	struct ma_msg_done done;
 };
 
@@ -116,6 +117,14 @@ static struct ma_error *copy_target(struct tracer *t, struct ma_msg_stopped *sto
 	return ma_twin_create(&t->target, th, t->gadget, &t->twin);
 }
 
+/* 0 when it has ended. */
+static uint64_t minor_faults(const struct tracer *t)
+{
+	struct ma_stat s = { 0 };
+	ma_error_free(ma_stat_read(t->target.dir, &s));
+	return s.minor_faults;
+}
+
 static struct ma_error *send_tids(struct tracer *t)
 {
 	const struct ma_thread *threads = t->threads;
@@ -171,6 +180,7 @@ static struct ma_error *take_twin(struct tracer *t)
 		return undo;
 	t->done.call_ns += t->twin.call_ns;
 	/* The target runs again. */
+	t->minor_faults = minor_faults(t);
 	ma_channel_send(t->end, MA_MSG_STOPPED, &stopped, sizeof(stopped), -1);
 	return send_tids(t);
 }
@@ -180,6 +190,9 @@ static void end_twin(struct tracer *t)
 	if (t->twin.pid <= 0)
 		return;
 	t->done.twin_ns += ma_now_ns() - t->twin.born_ns;
+	uint64_t faults = minor_faults(t);
+	if (faults > t->minor_faults)
+		t->done.target_faults += faults - t->minor_faults;
 	ma_twin_end(&t->twin);
 	ma_twin_pages_deinit(&t->pages);
 }

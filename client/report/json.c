@@ -265,6 +265,7 @@ static void set_process(json_t *root, const struct ma_snap_meta *m, int *failed)
 	set(root, "twin_ns", number(m->twin_ns), failed);
 	set(root, "walk_ns", number(m->walk_ns), failed);
 	set(root, "call_ns", number(m->call_ns), failed);
+	set(root, "target_faults", number(m->target_faults), failed);
 }
 
 struct ma_error *ma_json_dump(FILE *out, json_t *root, int failed)

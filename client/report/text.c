@@ -71,6 +71,8 @@ static void head(const struct ma_page *p, const struct ma_analysis *a)
 	ma_page_cell(p, m->host, strlen(m->host), 24, false);
 
 	fprintf(p->out, "\nstopped %s   ", ma_human_duration(b1, m->pause_ns));
+	if (m->target_faults)
+		fprintf(p->out, "then %s page faults   ", ma_human_count(b1, m->target_faults));
 	if (m->consistency == MA_CONS_SAFE_POINT)
 		fputs("at a safe point", p->out);
 	else if (m->consistency == MA_CONS_GIL_FREE)

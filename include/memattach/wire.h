@@ -288,6 +288,7 @@ enum ma_meta_tag {
 	MA_META_SAFE_NS = 30 /* time to the safe point */,
 	MA_META_ARCH = 31,
 	MA_META_CALL_NS = 33 /* the injected clone calls alone: the time in which the tracer may not be killed */,
+	MA_META_TARGET_FAULTS = 34 /* minor page faults of the process while the twin lived: most are copies on write */,
 	MA_META_VALUES_LIMIT = 55 /* N of prefix:N; of `all` MA_VALUE_TEXT_MAX */,
 	MA_META_VALUES_STR_BASE = 56 /* size of a str in ASCII less its length */,
 	MA_META_VALUES_KEY_ID = 57 /* hashes of two snapshots can be compared when it is the same */,

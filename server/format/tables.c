@@ -127,6 +127,7 @@ static struct ma_error *meta_field(struct ma_snap *s, struct ma_cursor *c)
 		[MA_META_WALK_NS] = &m->walk_ns,
 		[MA_META_CALL_NS] = &m->call_ns,
 		[MA_META_FAULTS] = &m->faults,
+		[MA_META_TARGET_FAULTS] = &m->target_faults,
 		[MA_META_UPTIME_NS] = &m->uptime_ns,
 		[MA_META_CGROUP_LIMIT] = &m->cgroup_limit,
 		[MA_META_CGROUP_USAGE] = &m->cgroup_usage,

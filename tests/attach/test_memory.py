@@ -192,3 +192,17 @@ def test_pandas(one_python, measure):
     assert 0.97 * known["data"] <= rows["buffers"] <= snap.rss_bytes
     assert rows["buffers"] + rows["objects"] >= 0.85 * snap.rss_bytes, rows
     print(rows, file=sys.stderr)
+
+
+def test_what_the_copy_costs_afterwards(one_python, start, memattach):
+    """Each page that the program writes to while the twin lives is copied: that is counted, and said."""
+    pages = 8 * MB // 4096
+    t = start(one_python, "writer", "8")
+    snap = memattach.snapshot(t.pid)
+    assert snap.report["target_faults"] >= pages
+    text = memattach.run("report", snap.path).out
+    assert "then {:,} page faults".format(snap.report["target_faults"]) in text
+    t.end_well()
+    t = start(one_python, "idle")
+    assert memattach.snapshot(t.pid).report["target_faults"] < pages / 10
+    t.end_well()

@@ -305,6 +305,7 @@ Test(stat, names_with_blanks_and_parentheses)
 		cr_expect_eq(s.state, 'S');
 		cr_expect_eq(s.ppid, 1);
 		cr_expect_eq(s.flags, 0x404040);
+		cr_expect_eq(s.minor_faults, 102);
 		cr_expect_eq(s.start_time, 106669);
 		cr_expect_eq(s.exit_signal, 17);
 	}
