@@ -2,6 +2,7 @@
 #include "remote_call.h"
 
 #include "cleanup.h"
+#include "fault_point.h"
 #include "mem.h"
 #include "wait.h"
 
@@ -163,8 +164,11 @@ struct ma_error *ma_remote_call(struct ma_thread *th, ma_raddr gadget, const str
 		ma_regs_prepare(&regs, gadget, call);
 		th->regs_changed = true;
 		MA_TRY(ma_regs_set(th->tid, &regs));
+		ma_fault_point_call(call->nr, SET_UP);
 		MA_TRY(step(th, child_ret)); /* to the entry */
+		ma_fault_point_call(call->nr, ENTERED);
 		MA_TRY(step(th, child_ret)); /* to the exit */
+		ma_fault_point_call(call->nr, RETURNED);
 		MA_TRY(ma_regs_get(th->tid, &regs));
 		long value = ma_regs_result(&regs);
 		/* clone gives -ERESTARTNOINTR when something waits for the thread; ask again. */

@@ -2,6 +2,7 @@
 #include "tracee.h"
 
 #include "cleanup.h"
+#include "fault_point.h"
 #include "repair.h"
 #include "wait.h"
 
@@ -337,6 +338,7 @@ static struct ma_error *stop_all(struct ma_tracee *t, uint64_t deadline_ns)
 			if (!t->interrupted_ns)
 				ma_repair_observe(t->dir, th); /* nothing is stopped yet: this costs no pause */
 			MA_TRY(seize(t, th));
+			ma_fault_point(THREAD_SEIZED);
 			fresh++;
 		}
 		if (!fresh)
@@ -348,13 +350,16 @@ static struct ma_error *stop_all(struct ma_tracee *t, uint64_t deadline_ns)
 			if (th->seized && !th->stopped && ptrace(PTRACE_INTERRUPT, th->tid, 0, 0) && errno == ESRCH)
 				th->gone = true;
 		}
+		ma_fault_point(THREADS_INTERRUPTED);
 		MA_TRY(wait_stopped(t->threads, t->count, deadline_ns));
 	}
+	ma_fault_point(THREADS_STOPPED);
 	size_t stopped = 0;
 	for (size_t i = 0; i < t->count; i++) {
 		MA_TRY(read_regs(t, &t->threads[i]));
 		stopped += t->threads[i].stopped && !t->threads[i].gone;
 	}
+	ma_fault_point(REGISTERS_SAVED);
 	if (!stopped)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
 	return ma_tracee_verify(t);
@@ -455,6 +460,7 @@ static void release_thread(struct ma_thread *th, struct ma_error **err)
 	if (ptrace(PTRACE_DETACH, th->tid, 0, th->pending_signal) && errno != ESRCH && !*err)
 		*err = ma_error_os(errno, "cannot detach from thread %d", th->tid);
 	th->seized = th->stopped = false;
+	ma_fault_point(THREAD_DETACHED);
 }
 
 struct ma_error *ma_tracee_release(struct ma_tracee *t)

@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 #include "drain.h"
+#include "fault_point.h"
 #include "mem.h"
 #include "meta.h"
 #include "native.h"
@@ -90,6 +91,7 @@ static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
 		if (m->fd < 0)
 			return ma_errorf(MA_ERR_OS, "the ring did not arrive");
 		MA_TRY(ma_drain_open(m->fd, &a->drain));
+		ma_fault_point(RING_ARRIVED);
 		return write_meta(a);
 	case MA_MSG_SMAPS:
 		if (a->smaps >= 0)
@@ -158,6 +160,7 @@ static struct ma_error *finish(struct attach *a)
 	MA_TRY(ma_drain_finished(&a->drain, &finished));
 	if (!finished)
 		return ma_errorf(MA_ERR_OS, "the walk ended before its end");
+	ma_fault_point(RING_DRAINED);
 	if (a->smaps >= 0)
 		MA_TRY(ma_meta_regions(a->sink, a->smaps));
 	if (a->native >= 0)
@@ -234,9 +237,11 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 
 	progress(&a, "finding");
 	struct ma_error *err = ma_tracee_explain(&t, look(options, &t, &py, &pre, &job, &a.meta));
+	ma_fault_point(TARGET_LOOKED_AT);
 	if (!err)
 		err = ma_tracer_start(&job, &end, &tracer);
 	if (!err) {
+		ma_fault_point(TRACER_STARTED);
 		err = serve(&a, end);
 		/* Closing our end tells a tracer that is still at work to undo everything; it needs no more than
 		 * moments, and we stay until it is done, so that an error says the truth about the target. */

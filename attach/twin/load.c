@@ -2,6 +2,7 @@
 #include "load.h"
 
 #include "cleanup.h"
+#include "fault_point.h"
 #include "mem.h"
 #include "wait.h"
 
@@ -143,6 +144,7 @@ struct ma_error *ma_agent_load(struct ma_twin *w, const struct ma_python *py, co
 	struct ma_error *err = map(w, &l, "mmap of the agent", bytes, 0, &code);
 	if (!err)
 		err = ma_mem_write(w->pid, code, blob->data, blob->bytes);
+	ma_fault_point(AGENT_MAPPED);
 	/* never writable and executable at once */
 	if (!err)
 		err = ma_twin_call(w, "mprotect of the agent", NULL, SYS_mprotect, code, bytes, PROT_READ | PROT_EXEC,
@@ -160,6 +162,7 @@ struct ma_error *ma_agent_load(struct ma_twin *w, const struct ma_python *py, co
 			close(l.ring_fd);
 		return err;
 	}
+	ma_fault_point(AGENT_LOADED);
 	l.entry = code + blob->entry;
 	l.stack_end = stack + STACK_BYTES;
 	*ret = l;
@@ -257,6 +260,7 @@ struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint
 		struct ma_stop stop;
 		if (resume && ptrace(PTRACE_CONT, w->pid, 0, 0))
 			return ma_error_os(errno, "cannot continue the twin");
+		ma_fault_point(WALK_STARTED);
 		int n = ma_wait_tid(w->pid, ma_now_ns() + (paced ? PACE_RUN_NS : SLICE_NS), &stop);
 		resume = n > 0;
 		MA_TRY(watch(arg));

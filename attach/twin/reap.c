@@ -4,6 +4,7 @@
 #include "twin.h"
 
 #include "cleanup.h"
+#include "fault_point.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -75,10 +76,13 @@ struct ma_error *ma_twin_reap(struct ma_tracee *t, ma_raddr gadget, uint64_t *pa
 	MA_TRY(find_dead(t, dead, &count));
 	if (!count)
 		return NULL;
+	ma_fault_point(ZOMBIE_FOUND);
 	MA_TRY(ma_tracee_stop_one(t, REAP_STOP_NS, &th));
+	ma_fault_point(REAPER_STOPPED);
 	struct ma_error *err = ma_thread_abort_rseq(t->live, th);
 	if (!err)
 		err = ma_thread_block_signals(th);
+	ma_fault_point(REAPER_SIGNALS_BLOCKED);
 	for (size_t i = 0; i < count && !err; i++) {
 		struct ma_syscall sc = { SYS_wait4, { (uint64_t)dead[i], 0, WNOHANG | __WALL, 0, 0, 0 } };
 		long result;
@@ -90,6 +94,7 @@ struct ma_error *ma_twin_reap(struct ma_tracee *t, ma_raddr gadget, uint64_t *pa
 	uint64_t began = t->interrupted_ns;
 	struct ma_error *undo = ma_tracee_release(t);
 	*pause_ns += ma_now_ns() - began;
+	ma_fault_point(REAPER_RELEASED);
 	if (err)
 		ma_error_free(undo);
 	return err ? err : undo;

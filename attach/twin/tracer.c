@@ -2,6 +2,7 @@
 #include "tracer.h"
 
 #include "cleanup.h"
+#include "fault_point.h"
 #include "forward.h"
 #include "load.h"
 #include "mem.h"
@@ -103,6 +104,7 @@ static struct ma_error *copy_target(struct tracer *t, struct ma_msg_stopped *sto
 	}
 	struct ma_thread *th;
 	MA_TRY(ma_descriptors_check(t->target.live_dir));
+	ma_fault_point(STOP_CHECKED);
 	MA_TRY(ma_gil_read(t->target.live, py, &t->gil));
 	MA_TRY(ma_runners_find(&t->target, py, &t->gil, &t->runners, &th));
 	if (!th)
@@ -172,6 +174,7 @@ static struct ma_error *take_twin(struct tracer *t)
 	struct ma_error *undo = ma_tracee_release(&t->target);
 	t->done.pause_ns += ma_now_ns() - t->target.interrupted_ns;
 	t->done.attempts++;
+	ma_fault_point(TARGET_RELEASED);
 	if (err) {
 		ma_error_free(undo);
 		return err;
@@ -194,6 +197,7 @@ static void end_twin(struct tracer *t)
 	if (faults > t->minor_faults)
 		t->done.target_faults += faults - t->minor_faults;
 	ma_twin_end(&t->twin);
+	ma_fault_point(TWIN_KILLED);
 	ma_twin_pages_deinit(&t->pages);
 }
 
@@ -249,8 +253,10 @@ static struct ma_error *to_safe_point(struct tracer *t, bool *again)
 		*again = true;
 		return NULL;
 	}
-	if (r->count)
+	if (r->count) {
 		phase(t, "running forward");
+		ma_fault_point(RUN_FORWARD);
+	}
 	MA_TRY(ma_runners_forward(&t->twin, t->job->python, r,
 				  o->safe_timeout_ns ? o->safe_timeout_ns : DEFAULT_SAFE_NS, !more, watch, t));
 	for (unsigned i = 0; i < r->count; i++) {
@@ -378,6 +384,7 @@ static struct ma_error *send_memory(struct tracer *t, const struct ma_loaded *lo
 		ma_error_free(err);
 		return NULL;
 	}
+	ma_fault_point(MEMORY_SURVEYED);
 	if (!err && fd >= 0) {
 		ma_channel_send(t->end, MA_MSG_MEMORY, NULL, 0, fd);
 		close(fd);
@@ -403,6 +410,7 @@ static struct ma_error *walk(struct tracer *t)
 	const struct ma_attach_options *o = t->job->options;
 	struct ma_loaded loaded = { .ring_fd = -1 };
 	MA_TRY(ma_twin_unshare_memory(&t->twin));
+	ma_fault_point(MEMORY_UNSHARED);
 	uint32_t flags = (o->threads_only ? MAA_FLAG_THREADS_ONLY : 0u) | (o->native ? MAA_FLAG_ENTRIES : 0u);
 	MA_TRY(ma_agent_load(&t->twin, t->job->python, &t->gil, flags, &o->values, &loaded));
 	ma_channel_send(t->end, MA_MSG_RING, NULL, 0, loaded.ring_fd);
@@ -413,6 +421,7 @@ static struct ma_error *walk(struct tracer *t)
 		ma_agent_run(&t->twin, &loaded, o->walk_timeout_ns ? o->walk_timeout_ns : DEFAULT_WALK_NS, pace_of(t),
 			     watch, t, &t->done.faults);
 	t->done.walk_ns = ma_now_ns() - began;
+	ma_fault_point(WALK_ENDED);
 	return err ? err : send_memory(t, &loaded);
 }
 
@@ -423,6 +432,7 @@ static struct ma_error *prepare(struct tracer *t)
 	struct ma_maps maps = { 0 };
 
 	MA_TRY(ma_tracee_open(job->options->pid, &t->target));
+	ma_fault_point(TARGET_OPENED);
 	if (t->target.start_time != job->start_time)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited and its number was used again");
 	t->target.suspend_seccomp = job->preflight->seccomp;
@@ -435,6 +445,7 @@ static struct ma_error *prepare(struct tracer *t)
 	if (err && err->code != MA_ERR_OS && err->code != MA_ERR_TIMEOUT)
 		return err;
 	ma_error_free(err);
+	ma_fault_point(LEFTOVERS_REAPED);
 	return NULL;
 }
 
@@ -451,10 +462,12 @@ static struct ma_error *snapshot(struct tracer *t)
 			return ma_errorf(MA_ERR_CANCELLED, "interrupted");
 		MA_TRY(take_twin(t));
 		MA_TRY(ma_twin_isolate(&t->twin, job->preflight->cgroups, &why));
+		ma_fault_point(TWIN_ISOLATED);
 		if (why)
 			note(t, why);
 		free(why);
 		MA_TRY(send_smaps(t));
+		ma_fault_point(REGIONS_SENT);
 		if (job->options->native) {
 			/* Python frames of the same moment: no run forward. */
 			t->done.consistency = t->runners.count ? MA_CONS_ARBITRARY : MA_CONS_GIL_FREE;
@@ -467,6 +480,7 @@ static struct ma_error *snapshot(struct tracer *t)
 		end_twin(t);
 		MA_TRY(ma_twin_reap(&t->target, t->gadget, &t->done.pause_ns));
 	}
+	ma_fault_point(SAFE_POINT_REACHED);
 	MA_TRY(send_interps(t));
 	return walk(t);
 }
@@ -503,6 +517,7 @@ static void run(const struct ma_tracer_job *job, int end)
 		ma_channel_send_error(end, err);
 	else
 		ma_channel_send(end, MA_MSG_DONE, &t.done, sizeof(t.done), -1);
+	ma_fault_point(RESULT_SENT);
 	ma_error_free(err);
 }
 
@@ -561,6 +576,7 @@ struct ma_error *ma_tracer_start(const struct ma_tracer_job *job, int *end_ret, 
 	if (pid == 0) {
 		settle();
 		close_others(ends[1]);
+		ma_fault_point(TRACER_SETTLED);
 		run(job, ends[1]);
 		_exit(0);
 	}

@@ -2,6 +2,7 @@
 #include "twin.h"
 
 #include "cleanup.h"
+#include "fault_point.h"
 #include "mem.h"
 #include "wait.h"
 
@@ -109,15 +110,18 @@ static struct ma_error *prepare(struct ma_twin *w, bool suspend_seccomp)
 	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | (suspend_seccomp ? PTRACE_O_SUSPEND_SECCOMP : 0);
 	if (ptrace(PTRACE_SETOPTIONS, w->pid, 0, options))
 		return ma_error_os(errno, "cannot set the options of the twin");
+	ma_fault_point(TWIN_BOUND);
 	MA_TRY(ma_regs_get(w->pid, &w->th.saved));
 	w->th.have_regs = true;
 	MA_TRY(leave_descriptors(w));
+	ma_fault_point(TWIN_LEFT_DESCRIPTORS);
 	MA_TRY(ma_twin_call(w, "mmap", &page, SYS_mmap, 0, MA_TWIN_PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0));
 	w->page = (ma_raddr)page;
 	/* Its name first: if the tracer is killed from here on, the next run finds the zombie by it. */
 	MA_TRY(ma_mem_write(w->pid, w->page, name, sizeof(name)));
 	MA_TRY(call(w, &page, SYS_prctl, PR_SET_NAME, w->page, 0, 0, 0, 0));
+	ma_fault_point(TWIN_NAMED);
 	return offer_to_oom_killer(w);
 }
 
@@ -132,6 +136,7 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 
 	MA_TRY(ma_thread_abort_rseq(t->live, th));
 	MA_TRY(ma_thread_block_signals(th));
+	ma_fault_point(SIGNALS_BLOCKED);
 	if (ptrace(PTRACE_SETOPTIONS, th->tid, 0, options))
 		return ma_error_os(errno, "cannot set the options of thread %d", th->tid);
 	uint64_t began = ma_now_ns();
@@ -140,6 +145,7 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 	/* At once: from here on the death of the tracer leaves the target as it was, whatever is still to be done. */
 	struct ma_error *undo = ma_thread_restore(th);
 	w.call_ns = ma_now_ns() - began;
+	ma_fault_point(REGISTERS_RESTORED);
 	ma_error_free(undo); /* the release tries again, and says so */
 	if (result < 0)
 		return refused(result);
@@ -156,11 +162,13 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 			return ma_errorf(MA_ERR_OS, "the twin was killed at its birth (out of memory?)");
 	} while (stop.kind != MA_STOP_INTERRUPT && stop.kind != MA_STOP_GROUP);
 	w.th.stopped = true;
+	ma_fault_point(TWIN_BORN);
 	struct ma_error *err = prepare(&w, t->suspend_seccomp);
 	if (err) {
 		ma_twin_end(&w);
 		return err;
 	}
+	ma_fault_point(TWIN_PREPARED);
 	*ret = w;
 	return NULL;
 }
@@ -172,6 +180,7 @@ struct ma_error *ma_twin_isolate(struct ma_twin *w, const char *cgroups, char **
 	long r;
 
 	ma_cgroup_move_to_own(w->pid, cgroups, &w->moved, why_ret);
+	ma_fault_point(TWIN_MOVED);
 	MA_TRY(call(w, &r, SYS_setsid, 0, 0, 0, 0, 0, 0));
 	MA_TRY(ma_mem_write(w->pid, w->page, &none, sizeof(none)));
 	MA_TRY(call(w, &r, SYS_prlimit64, 0, RLIMIT_CORE, w->page, 0, 0, 0));

@@ -2,6 +2,7 @@
 #include "output_file.h"
 
 #include "cleanup.h"
+#include "fault_point.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,7 @@ struct ma_error *ma_output_file_create(const char *path, struct ma_output_file *
 	if (fd < 0)
 		return ma_error_os(errno, "cannot write %s", path);
 	*ret = (struct ma_output_file){ ma_take_ptr(copy), ma_take_ptr(temp), fd };
+	ma_fault_point(FILE_CREATED);
 	return NULL;
 }
 
@@ -38,14 +40,17 @@ struct ma_error *ma_output_file_publish(struct ma_output_file *f, const char *su
 	_cleanup_free_ char *name = NULL;
 	if (asprintf(&name, "%s%s", f->path, suffix) < 0)
 		return &ma_enomem;
+	ma_fault_point(BLOCKS_WRITTEN);
 	if (fsync(f->fd) != 0)
 		return ma_error_os(errno, "cannot write %s", name);
 	/* network file systems tell about a full disk here only */
 	if (close(ma_take_fd(f->fd)) != 0 && errno != EINTR)
 		return ma_error_os(errno, "cannot write %s", name);
+	ma_fault_point(FILE_SYNCED);
 	if (rename(f->temp, name) != 0)
 		return ma_error_os(errno, "cannot rename %s to %s", f->temp, name);
 	free(ma_take_ptr(f->temp));
+	ma_fault_point(FILE_RENAMED);
 	return NULL;
 }
 
