@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "attach"))
 
 import pythons  # noqa: E402
+import sshd as ssh_server  # noqa: E402
 from daemon import Memattachd  # noqa: E402
 from memattach import Memattach  # noqa: E402
 from target import Target, wait_until  # noqa: E402
@@ -168,3 +169,25 @@ def exported(one_python, start, memattach):
     assert done.rc == 0, done
     target.end_well()
     return path
+
+
+@pytest.fixture
+def sshd(memattach, tmp_path):
+    if not ssh_server.PROGRAM:
+        pytest.skip("no OpenSSH server on this machine")
+    if not ssh_server.has_ssh(memattach.path):
+        pytest.skip("this memattach is built without SSH")
+    s = ssh_server.Sshd(tmp_path / "sshd", memattach.mark)
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def helper(memattach):
+    if not os.access(os.path.join(os.path.dirname(memattach.path), "memattach-helper"), os.X_OK):
+        pytest.skip("this build has no helper")
+
+
+@pytest.fixture
+def client(memattach, sshd):
+    return ssh_server.Client(memattach, sshd)

@@ -44,7 +44,7 @@ enum ma_cli_option {
 	MA_OPT_LIMIT_RATE = 1 << 27,  /* --limit-rate RATE */
 	MA_OPT_TLS = 1 << 28,         /* --ca FILE, --cert FILE, --key FILE: of tls:// only */
 	MA_OPT_CGROUP = 1 << 29,      /* --cgroup PATH */
-	MA_OPT_RESUME = 1 << 30,      /* --resume: of tls:// only */
+	MA_OPT_RESUME = 1 << 30,      /* --resume, --linger TIME */
 
 	MA_OPT_SSH = MA_OPT_IDENTITY | MA_OPT_KNOWN_HOSTS | MA_OPT_SSH_CONFIG | MA_OPT_SUDO,
 	MA_OPT_FAR = MA_OPT_SSH | MA_OPT_TLS | MA_OPT_LIMIT_RATE,
@@ -80,6 +80,7 @@ struct ma_cli {
 	const char *ca, *cert, *key;                     /* the same */
 	bool sudo, resume;
 	uint64_t limit_rate; /* bytes a second, 0 = no limit */
+	uint64_t linger_s;   /* 0 = not given */
 };
 
 struct ma_command {

@@ -20,7 +20,7 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 	"installed, and the snapshot comes here. In place of /PID: /name:PATTERN (a part of its command line),\n"    \
 	"/tree:PID, /cgroup:PATH. With tls:// in place of ssh:// a memattachd there serves it (port 7433 unless\n"   \
 	"given), to those with a certificate that it knows. With -o FILE --resume it keeps what a cut link leaves\n" \
-	"for some minutes, and the same command again fetches the rest.\n"
+	"for some minutes, and the same command again fetches the rest; with ssh:// for as long as --linger says.\n"
 
 #define VALUES_HELP                                                                                                   \
 	"--values says what the file has of the contents of str and bytes: their length and a keyed hash, by which\n" \

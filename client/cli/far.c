@@ -125,7 +125,8 @@ static struct ma_error *snapshot_far(const struct ma_cli *cli, struct ma_target 
 {
 	const bool held = t->far;
 	MA_TRY(ma_target_link(cli, t));
-	struct ma_error *err = ma_remote_snapshot(&t->far->remote, options, cli->limit_rate, cli->resume, ret);
+	const struct ma_remote_link link = { cli->limit_rate, cli->resume, (uint32_t)cli->linger_s };
+	struct ma_error *err = ma_remote_snapshot(&t->far->remote, options, &link, ret);
 	if (err && err->code == MA_ERR_OS && t->far->explain)
 		err = t->far->explain(t->far->link, err);
 	*again_ret = err && err->code == MA_ERR_OS && held && t->far->remote.broken && !t->far->remote.heard;

@@ -43,6 +43,7 @@ enum {
 	OPT_SUDO,
 	OPT_LIMIT_RATE,
 	OPT_RESUME,
+	OPT_LINGER,
 	OPT_CA,
 	OPT_CERT,
 	OPT_KEY
@@ -78,6 +79,7 @@ static const struct option long_options[] = {
 	{ "sudo", no_argument, NULL, OPT_SUDO },
 	{ "limit-rate", required_argument, NULL, OPT_LIMIT_RATE },
 	{ "resume", no_argument, NULL, OPT_RESUME },
+	{ "linger", required_argument, NULL, OPT_LINGER },
 	{ "ca", required_argument, NULL, OPT_CA },
 	{ "cert", required_argument, NULL, OPT_CERT },
 	{ "key", required_argument, NULL, OPT_KEY },
@@ -131,7 +133,8 @@ static const struct {
 	{ MA_OPT_TLS, "    --cert", " FILE", "tls://: our certificate (~/.config/memattach/client.crt)" },
 	{ MA_OPT_TLS, "    --key", " FILE", "tls://: the key of it (~/.config/memattach/client.key)" },
 	{ MA_OPT_LIMIT_RATE, "    --limit-rate", " RATE", "ssh://, tls://: bytes a second at most (500k, 2M)" },
-	{ MA_OPT_RESUME, "    --resume", "", "tls://: fetch the rest of FILE.part, or be able to later" },
+	{ MA_OPT_RESUME, "    --resume", "", "fetch the rest of FILE.part, or be able to later" },
+	{ MA_OPT_RESUME, "    --linger", " TIME", "ssh://, with --resume: for so long it stays there" },
 };
 
 static struct ma_error *parse_ms(const char *text, uint64_t *ret)
@@ -390,6 +393,13 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 			break;
 		case OPT_RESUME:
 			cli->resume = true;
+			*given |= MA_OPT_RESUME;
+			break;
+		case OPT_LINGER:
+			if (!ma_when_duration(optarg, &cli->linger_s) || cli->linger_s > 86400)
+				return ma_errorf(MA_ERR_USAGE,
+						 "--linger wants a time up to 24h as 30s, 5m or 1h30m, not '%s'",
+						 optarg);
 			*given |= MA_OPT_RESUME;
 			break;
 		case OPT_STDIO:

@@ -9,6 +9,7 @@
 #include <memattach/session.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LISTED_MAX 8      /* processes in the message of a name that means several, */
 #define LISTED_COLUMNS 40 /* and how much of each command line */
@@ -133,6 +134,30 @@ static struct ma_error *find_here(const struct ma_cli *cli, struct ma_targets *t
 	return cli->tree || cli->cgroup ? find_family(cli, t) : NULL;
 }
 
+static struct ma_error *check_resume(const struct ma_cli *cli, bool far)
+{
+	_cleanup_free_ char *note = NULL;
+	if (!far)
+		return ma_errorf(MA_ERR_USAGE, "--resume and --linger go with ssh:// and tls://");
+	if (!cli->resume || !cli->output || cli->every_s || cli->tree)
+		return ma_errorf(MA_ERR_USAGE, "%s goes with one process and -o FILE%s",
+				 cli->resume ? "--resume" : "--linger", cli->resume ? "" : " --resume");
+	if (!strncmp(cli->args[0], "tls://", 6))
+		return cli->linger_s ? ma_errorf(MA_ERR_USAGE,
+						 "--linger goes with ssh://: memattachd has a --keep of its own")
+				     : NULL;
+	if (asprintf(&note, "%s.part.resume", cli->output) < 0) {
+		note = NULL;
+		return &ma_enomem;
+	}
+	if (!cli->linger_s && access(note, F_OK))
+		return ma_errorf(
+			MA_ERR_USAGE,
+			"--resume over ssh:// begins with --linger TIME: for so long the far side may keep what "
+			"a cut link leaves, else nothing of ours stays there");
+	return NULL;
+}
+
 static struct ma_error *check(const struct ma_cli *cli, bool *far_ret)
 {
 	bool far = false;
@@ -143,10 +168,8 @@ static struct ma_error *check(const struct ma_cli *cli, bool *far_ret)
 		return far ? ma_errorf(MA_ERR_USAGE,
 				       "with ssh:// and tls:// it is .../name:PATTERN and .../cgroup:PATH")
 			   : ma_errorf(MA_ERR_USAGE, "which process? say its PID, --name PATTERN or --cgroup PATH");
-	if (cli->resume && (!far || strncmp(cli->args[0], "tls://", 6)))
-		return ma_errorf(MA_ERR_USAGE, "--resume goes with tls://: nothing of ours stays behind elsewhere");
-	if (cli->resume && (!cli->output || cli->every_s || cli->tree))
-		return ma_errorf(MA_ERR_USAGE, "--resume goes with one process and -o FILE");
+	if (cli->resume || cli->linger_s)
+		MA_TRY(check_resume(cli, far));
 	if (far && cli->args_count > 1)
 		return ma_errorf(MA_ERR_USAGE, "of another machine there can be one target only");
 	if (cli->tree && cli->cgroup)

@@ -120,6 +120,7 @@ struct ma_serve_answer {
 struct ma_serve_kept {
 	unsigned char key[16]; /* the client's */
 	int fd, whole;         /* a file; whole: all of it is there */
+	unsigned seconds;      /* for which the client wants it kept; 0: it does not say */
 	struct ma_session_result result;
 };
 
@@ -133,10 +134,10 @@ struct ma_serve_rules {
 	/* After each request, also one that was not allowed. */
 	void (*answered)(void *arg, const struct ma_serve_answer *answer);
 
-	/* For MA_FRAME_RESUME; NULL: nothing is kept.
+	/* For MA_FRAME_RESUME.
 	 * keep: such a file begins; called again when it is whole. 0: there is no room for one more.
 	 * kept: that of the same client with this key; *fd is ours to close, and opened when it is -1. 0: there is none.
-	 * fetched: the client has all of it.
+	 * fetched: the client has said that it has all of it.
 	 * unkeep: forgets it; with `wait` after it was fetched or its time is over.
 	 * ending: not 0 when everything has to end. */
 	int (*keep)(void *arg, const struct ma_serve_kept *k);
@@ -147,7 +148,8 @@ struct ma_serve_rules {
 };
 
 /* The far side's half of a link (docs/protocol.md): greets, answers requests until `in` ends. An error of a request goes to
- * the other side; what is returned is an error of the link itself. `rules` NULL: everything is allowed. */
+ * the other side; what is returned is an error of the link itself. `rules` NULL: everything is allowed, and
+ * what a cut link leaves is kept by this process for as long as the client has asked for. */
 MA_CHECK struct ma_error *ma_session_serve(int in, int out, const struct ma_serve_rules *rules);
 
 #ifdef __cplusplus

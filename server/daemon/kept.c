@@ -3,11 +3,11 @@
  * and the session of the client that comes back takes its descriptor from there. */
 #include "cleanup.h"
 #include "daemon.h"
+#include "outbox.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -77,12 +77,11 @@ bool ma_kept_put(struct ma_kept *all, int client, const struct ma_serve_kept *k)
 /* The descriptor of another session of ours: a file without a name, as we make them. */
 static int open_of(const struct ma_kept *k)
 {
-	struct stat st;
 	_cleanup_close_ int process = (int)syscall(SYS_pidfd_open, k->session, 0);
 	if (process < 0)
 		return -1;
 	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_getfd, process, k->k.fd, 0);
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_nlink || st.st_uid != geteuid())
+	if (fd < 0 || !ma_outbox_is_kept(fd))
 		return -1;
 	return ma_take_fd(fd);
 }

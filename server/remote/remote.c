@@ -157,7 +157,7 @@ static struct ma_error *receive_all(struct coming *c)
 	return NULL;
 }
 
-static struct ma_error *request(struct coming *c, uint64_t rate)
+static struct ma_error *request(struct coming *c, const struct ma_remote_link *link)
 {
 	const struct ma_session_options *o = c->options;
 	_cleanup_free_ char *note = o->attach.note ? strdup(o->attach.note) : NULL;
@@ -173,12 +173,13 @@ static struct ma_error *request(struct coming *c, uint64_t rate)
 		.safe_timeout_ns = o->attach.safe_timeout_ns,
 		.walk_timeout_ns = o->attach.walk_timeout_ns,
 		.zstd_level = (uint32_t)o->zstd_level,
-		.rate = rate,
+		.rate = link->rate,
+		.keep_s = link->keep_s,
 	};
 	memcpy(m.key, o->attach.values.key, sizeof(m.key));
 	memcpy(m.resume, c->resume.key, sizeof(m.resume));
 	if (c->resume.rest) {
-		struct ma_resume_request rest = { .offset = c->bytes };
+		struct ma_resume_request rest = { .offset = c->bytes, .rate = link->rate };
 		memcpy(rest.key, c->resume.key, sizeof(rest.key));
 		return ma_message_send(&c->remote->stream, MA_FRAME_RESUME, ma_resume_request_fields,
 				       ma_resume_request_count, &rest, SILENCE_MS);
@@ -206,16 +207,23 @@ static struct ma_error *keep_part(struct coming *c, struct ma_error *err)
 	return told;
 }
 
-struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session_options *options, uint64_t rate,
-				    bool resume, struct ma_session_result *ret)
+/* The file is safe here: it need not be kept there. Without this it is, for some time. */
+static void acknowledge(struct coming *c)
+{
+	if (c->resume.wanted)
+		ma_error_free(ma_frame_send(&c->remote->stream, MA_FRAME_RECEIVED, NULL, 0, CANCEL_MS));
+}
+
+struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session_options *options,
+				    const struct ma_remote_link *link, struct ma_session_result *ret)
 {
 	struct coming c = { .remote = r, .options = options, .file = { .fd = -1 } };
 	struct ma_error *err = ma_output_file_create(options->path, &c.file);
 	r->heard = false;
-	if (!err && resume)
+	if (!err && link->resume)
 		err = ma_resume_begin(options->path, c.file.fd, &c.resume, &c.bytes);
 	if (!err)
-		err = request(&c, rate);
+		err = request(&c, link);
 	if (!err) {
 		err = receive_all(&c);
 		if (err && options->attach.cancel && *options->attach.cancel) {
@@ -233,8 +241,10 @@ struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session
 	}
 	if (!err)
 		err = ma_output_file_publish(&c.file, "");
-	if (!err)
+	if (!err) {
 		ma_resume_end(&c.resume, true);
+		acknowledge(&c);
+	}
 	if (!err)
 		*ret = (struct ma_session_result){
 			.attach = {

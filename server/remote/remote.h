@@ -19,6 +19,15 @@ bool ma_remote_url_is(const char *text);
 MA_CHECK struct ma_error *ma_remote_url_parse(const char *text, struct ma_remote_url *ret);
 void ma_remote_url_deinit(struct ma_remote_url *u);
 
+/* What a snapshot may ask of the link. */
+struct ma_remote_link {
+	uint64_t rate; /* bytes a second at most, 0 = no limit */
+	/* The far side is asked to keep what a cut link leaves, and PATH.part.resume says how it is called there; when
+	 * that file is there already, only the rest is asked for. */
+	bool resume;
+	uint32_t keep_s; /* with `resume`: for so long. memattachd has a time of its own */
+};
+
 /* A far side that has greeted. */
 struct ma_remote {
 	struct ma_stream stream;
@@ -33,11 +42,9 @@ MA_CHECK struct ma_error *ma_remote_greet(const struct ma_stream *stream, struct
 void ma_remote_deinit(struct ma_remote *r);
 
 /* As ma_session_snapshot(), of a process there into a file here. When the link is cut half way, what came is kept as
- * PATH.part, unless options->attach.threads_only, and the error says so. `rate`: bytes a second at most, 0 = no limit.
- * `resume`: the far side is asked to keep what a cut link leaves, and PATH.part.resume says how it is called there;
- * when that file is there already, only the rest is asked for. */
+ * PATH.part, unless options->attach.threads_only, and the error says so. */
 MA_CHECK struct ma_error *ma_remote_snapshot(struct ma_remote *r, const struct ma_session_options *options,
-					     uint64_t rate, bool resume, struct ma_session_result *ret);
+					     const struct ma_remote_link *link, struct ma_session_result *ret);
 MA_CHECK struct ma_error *ma_remote_doctor(struct ma_remote *r, pid_t pid, struct ma_doctor *ret);
 /* The one Python process there whose command line has `pattern` in it, or matches it (* ? [). With `tree` the one that
  * all others are below, where it means several. */

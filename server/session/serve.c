@@ -3,6 +3,7 @@
  * watch) reads the link, so that a cancel, or the end of the link, ends the twin at once; and the outbox's third one
  * writes, so that a slow link holds up nothing. */
 #include "cleanup.h"
+#include "linger.h"
 #include "list.h"
 #include "outbox.h"
 
@@ -24,14 +25,18 @@ struct serve {
 	struct ma_frame_reader reader;
 	const struct ma_serve_rules *rules;
 	struct ma_serve_answer now; /* the request that is answered */
-	struct ma_outbox *kept;     /* after a cut link: what waits for the client to come back, by this key */
+	/* What the client has not said to have received: a snapshot of ours that is kept for it by this key, or one
+	 * of another process that it was sent the rest of. */
+	struct ma_outbox *kept;
+	bool sent_rest;
 	uint8_t key[MA_SIPHASH_KEY_BYTES];
+	uint32_t keep_s;
 };
 
 static struct ma_error *allow(struct serve *s, const char *what, pid_t pid)
 {
 	s->now = (struct ma_serve_answer){ .what = what, .pid = pid };
-	return s->rules ? s->rules->allow(s->rules->arg, what, pid) : NULL;
+	return s->rules->allow(s->rules->arg, what, pid);
 }
 
 /* ------------------------------------------------------------------ the watch */
@@ -120,8 +125,8 @@ static struct ma_error *check_request(const struct ma_snapshot_request *r)
 	if (r->values > MA_VALUES_ALL ||
 	    (r->values == MA_VALUES_PREFIX && (r->values_limit < 1 || r->values_limit > MA_VALUES_PREFIX_MAX)))
 		return ma_errorf(MA_ERR_USAGE, "no such --values");
-	if (r->zstd_level > 19 || (r->rate && r->rate < RATE_MIN))
-		return ma_errorf(MA_ERR_USAGE, "no such level or rate");
+	if (r->zstd_level > 19 || (r->rate && r->rate < RATE_MIN) || r->keep_s > MA_LINGER_MAX_S)
+		return ma_errorf(MA_ERR_USAGE, "no such level, rate or time");
 	return NULL;
 }
 
@@ -155,7 +160,7 @@ static struct ma_error *take(const struct ma_snapshot_request *r, struct ma_outb
 /* True: it is registered as one that the client may come back for. */
 static bool keep(struct serve *s, const struct ma_outbox *outbox, const struct ma_session_result *whole)
 {
-	struct ma_serve_kept k = { .fd = ma_outbox_kept(outbox), .whole = whole != NULL };
+	struct ma_serve_kept k = { .fd = ma_outbox_kept(outbox), .whole = whole != NULL, .seconds = s->keep_s };
 	if (whole)
 		k.result = *whole;
 	k.result.attach.left_behind = NULL;
@@ -170,7 +175,7 @@ static struct ma_error *snapshot(struct serve *s, const struct ma_snapshot_reque
 	const char *tmp = getenv("TMPDIR");
 	const char *folder = tmp && tmp[0] == '/' ? tmp : "/tmp";
 	static const uint8_t none[MA_SIPHASH_KEY_BYTES];
-	bool kept = s->rules && s->rules->keep && memcmp(r->resume, none, sizeof(none)) != 0;
+	bool kept = memcmp(r->resume, none, sizeof(none)) != 0;
 	const struct ma_outbox_options options = {
 		.stream = &s->stream, .folder = folder, .rate = r->rate, .timeout_ms = STALL_MS, .keep = kept
 	};
@@ -181,16 +186,19 @@ static struct ma_error *snapshot(struct serve *s, const struct ma_snapshot_reque
 		return NULL;
 	MA_TRY(ma_outbox_create(&options, &outbox));
 	memcpy(s->key, r->resume, sizeof(s->key));
+	s->keep_s = r->keep_s;
 	kept = kept && keep(s, outbox, NULL);
-	struct ma_error *err = watch_start(&w, s, kept), *sent = NULL;
+	struct ma_error *err = watch_start(&w, s, kept);
 	if (!err) {
 		*failed_ret = take(r, outbox, folder, &w, ret);
 		bool whole = !*failed_ret && kept && keep(s, outbox, ret);
 		if (!*failed_ret)
-			*failed_ret = sent = ma_outbox_finish(outbox, &w.cancel);
+			*failed_ret = ma_outbox_finish(outbox, &w.cancel);
 		err = watch_stop(&w);
-		if (whole && !w.cancel && (err || sent))
+		if (whole && !w.cancel) {
+			ma_outbox_stop(outbox);
 			s->kept = ma_take_ptr(outbox);
+		}
 	}
 	if (kept && !s->kept)
 		s->rules->unkeep(s->rules->arg, s->key, false);
@@ -259,12 +267,12 @@ static struct ma_error *wanted(struct serve *s, int timeout_ms)
 }
 
 /* What of the file is there from *at on. */
-static struct ma_error *send_part(struct serve *s, int fd, uint8_t *data, uint64_t *at)
+static struct ma_error *send_part(struct serve *s, int fd, uint64_t rate, uint8_t *data, uint64_t *at)
 {
-	for (ssize_t n; (n = pread(fd, data, MA_FRAME_DATA_MAX, (off_t)*at)) != 0; *at += (uint64_t)n) {
+	for (ssize_t n; (n = pread(fd, data, ma_outbox_step(rate), (off_t)*at)) != 0; *at += (uint64_t)n) {
 		if (n < 0)
 			return ma_error_os(errno, "cannot read what was kept");
-		MA_TRY(wanted(s, 0));
+		MA_TRY(wanted(s, rate ? (int)((uint64_t)n * 1000 / rate) : 0));
 		MA_TRY(ma_frame_send(&s->stream, MA_FRAME_DATA, data, (size_t)n, STALL_MS));
 	}
 	return NULL;
@@ -281,7 +289,7 @@ static struct ma_error *send_rest(struct serve *s, const struct ma_resume_reques
 			return ma_errorf(MA_ERR_TARGET_GONE, "nothing is kept of that snapshot any more");
 		if (k->whole && at > k->result.file_bytes)
 			return ma_errorf(MA_ERR_BAD_DATA, "it has not so many bytes");
-		MA_TRY(send_part(s, *fd, data, &at));
+		MA_TRY(send_part(s, *fd, r->rate, data, &at));
 		if (k->whole && at == k->result.file_bytes)
 			return NULL;
 		MA_TRY(wanted(s, STEP_MS));
@@ -296,8 +304,8 @@ static struct ma_error *answer_resume(struct serve *s, struct ma_error **failed_
 	MA_TRY(ma_record_get(s->reader.payload, s->reader.bytes, ma_resume_request_fields, ma_resume_request_count,
 			     &r));
 	*failed_ret = allow(s, "resume", 0);
-	if (!*failed_ret && (!s->rules || !s->rules->kept))
-		*failed_ret = ma_errorf(MA_ERR_UNSUPPORTED, "nothing is kept here");
+	if (!*failed_ret && r.rate && r.rate < RATE_MIN)
+		*failed_ret = ma_errorf(MA_ERR_USAGE, "no such rate");
 	if (*failed_ret)
 		return NULL;
 	struct ma_error *err = send_rest(s, &r, &k, &fd);
@@ -308,7 +316,8 @@ static struct ma_error *answer_resume(struct serve *s, struct ma_error **failed_
 	MA_TRY(err);
 	MA_TRY(send_done(s, &k.result));
 	s->now.objects = 0; /* it was counted when it was taken */
-	s->rules->fetched(s->rules->arg, r.key);
+	memcpy(s->key, r.key, sizeof(s->key));
+	s->sent_rest = true;
 	return NULL;
 }
 
@@ -317,7 +326,7 @@ static struct ma_error *answer_resume(struct serve *s, struct ma_error **failed_
 static struct ma_error *send_process(void *arg, const struct ma_process *p)
 {
 	struct serve *s = arg;
-	if (s->rules && !s->rules->sees(s->rules->arg, p->pid, p->uid, p->command))
+	if (!s->rules->sees(s->rules->arg, p->pid, p->uid, p->command))
 		return NULL;
 	return ma_message_send(&s->stream, MA_FRAME_PROCESS, ma_process_fields, ma_process_count, p, STALL_MS);
 }
@@ -368,6 +377,18 @@ static struct ma_error *answer_doctor(struct serve *s, struct ma_error **failed_
 	return err;
 }
 
+/* The client speaks again, so it has what it was sent; or, with `cut`, it may want to come back. */
+static void let_go(struct serve *s, bool cut)
+{
+	if (s->kept) {
+		s->rules->unkeep(s->rules->arg, s->key, cut);
+		ma_outbox_destroy(ma_take_ptr(s->kept));
+	}
+	if (s->sent_rest && !cut)
+		s->rules->fetched(s->rules->arg, s->key);
+	s->sent_rest = false;
+}
+
 static struct ma_error *answer(struct serve *s)
 {
 	struct ma_error *failed = NULL, *err = NULL;
@@ -386,17 +407,14 @@ static struct ma_error *answer(struct serve *s)
 		err = answer_resume(s, &failed);
 		break;
 	case MA_FRAME_CANCEL: /* it crossed the answer */
+	case MA_FRAME_RECEIVED:
 		return NULL;
 	default:
 		failed = ma_errorf(MA_ERR_UNSUPPORTED, "memattach " MA_VERSION " knows no request %u", s->reader.kind);
 	}
-	if (s->rules && s->now.what) {
+	if (s->now.what) {
 		s->now.failed = err ? err : failed;
 		s->rules->answered(s->rules->arg, &s->now);
-	}
-	if (s->kept) {
-		s->rules->unkeep(s->rules->arg, s->key, true);
-		ma_outbox_destroy(ma_take_ptr(s->kept));
 	}
 	if (failed && !err)
 		err = ma_error_send(&s->stream, failed, STALL_MS);
@@ -418,23 +436,31 @@ static struct ma_error *greet(struct serve *s, bool *ended_ret)
 
 struct ma_error *ma_session_serve(int in, int out, const struct ma_serve_rules *rules)
 {
-	struct serve s = { .fds = { in, out }, .rules = rules };
+	struct ma_linger linger;
+	struct serve s = { .fds = { in, out } };
 	bool ended = false;
 	s.stream = ma_fd_stream(&s.fds);
 	MA_TRY(ma_frame_reader_init(&s.reader));
+	ma_linger_init(&linger);
+	const struct ma_serve_rules own = ma_linger_rules(&linger);
+	s.rules = rules ? rules : &own;
 	struct ma_error *err = greet(&s, &ended);
 	while (!err && !ended) {
 		err = ma_frame_receive(&s.stream, &s.reader, -1, &ended);
 		if (err && err->code == MA_ERR_TIMEOUT) /* a signal */
 			ma_error_free(ma_take_ptr(err));
-		else if (!err && !ended)
+		else if (!err && !ended) {
+			let_go(&s, false);
 			err = answer(&s);
+		}
 	}
+	let_go(&s, !err || err->code != MA_ERR_BAD_DATA);
 	/* To one that can still read, the reason why we end. */
 	if (err && err->code != MA_ERR_OS) {
 		struct ma_error *ignored = ma_error_send(&s.stream, err, 1000);
 		ma_error_free(ignored);
 	}
+	ma_linger_deinit(&linger);
 	ma_frame_reader_deinit(&s.reader);
 	return err;
 }

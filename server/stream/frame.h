@@ -16,10 +16,11 @@
 #define MA_FRAME_DATA_MAX (1u << 16) /* of MA_FRAME_DATA: what is sent at once on a slow link */
 
 enum ma_frame_kind {
-	MA_FRAME_HELLO = 1,  /* both ways, first */
-	MA_FRAME_ERROR = 2,  /* answer: the request failed */
-	MA_FRAME_DONE = 3,   /* answer: the request is through; with MA_FRAME_SNAPSHOT, what became of it */
-	MA_FRAME_CANCEL = 4, /* ends the request that runs */
+	MA_FRAME_HELLO = 1,    /* both ways, first */
+	MA_FRAME_ERROR = 2,    /* answer: the request failed */
+	MA_FRAME_DONE = 3,     /* answer: the request is through; with MA_FRAME_SNAPSHOT, what became of it */
+	MA_FRAME_CANCEL = 4,   /* ends the request that runs */
+	MA_FRAME_RECEIVED = 5, /* the snapshot that could be fetched again is here: it need not be kept */
 
 	MA_FRAME_LIST = 16,     /* request: MA_FRAME_PROCESS for each, then DONE */
 	MA_FRAME_SNAPSHOT = 17, /* request: MA_FRAME_PROGRESS and MA_FRAME_DATA, then DONE */

@@ -36,12 +36,14 @@ const struct ma_field ma_snapshot_request_fields[] = {
 	FIELD(12, U32, ma_snapshot_request, zstd_level),
 	FIELD(13, U64, ma_snapshot_request, rate),
 	FIELD(14, KEY, ma_snapshot_request, resume),
+	FIELD(15, U32, ma_snapshot_request, keep_s),
 };
 COUNT(ma_snapshot_request);
 
 const struct ma_field ma_resume_request_fields[] = {
 	FIELD(1, KEY, ma_resume_request, key),
 	FIELD(2, U64, ma_resume_request, offset),
+	FIELD(3, U64, ma_resume_request, rate),
 };
 COUNT(ma_resume_request);
 

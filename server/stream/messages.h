@@ -25,11 +25,13 @@ struct ma_snapshot_request {
 	uint32_t zstd_level;
 	uint64_t rate;                        /* bytes a second at most; 0 = no limit */
 	uint8_t resume[MA_SIPHASH_KEY_BYTES]; /* not 0: by which the client may come back for the rest */
+	uint32_t keep_s;                      /* for how long after a cut link; memattachd has a time of its own */
 };
 
 struct ma_resume_request {
 	uint8_t key[MA_SIPHASH_KEY_BYTES];
 	uint64_t offset; /* bytes of the file that came */
+	uint64_t rate;   /* as in ma_snapshot_request */
 };
 
 struct ma_snapshot_done {

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define PIECE_MAX (1u << 18) /* bytes of one piece in memory */
@@ -63,6 +64,8 @@ struct ma_error *ma_outbox_create(const struct ma_outbox_options *options, struc
 	o->opt = *options;
 	if (!o->opt.memory_bytes)
 		o->opt.memory_bytes = 32u << 20;
+	if (!o->opt.keep_bytes)
+		o->opt.keep_bytes = 1u << 30;
 	o->tail = &o->head;
 	o->file = -1;
 	pthread_mutex_init(&o->lock, NULL);
@@ -81,6 +84,12 @@ int ma_outbox_kept(const struct ma_outbox *o)
 	return o->opt.keep ? o->file : -1;
 }
 
+bool ma_outbox_is_kept(int fd)
+{
+	struct stat st;
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !st.st_nlink && st.st_uid == geteuid();
+}
+
 /* ------------------------------------------------------------------ the file. Lock held. */
 
 static bool file_put(struct ma_outbox *o, const uint8_t *data, size_t bytes)
@@ -91,6 +100,8 @@ static bool file_put(struct ma_outbox *o, const uint8_t *data, size_t bytes)
 		o->opt.keep = false;
 		return false;
 	}
+	if (o->opt.keep && o->file_end + bytes > o->opt.keep_bytes)
+		o->opt.keep = false;
 	while (done < bytes) {
 		ssize_t n = pwrite(o->file, data + done, bytes - done, (off_t)(o->file_end + done));
 		if (n < 0 && errno == EINTR)
@@ -191,14 +202,19 @@ static struct ma_error *send_progress(struct ma_outbox *o, const struct ma_attac
 			       o->opt.timeout_ms);
 }
 
+size_t ma_outbox_step(uint64_t rate)
+{
+	const uint64_t tenth = rate / 10;
+	if (!rate || tenth >= MA_FRAME_DATA_MAX)
+		return MA_FRAME_DATA_MAX;
+	return tenth > 512 ? tenth : 512;
+}
+
 static void *run(void *arg)
 {
 	struct ma_outbox *o = arg;
 	uint8_t *data = malloc(MA_FRAME_DATA_MAX);
-	/* with a rate a tenth of a second at most is sent at once */
-	size_t most = MA_FRAME_DATA_MAX;
-	if (o->opt.rate && o->opt.rate / 10 < most)
-		most = o->opt.rate / 10 > 512 ? o->opt.rate / 10 : 512;
+	const size_t most = ma_outbox_step(o->opt.rate);
 	pthread_mutex_lock(&o->lock);
 	if (!data)
 		fail(o, &ma_enomem);
@@ -337,16 +353,22 @@ uint64_t ma_outbox_filed(const struct ma_outbox *o)
 	return o->filed;
 }
 
-void ma_outbox_destroy(struct ma_outbox *o)
+void ma_outbox_stop(struct ma_outbox *o)
 {
-	if (!o)
-		return;
 	pthread_mutex_lock(&o->lock);
 	o->stop = true;
 	pthread_cond_broadcast(&o->wake);
 	pthread_mutex_unlock(&o->lock);
 	if (o->started)
 		pthread_join(o->thread, NULL);
+	o->started = false;
+}
+
+void ma_outbox_destroy(struct ma_outbox *o)
+{
+	if (!o)
+		return;
+	ma_outbox_stop(o);
 	for (struct piece *p = o->head, *next; p; p = next) {
 		next = p->next;
 		free(p);

@@ -14,9 +14,14 @@ struct ma_outbox_options {
 	size_t memory_bytes;            /* 0 = 32 MiB */
 	uint64_t rate;                  /* bytes a second at most, 0 = no limit */
 	int timeout_ms;                 /* a link that takes nothing for so long is dead */
-	bool keep; /* all bytes go to the file and stay there while there is room, and a link that breaks ends nothing
-		    */
+	/* all bytes go to the file and stay there while there is room and they are no more than keep_bytes
+	 * (0 = 1 GiB), and a link that breaks ends nothing */
+	bool keep;
+	size_t keep_bytes;
 };
+
+/* Bytes to send at once: with a rate a tenth of a second's worth, so that it is kept to evenly. */
+size_t ma_outbox_step(uint64_t rate);
 
 MA_CHECK struct ma_error *ma_outbox_create(const struct ma_outbox_options *options, struct ma_outbox **ret);
 /* Bytes of the snapshot, copied. Waits when memory and disk are full. The error is that of the link. */
@@ -27,9 +32,13 @@ void ma_outbox_progress(struct ma_outbox *o, const struct ma_attach_progress *no
 MA_CHECK struct ma_error *ma_outbox_finish(struct ma_outbox *o, const volatile int *stop);
 /* With `keep`: the file, which has every byte that was put in; -1 when they could not all be kept. */
 int ma_outbox_kept(const struct ma_outbox *o);
+/* Whether a descriptor that came from another process of ours is of such a file. */
+bool ma_outbox_is_kept(int fd);
 /* Bytes that went through the file: for tests and measurements. */
 uint64_t ma_outbox_filed(const struct ma_outbox *o);
-/* Ends the thread; what was not sent is dropped. NULL is allowed. */
+/* Ends the thread; what was not sent is dropped. The file stays. */
+void ma_outbox_stop(struct ma_outbox *o);
+/* The same and all else. NULL is allowed. */
 void ma_outbox_destroy(struct ma_outbox *o);
 
 #endif

@@ -131,6 +131,18 @@ def children_of(pid):
     return found
 
 
+def front_of(session):
+    """The front of a session; other children of it come and go."""
+    for pid in children_of(session):
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                if f.read() == "memattachd-tls\n":
+                    return pid
+        except OSError:
+            pass
+    raise AssertionError(f"session {session} has no front")
+
+
 def expired(folder, ca, name="expired", usage="clientAuth"):
     """A pair whose certificate was valid for the year 2020 only."""
     openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder / f"{name}.key")

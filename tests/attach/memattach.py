@@ -194,6 +194,16 @@ def check_nothing_left(path):
     assert not left, f"left behind: {left}"
 
 
+def came(path):
+    """Bytes of a snapshot from another machine that are here so far."""
+    return sum(f.stat().st_size for f in path.parent.glob(path.name + ".tmp-*"))
+
+
+def parts(path):
+    """What is there of a snapshot: [""], [".part", ".part.resume"], ..."""
+    return sorted(f.name.removeprefix(path.name) for f in path.parent.glob(path.name + "*"))
+
+
 def check_report(snap, pid=None, whole=True):
     """What every snapshot of an unharmed target must say of itself."""
     r = snap.report

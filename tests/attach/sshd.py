@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from target import wait_until
+from unharmed import tracers
 
 PROGRAM = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ.get("PATH", ""))
 
@@ -112,3 +113,25 @@ SetEnv PATH={self.bin}:/usr/bin:/bin XDG_RUNTIME_DIR={self.far} TMPDIR={self.far
             self.cut()
             self.popen.kill()
         self.popen.wait()
+
+
+def has_ssh(path):
+    return subprocess.run([path, "ssh://h/1", "--identity", "/nonexistent"], capture_output=True).returncode != 5
+
+
+class Client:
+    """Runs memattach with the HOME of the server's only user."""
+
+    def __init__(self, memattach, sshd):
+        self.memattach, self.sshd = memattach, sshd
+        environ = memattach.environ
+        memattach.environ = lambda: dict(environ(), HOME=str(sshd.home), SSH_AUTH_SOCK="")
+
+    def run(self, rest, *args, command=(), **options):
+        return self.memattach.run(*command, self.sshd.url(rest), *args, **options)
+
+    def nothing_left(self, t):
+        self.memattach.wait_gone()
+        assert not tracers(t.pid)
+        # $XDG_RUNTIME_DIR/memattach is what a series of snapshots remembers (attach/trace/series.c)
+        assert [p.name for p in self.sshd.far.iterdir() if p.name != "memattach"] == [], "left on the far side"

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import protocol
-from daemon import Tls, children_of, expired, openssl
+from daemon import Tls, children_of, expired, front_of, openssl
 from protocol import fields, frame, parse, u32, u64
 from target import wait_until
 from unharmed import Unharmed, children, status, tracers
@@ -302,13 +302,12 @@ def test_killed_on_the_way(one_python, start, memattach, daemon, how):
         while f.receive()[0] != protocol.DATA:
             pass
         session, = children_of(d.popen.pid)
-        front = [p for p in children_of(session) if open(f"/proc/{p}/comm").read() == "memattachd-tls\n"]
         if how == "SIGTERM":
             d.end()
         elif how == "SIGKILL":
             d.popen.kill()
         else:
-            os.kill(session if how == "session killed" else front[0], signal.SIGKILL)
+            os.kill(session if how == "session killed" else front_of(session), signal.SIGKILL)
         with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
             while True:
                 got = f.receive()

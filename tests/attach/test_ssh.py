@@ -8,53 +8,9 @@ import subprocess
 import pytest
 
 import sshd as server
-from memattach import Snapshot, check_error, check_nothing_left, check_report
+from memattach import Snapshot, came, check_error, check_nothing_left, check_report
 from target import in_group, wait_until
-from unharmed import Unharmed, tracers
-
-
-def has_ssh(path):
-    return subprocess.run([path, "ssh://h/1", "--identity", "/nonexistent"], capture_output=True).returncode != 5
-
-
-@pytest.fixture
-def sshd(memattach, tmp_path):
-    if not server.PROGRAM:
-        pytest.skip("no OpenSSH server on this machine")
-    if not has_ssh(memattach.path):
-        pytest.skip("this memattach is built without SSH")
-    s = server.Sshd(tmp_path / "sshd", memattach.mark)
-    yield s
-    s.close()
-
-
-@pytest.fixture
-def helper(memattach):
-    if not os.access(os.path.join(os.path.dirname(memattach.path), "memattach-helper"), os.X_OK):
-        pytest.skip("this build has no helper")
-
-
-class Client:
-    """Runs memattach with the HOME of the server's only user."""
-
-    def __init__(self, memattach, sshd):
-        self.memattach, self.sshd = memattach, sshd
-        environ = memattach.environ
-        memattach.environ = lambda: dict(environ(), HOME=str(sshd.home), SSH_AUTH_SOCK="")
-
-    def run(self, rest, *args, command=(), **options):
-        return self.memattach.run(*command, self.sshd.url(rest), *args, **options)
-
-    def nothing_left(self, t):
-        self.memattach.wait_gone()
-        assert not tracers(t.pid)
-        # $XDG_RUNTIME_DIR/memattach is what a series of snapshots remembers (attach/trace/series.c)
-        assert [p.name for p in self.sshd.far.iterdir() if p.name != "memattach"] == [], "left on the far side"
-
-
-@pytest.fixture
-def client(memattach, sshd):
-    return Client(memattach, sshd)
+from unharmed import Unharmed
 
 
 def snapshot(client, t, *args):
@@ -291,7 +247,7 @@ def test_cut(one_python, start, client, helper, how):
     path = client.memattach.new_path()
     with Unharmed(t, quiet=False):
         p = client.memattach.start(client.sshd.url(t.pid), "-o", path, "--limit-rate", "200k")
-        wait_until(lambda: sum(f.stat().st_size for f in path.parent.glob(path.name + ".tmp-*")) > 60000, 60, "it comes")
+        wait_until(lambda: came(path) > 60000, 60, "it comes")
         if how == "server killed":
             client.sshd.cut()
         else:
@@ -315,7 +271,7 @@ def test_interrupted(one_python, start, client, helper):
     path = client.memattach.new_path()
     with Unharmed(t, quiet=False):
         p = client.memattach.start(client.sshd.url(t.pid), "-o", path, "--limit-rate", "200k")
-        wait_until(lambda: sum(f.stat().st_size for f in path.parent.glob(path.name + ".tmp-*")) > 60000, 60, "it comes")
+        wait_until(lambda: came(path) > 60000, 60, "it comes")
         p.terminate()
         out, err = p.communicate(timeout=30)
         client.nothing_left(t)

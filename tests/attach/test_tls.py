@@ -11,8 +11,8 @@ import threading
 import pytest
 
 import protocol
-from daemon import children_of, expired
-from memattach import Snapshot, check_error, check_nothing_left, check_report
+from daemon import children_of, expired, front_of
+from memattach import Snapshot, came, check_error, check_nothing_left, check_report, parts
 from target import wait_until
 from unharmed import Unharmed, children, tracers
 
@@ -257,7 +257,7 @@ def test_killed_on_the_way(one_python, start, memattach, daemon, how):
     path = memattach.new_path()
     with Unharmed(t, quiet=False):
         p = memattach.start(d.url(t.pid), "-o", path, "--limit-rate", "200k", *files(d.dir))
-        wait_until(lambda: sum(f.stat().st_size for f in path.parent.glob(path.name + ".tmp-*")) > 60000, 60, "it comes")
+        wait_until(lambda: came(path) > 60000, 60, "it comes")
         if how == "daemon":
             d.popen.kill()
             out, err = p.communicate(timeout=30)
@@ -280,17 +280,12 @@ def test_killed_on_the_way(one_python, start, memattach, daemon, how):
 def cut_half_way(memattach, d, t, path):
     """memattach --resume whose front over there is killed after some bytes; what it says."""
     p = memattach.start(d.url(t.pid), "-o", path, "--resume", "--limit-rate", "200k", *files(d.dir))
-    wait_until(lambda: sum(f.stat().st_size for f in path.parent.glob(path.name + ".tmp-*")) > 60000, 60, "it comes")
+    wait_until(lambda: came(path) > 60000, 60, "it comes")
     session, = children_of(d.popen.pid)
-    front, = (q for q in children_of(session) if open(f"/proc/{q}/comm").read() == "memattachd-tls\n")
-    os.kill(front, signal.SIGKILL)
+    os.kill(front_of(session), signal.SIGKILL)
     out, err = p.communicate(timeout=60)
     assert p.returncode == 1 and len(err.splitlines()) == 1 and b"fetches the rest" in err, err
     return session
-
-
-def parts(path):
-    return sorted(f.name.removeprefix(path.name) for f in path.parent.glob(path.name + "*"))
 
 
 def test_resume(one_python, start, memattach, daemon):
@@ -385,7 +380,33 @@ def test_nothing_to_resume(one_python, start, memattach, daemon, what):
     t.end_well()
 
 
-@pytest.mark.parametrize("args", [("1", "-o", "x"), ("ssh://h/1", "-o", "x"), ("tls://h/1",), ("tls://h/tree:1", "-o", "x"),
+@pytest.mark.parametrize("args", [("1", "-o", "x"), ("tls://h/1",), ("tls://h/tree:1", "-o", "x"),
                                   ("snap", "tls://h/1", "-o", "x", "--every", "1s"), ("stacks", "tls://h/1")])
 def test_resume_usage(memattach, args):
     check_error(memattach.run(*args, "--resume"), 2, "--resume")
+
+
+def test_keeps_until_it_is_told(one_python, start, memattach, daemon):
+    """What was written to the link may still be lost on it: the client says when it has all."""
+    t = start(one_python, "idle")
+    d = daemon()
+    key, whole = bytes(range(1, 17)), b""
+    for ended_well in (False, True):
+        f = d.connect()
+        f.greet()
+        f.send(again(key) if whole else protocol.snapshot(t.pid, _14=key))
+        frames = f.answer()
+        assert frames[-1][0] == protocol.DONE, (frames[-1], d.log())
+        got = b"".join(data for kind, data in frames if kind == protocol.DATA)
+        assert whole in (b"", got)
+        whole = got
+        if ended_well:
+            f.send(protocol.frame(protocol.RECEIVED))
+        f.sock.close()
+    d.idle()
+    assert len(d.lines("snapshot")) == 1
+    t.end_well()
+
+
+def again(key):
+    return protocol.frame(protocol.RESUME, protocol.fields(_1=key, _2=protocol.u64(0)))

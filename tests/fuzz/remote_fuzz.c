@@ -24,7 +24,7 @@ static void ask(struct ma_remote *r, const char *path)
 	struct ma_doctor d = { 0 };
 	pid_t pid, *pids = NULL;
 	size_t count;
-	ma_error_free(ma_remote_snapshot(r, &options, 0, false, &result));
+	ma_error_free(ma_remote_snapshot(r, &options, &(struct ma_remote_link){ 0 }, &result));
 	free(result.attach.left_behind);
 	unlink(path);
 	ma_error_free(ma_remote_doctor(r, 1, &d));

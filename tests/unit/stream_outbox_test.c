@@ -142,11 +142,11 @@ Test(outbox, tells_that_the_link_is_cut)
 	ma_outbox_destroy(o);
 }
 
-static struct ma_outbox *keeping(const char *folder)
+static struct ma_outbox *keeping(const char *folder, size_t most)
 {
 	struct ma_outbox *o;
 	const struct ma_outbox_options options = {
-		.stream = &stream, .folder = folder, .timeout_ms = 1000, .keep = true
+		.stream = &stream, .folder = folder, .timeout_ms = 1000, .keep = true, .keep_bytes = most
 	};
 	cr_assert_null(ma_outbox_create(&options, &o));
 	return o;
@@ -165,7 +165,7 @@ static void check_kept(int fd, size_t words)
 /* What was sent stays, too; and the end of the link ends nothing. */
 Test(outbox, keeps_all_when_the_link_is_cut)
 {
-	struct ma_outbox *o = keeping("/tmp");
+	struct ma_outbox *o = keeping("/tmp", 0);
 	set(true, false);
 	put(o, 0, 32768);
 	cr_assert_null(ma_outbox_finish(o, &no_stop));
@@ -185,7 +185,7 @@ Test(outbox, keeps_all_when_the_link_is_cut)
 /* Where nothing can be kept it is as without. */
 Test(outbox, keeps_nothing_without_a_file)
 {
-	struct ma_outbox *o = keeping("/nonexistent");
+	struct ma_outbox *o = keeping("/nonexistent", 0);
 	cr_assert_eq(ma_outbox_kept(o), -1);
 	set(true, false);
 	put(o, 0, 32768);
@@ -200,14 +200,10 @@ Test(outbox, keeps_nothing_without_a_file)
 	ma_outbox_destroy(o);
 }
 
-/* When the disk is full it stops keeping, gives the room back, and goes on as without: nothing is lost. */
-Test(outbox, stops_keeping_when_the_disk_is_full)
+/* It gives the room back, and goes on as without: nothing is lost. */
+static void check_stops_keeping(struct ma_outbox *o)
 {
-	const struct rlimit disk = { 1000000, 1000000 };
 	pthread_t thread;
-	signal(SIGXFSZ, SIG_IGN);
-	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &disk), 0);
-	struct ma_outbox *o = keeping("/tmp");
 	cr_assert_geq(ma_outbox_kept(o), 0);
 	cr_assert_eq(pthread_create(&thread, NULL, let_through, NULL), 0);
 	for (unsigned i = 0; i < 24; i++)
@@ -217,6 +213,19 @@ Test(outbox, stops_keeping_when_the_disk_is_full)
 	pthread_join(thread, NULL);
 	ma_outbox_destroy(o);
 	check(24 * 32768);
+}
+
+Test(outbox, stops_keeping_when_the_disk_is_full)
+{
+	const struct rlimit disk = { 1000000, 1000000 };
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &disk), 0);
+	check_stops_keeping(keeping("/tmp", 0));
+}
+
+Test(outbox, keeps_no_more_than_it_may)
+{
+	check_stops_keeping(keeping("/tmp", 1000000));
 }
 
 Test(outbox, stops_when_it_is_told_to)

@@ -44,6 +44,7 @@ complete -c memattach -n "not __fish_seen_subcommand_from paths query export ls 
 complete -c memattach -n "not __fish_seen_subcommand_from paths query export ls rm check stacks doctor watch diff report help" -l cgroup -x -a '(__fish_complete_directories)' -d 'the processes of a control group'
 complete -c memattach -n "__fish_seen_subcommand_from snap" -l name -x -d 'the process with this in its command line'
 complete -c memattach -n "not __fish_seen_subcommand_from paths query export ls rm check stacks doctor watch diff report help" -l resume -d 'fetch the rest, or be able to later'
+complete -c memattach -n "not __fish_seen_subcommand_from paths query export ls rm check stacks doctor watch diff report help" -l linger -x -d 'ssh: for so long it stays there'
 complete -c memattach -n "__fish_seen_subcommand_from snap" -l every -x -d 'again after this time'
 complete -c memattach -n "__fish_seen_subcommand_from snap" -l count -x -d 'so many times'
 complete -c memattach -n "__fish_seen_subcommand_from ls" -l prune -d 'drop those whose file is gone'
