@@ -7,9 +7,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/stat.h>
 
-/* A server with more is looked at up to here: some 40 ms. */
-#define DESCRIPTORS_MAX 20000
 #define UFFD_EVENT_FORK 2u /* UFFD_FEATURE_EVENT_FORK of <linux/userfaultfd.h> */
 
 static bool line_after(const char *text, const char *key, struct text *ret)
@@ -68,6 +67,21 @@ static void look_at(int dir, const char *name, bool want_direct, struct ma_descr
 	free(info);
 }
 
+/* Listing the folder would take hold of each file for a moment, as a look at its link does. Since Linux 6.2 the size of
+ * the folder is their number; before it is 0, and what the table has room for is more than there are. */
+uint64_t ma_descriptors_count(int dir)
+{
+	struct stat st;
+	struct text line;
+	uint64_t n = 0;
+	if (fstatat(dir, "fd", &st, 0) == 0 && st.st_size > 0)
+		return (uint64_t)st.st_size;
+	_cleanup_free_ char *text = NULL;
+	size_t bytes;
+	_cleanup_error_ struct ma_error *err = ma_proc_read(dir, "status", 65536, &text, &bytes);
+	return !err && line_after(text, "FDSize:", &line) && text_u64(&line, &n) ? n : 0;
+}
+
 void ma_descriptors_read(int dir, bool want_direct, struct ma_descriptors *ret)
 {
 	*ret = (struct ma_descriptors){ 0 };
@@ -79,7 +93,7 @@ void ma_descriptors_read(int dir, bool want_direct, struct ma_descriptors *ret)
 		return;
 	}
 	unsigned seen = 0;
-	for (struct dirent *e; seen < DESCRIPTORS_MAX && (e = readdir(d)); seen++)
+	for (struct dirent *e; seen < MA_DESCRIPTORS_MAX && (e = readdir(d)); seen++)
 		if (e->d_name[0] != '.')
 			look_at(dir, e->d_name, want_direct, ret);
 	closedir(d);

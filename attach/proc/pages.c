@@ -36,8 +36,9 @@ struct scan_arg {
 #define SMALL_NS_PER_MIB 29300
 #define HUGE_NS_PER_MIB 1500
 #define PINNED_NS_PER_MIB 250000
-#define BASE_NS 800000  /* clone of the process itself and its descriptors, with the stop of few threads */
-#define THREAD_NS 12000 /* seize, interrupt, wait, detach for each further thread */
+#define BASE_NS 800000     /* clone of the process itself and its descriptors, with the stop of few threads */
+#define THREAD_NS 12000    /* seize, interrupt, wait, detach for each further thread */
+#define DESCRIPTOR_NS 2000 /* ma_descriptors_check(): the link of each */
 
 static uint64_t now_ns(void)
 {
@@ -114,8 +115,16 @@ void ma_pages_read(int dir, const struct ma_status *status, const struct ma_maps
 	*small_ret = status->rss_anon - *huge_ret;
 }
 
-uint64_t ma_pages_estimate_ns(uint64_t small_bytes, uint64_t huge_bytes, uint64_t pinned_bytes, unsigned threads)
+uint64_t ma_pages_cost_ns(uint64_t small_bytes, uint64_t huge_bytes)
 {
-	return BASE_NS + (uint64_t)threads * THREAD_NS + (small_bytes >> 20) * SMALL_NS_PER_MIB +
-	       (huge_bytes >> 20) * HUGE_NS_PER_MIB + (pinned_bytes >> 20) * PINNED_NS_PER_MIB;
+	return (small_bytes >> 20) * SMALL_NS_PER_MIB + (huge_bytes >> 20) * HUGE_NS_PER_MIB;
+}
+
+uint64_t ma_pages_estimate_ns(uint64_t small_bytes, uint64_t huge_bytes, uint64_t pinned_bytes, unsigned threads,
+			      uint64_t descriptors)
+{
+	if (descriptors > MA_DESCRIPTORS_MAX)
+		descriptors = MA_DESCRIPTORS_MAX;
+	return BASE_NS + (uint64_t)threads * THREAD_NS + descriptors * DESCRIPTOR_NS +
+	       ma_pages_cost_ns(small_bytes, huge_bytes) + (pinned_bytes >> 20) * PINNED_NS_PER_MIB;
 }

@@ -244,7 +244,8 @@ struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *s
 	take_notes(pid, status, &p);
 	ma_pages_read(dir, status, maps, &p.small_page_bytes, &p.huge_page_bytes);
 	p.shared_bytes = status->rss_shmem;
-	p.estimate_ns = ma_pages_estimate_ns(p.small_page_bytes, p.huge_page_bytes, status->vm_pin, status->threads);
+	p.estimate_ns = ma_pages_estimate_ns(p.small_page_bytes, p.huge_page_bytes, status->vm_pin, status->threads,
+					     ma_descriptors_count(dir));
 	/* Gone meanwhile: what was read then says nothing. */
 	struct ma_stat st;
 	struct ma_error *err = ma_stat_read(dir, &st);

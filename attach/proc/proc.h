@@ -96,6 +96,8 @@ struct ma_preflight {
 MA_CHECK struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *status,
 					    const struct ma_maps *maps, struct ma_preflight *ret);
 void ma_preflight_deinit(struct ma_preflight *p);
+/* Nanoseconds of a stop that so many bytes of private memory mean: fork copies a page table entry for each page. */
+uint64_t ma_pages_cost_ns(uint64_t small_bytes, uint64_t huge_bytes);
 /* The descriptors of a stopped process: an error if one of them makes a clone of it dangerous. Not for one that runs:
  * the kernel holds each file while its entry is read, and a close() in that moment would take effect too late. Some 2
  * us each. */

@@ -11,7 +11,13 @@
 void ma_pages_read(int dir, const struct ma_status *status, const struct ma_maps *maps, uint64_t *small_ret,
 		   uint64_t *huge_ret);
 /* Nanoseconds of the stop for so many bytes: fork copies a page table entry for each page. */
-uint64_t ma_pages_estimate_ns(uint64_t small_bytes, uint64_t huge_bytes, uint64_t pinned_bytes, unsigned threads);
+uint64_t ma_pages_estimate_ns(uint64_t small_bytes, uint64_t huge_bytes, uint64_t pinned_bytes, unsigned threads,
+			      uint64_t descriptors);
+
+/* How many descriptors a process has, without a look at any of them; 0 where the kernel can not tell. */
+uint64_t ma_descriptors_count(int dir);
+/* A server with more is looked at up to here: some 40 ms. */
+#define MA_DESCRIPTORS_MAX 20000u
 
 /* descriptors.c: what the target's descriptors mean for a copy of it. */
 struct ma_descriptors {

@@ -21,8 +21,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Our folder, made if need be; refused when it is somebody else's. */
-static bool folder(char *ret, size_t size)
+bool ma_private_folder(char *ret, size_t size)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
@@ -39,7 +38,7 @@ void ma_series_load(pid_t pid, uint64_t start_time, struct ma_series *ret)
 {
 	char dir[80];
 	memset(ret, 0, sizeof(*ret));
-	if (!folder(dir, sizeof(dir)))
+	if (!ma_private_folder(dir, sizeof(dir)))
 		return;
 	snprintf(ret->path, sizeof(ret->path), "%s/%d-%" PRIu64, dir, pid, start_time);
 	_cleanup_close_ int fd = open(ret->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);

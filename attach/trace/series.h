@@ -29,6 +29,9 @@ struct ma_series {
 	char path[128]; /* "" when there is no place to keep it */
 };
 
+/* Our folder, made if need be: below $XDG_RUNTIME_DIR or /tmp. False when it is somebody else's or can not be made. */
+bool ma_private_folder(char *ret, size_t size);
+
 /* Never fails: without a place, or with a damaged file, the series is empty. */
 void ma_series_load(pid_t pid, uint64_t start_time, struct ma_series *ret);
 /* Writes it if it changed; removes the file when nothing is left. */

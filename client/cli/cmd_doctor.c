@@ -78,6 +78,9 @@ static void print_text(const struct ma_cli *cli, const struct ma_doctor *d)
 		else
 			rowf(cli, "expected stop", "about %s: %s in 4 KiB pages, %u thread%s", took, small, d->threads,
 			     d->threads == 1 ? "" : "s");
+		if (d->raw_bytes)
+			rowf(cli, "raw data", "%s in large ranges without a Python object: about %s of the stop",
+			     ma_human_bytes(small, d->raw_bytes, false), ma_human_duration(took, d->raw_saved_ns));
 		row_headroom(cli, d);
 		if (d->cpu_quota > 0)
 			rowf(cli, "CPU quota", "%.2f cores; the copy is moved out of it where that is permitted",
@@ -118,6 +121,8 @@ static struct ma_error *print_json(const struct ma_cli *cli, const struct ma_doc
 		      d->small_page_bytes);
 	ma_buf_printf(&b, ",\n  \"huge_page_bytes\": %" PRIu64 ",\n  \"rss_anon_bytes\": %" PRIu64, d->huge_page_bytes,
 		      d->rss_anon);
+	ma_buf_printf(&b, ",\n  \"raw_bytes\": %" PRIu64 ",\n  \"raw_saved_ns\": %" PRIu64, d->raw_bytes,
+		      d->raw_saved_ns);
 	ma_buf_printf(&b, ",\n  \"cgroup_limit_bytes\": %" PRIu64 ",\n  \"cgroup_usage_bytes\": %" PRIu64,
 		      d->cgroup_limit, d->cgroup_usage);
 	ma_buf_printf(&b, ",\n  \"cpu_quota_millicores\": %.0f,\n  \"threads\": %u\n}\n", d->cpu_quota * 1000,

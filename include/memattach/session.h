@@ -71,6 +71,8 @@ struct ma_doctor {
 	char *layouts; /* "table 3.11, validated (no DWARF, no debug offsets)" or why not */
 	uint64_t estimate_ns, small_page_bytes, huge_page_bytes;
 	uint64_t rss_anon, cgroup_limit, cgroup_usage;
+	/* resident bytes in large ranges that hold no Python object, and what they cost of the stop when they are copied */
+	uint64_t raw_bytes, raw_saved_ns;
 	bool obstacle;    /* no twin can be made */
 	char *in_the_way; /* "no seccomp, no other tracer, no userfaultfd" or what is */
 	double cpu_quota; /* cores of its cgroup, 0 = none */

@@ -6,6 +6,7 @@
 #include "cleanup.h"
 #include "proc.h"
 #include "python.h"
+#include "raw.h"
 #include "tracee.h"
 
 #include <string.h>
@@ -63,7 +64,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static struct ma_error *look_at_python(const struct ma_tracee *t, struct ma_doctor *d)
+static struct ma_error *look_at_python(const struct ma_tracee *t, struct ma_python *ret, struct ma_doctor *d)
 {
 	struct ma_python py;
 	_cleanup_error_ struct ma_error *err = ma_python_find(t->live, t->live_dir, &py);
@@ -86,12 +87,27 @@ static struct ma_error *look_at_python(const struct ma_tracee *t, struct ma_doct
 			      py.from_memory ? ", its file is gone" : "");
 	if (!failed)
 		failed = describe_layouts(&py, d);
-	ma_python_deinit(&py);
+	*ret = py;
 	return failed;
 }
 
-static struct ma_error *look_at_obstacles(const struct ma_tracee *t, const struct ma_status *status,
-					  struct ma_doctor *d)
+static struct ma_error *look_at_raw(const struct ma_tracee *t, const struct ma_python *py, const struct ma_maps *maps,
+				    struct ma_doctor *d)
+{
+	struct ma_raw *raw = calloc(1, sizeof(*raw));
+	if (!raw)
+		return &ma_enomem;
+	struct ma_error *err = ma_raw_find(t, py, maps, d->small_page_bytes, d->huge_page_bytes, raw);
+	if (!err) {
+		d->raw_bytes = raw->bytes;
+		d->raw_saved_ns = raw->saved_ns;
+	}
+	free(raw);
+	return err;
+}
+
+static struct ma_error *look_at_obstacles(const struct ma_tracee *t, const struct ma_python *py,
+					  const struct ma_status *status, struct ma_doctor *d)
 {
 	struct ma_maps maps = { 0 };
 	struct ma_preflight p = { 0 };
@@ -100,9 +116,10 @@ static struct ma_error *look_at_obstacles(const struct ma_tracee *t, const struc
 		return ma_take_ptr(err);
 	/* Without its maps, which another user may not read, the rest can still be told. */
 	struct ma_error *failed = ma_preflight_read(t->live_dir, t->live, status, &maps, &p);
-	ma_maps_deinit(&maps);
-	if (failed)
+	if (failed) {
+		ma_maps_deinit(&maps);
 		return failed;
+	}
 	d->estimate_ns = p.estimate_ns;
 	d->small_page_bytes = p.small_page_bytes;
 	d->huge_page_bytes = p.huge_page_bytes;
@@ -111,6 +128,13 @@ static struct ma_error *look_at_obstacles(const struct ma_tracee *t, const struc
 	d->cpu_quota = p.cpu_quota;
 	d->obstacle = p.obstacle != MA_OBS_NONE;
 	d->note = ma_take_ptr(p.note);
+	if (d->supported)
+		failed = look_at_raw(t, py, &maps, d);
+	ma_maps_deinit(&maps);
+	if (failed) {
+		ma_preflight_deinit(&p);
+		return failed;
+	}
 	if (d->obstacle)
 		failed = text(&d->in_the_way, "%s", p.reason ? p.reason : "its copy can not be made");
 	else
@@ -136,8 +160,12 @@ static struct ma_error *look(const struct ma_tracee *t, struct ma_doctor *d)
 	d->threads = status.threads;
 	MA_TRY(ma_cmdline_read(t->live_dir, &d->command));
 	MA_TRY(look_at_permission(t, d));
-	MA_TRY(look_at_python(t, d));
-	return look_at_obstacles(t, &status, d);
+	struct ma_python py = { 0 };
+	struct ma_error *err = look_at_python(t, &py, d);
+	if (!err)
+		err = look_at_obstacles(t, &py, &status, d);
+	ma_python_deinit(&py);
+	return err;
 }
 
 struct ma_error *ma_session_doctor(pid_t pid, struct ma_doctor *ret)

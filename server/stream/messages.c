@@ -96,6 +96,8 @@ const struct ma_field ma_doctor_fields[] = {
 	FIELD(18, DOUBLE, ma_doctor, cpu_quota),
 	FIELD(19, TEXT, ma_doctor, note),
 	FIELD(20, U32, ma_doctor, threads),
+	FIELD(21, U64, ma_doctor, raw_bytes),
+	FIELD(22, U64, ma_doctor, raw_saved_ns),
 };
 COUNT(ma_doctor);
 

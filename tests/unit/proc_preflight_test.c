@@ -364,12 +364,17 @@ Test(preflight, pure_parts)
 	struct ma_maps maps = { v, 3, NULL };
 	cr_expect_eq(ma_maps_commit_bytes(&maps), 10);
 	/* The estimate grows with each part and stays in the measured corridor: 17 to 74 ms/GB and 0.5 to 4.5. */
-	uint64_t gb = (uint64_t)1 << 30, none = ma_pages_estimate_ns(0, 0, 0, 1);
-	uint64_t small = ma_pages_estimate_ns(gb, 0, 0, 1) - none, huge = ma_pages_estimate_ns(0, gb, 0, 1) - none;
+	uint64_t gb = (uint64_t)1 << 30, none = ma_pages_estimate_ns(0, 0, 0, 1, 0);
+	uint64_t small = ma_pages_estimate_ns(gb, 0, 0, 1, 0) - none;
+	uint64_t huge = ma_pages_estimate_ns(0, gb, 0, 1, 0) - none;
 	cr_expect(small > 17000000 && small < 74000000);
 	cr_expect(huge > 500000 && huge < 4500000);
-	cr_expect_gt(ma_pages_estimate_ns(0, 0, gb, 1), none);
-	cr_expect_gt(ma_pages_estimate_ns(0, 0, 0, 100), none);
+	cr_expect_gt(ma_pages_estimate_ns(0, 0, gb, 1, 0), none);
+	cr_expect_gt(ma_pages_estimate_ns(0, 0, 0, 100, 0), none);
+	/* 2 us each, and no more than are looked at */
+	uint64_t descriptors = ma_pages_estimate_ns(0, 0, 0, 1, MA_DESCRIPTORS_MAX) - none;
+	cr_expect_eq(descriptors, MA_DESCRIPTORS_MAX * UINT64_C(2000));
+	cr_expect_eq(ma_pages_estimate_ns(0, 0, 0, 1, 1u << 30) - none, descriptors);
 	struct ma_status s = { .rss_anon = 800 << 20, .vm_pte = 2 << 20 };
 	cr_expect_eq(ma_twin_need_bytes(&s), (100 + 2 + 1) << 20);
 	s.rss_anon = (uint64_t)1 << 40;
