@@ -21,6 +21,7 @@ struct rule {
 
 struct ma_clients {
 	char *names[MA_CLIENTS_MAX];
+	bool named[MA_CLIENTS_MAX]; /* else it is a name of an earlier list */
 	int count;
 	struct rule *rules;
 	size_t rule_count;
@@ -38,12 +39,33 @@ void ma_clients_destroy(struct ma_clients *c)
 	free(c);
 }
 
-int ma_clients_find(const struct ma_clients *c, const char *name)
+static int number_of(const struct ma_clients *c, const char *name)
 {
 	for (int i = 0; i < c->count; i++)
 		if (!strcmp(c->names[i], name))
 			return i;
 	return -1;
+}
+
+int ma_clients_find(const struct ma_clients *c, const char *name)
+{
+	int i = number_of(c, name);
+	return i >= 0 && c->named[i] ? i : -1;
+}
+
+/* Gives the name a number, unless it has one. */
+static struct ma_error *add_name(struct ma_clients *c, const char *name, int *ret)
+{
+	*ret = number_of(c, name);
+	if (*ret >= 0)
+		return NULL;
+	if (c->count == MA_CLIENTS_MAX)
+		return ma_errorf(MA_ERR_LIMIT, "more than %d clients", MA_CLIENTS_MAX);
+	c->names[c->count] = strdup(name);
+	if (!c->names[c->count])
+		return &ma_enomem;
+	*ret = c->count++;
+	return NULL;
 }
 
 static struct ma_error *user_of(const char *text, struct rule *r)
@@ -72,16 +94,10 @@ static struct ma_error *add(struct ma_clients *c, const char *name, const char *
 		return ma_errorf(MA_ERR_USAGE, "'%s' is no name of a client", name);
 	if (c->rule_count == RULES_MAX)
 		return ma_errorf(MA_ERR_LIMIT, "more than %u rules", RULES_MAX);
-	struct rule r = { .client = ma_clients_find(c, name) };
+	struct rule r = { 0 };
 	MA_TRY(user_of(user, &r));
-	if (r.client < 0) {
-		if (c->count == MA_CLIENTS_MAX)
-			return ma_errorf(MA_ERR_LIMIT, "more than %d clients", MA_CLIENTS_MAX);
-		c->names[c->count] = strdup(name);
-		if (!c->names[c->count])
-			return &ma_enomem;
-		r.client = c->count++;
-	}
+	MA_TRY(add_name(c, name, &r.client));
+	c->named[r.client] = true;
 	struct rule *rules = realloc(c->rules, (c->rule_count + 1) * sizeof(*rules));
 	if (!rules)
 		return &ma_enomem;
@@ -130,7 +146,14 @@ static struct ma_error *parse(FILE *f, struct ma_clients *c)
 	return ferror(f) ? ma_errorf(MA_ERR_OS, "cannot read it") : NULL;
 }
 
-struct ma_error *ma_clients_read(const char *path, struct ma_clients **ret)
+static struct ma_error *add_names(struct ma_clients *c, const struct ma_clients *before)
+{
+	for (int i = 0, number; before && i < before->count; i++)
+		MA_TRY(add_name(c, before->names[i], &number));
+	return NULL;
+}
+
+struct ma_error *ma_clients_read(const char *path, const struct ma_clients *before, struct ma_clients **ret)
 {
 	struct stat st;
 	_cleanup_fclose_ FILE *f = fopen(path, "re");
@@ -141,7 +164,9 @@ struct ma_error *ma_clients_read(const char *path, struct ma_clients **ret)
 	struct ma_clients *c = calloc(1, sizeof(*c));
 	if (!c)
 		return &ma_enomem;
-	struct ma_error *err = parse(f, c);
+	struct ma_error *err = add_names(c, before);
+	if (!err)
+		err = parse(f, c);
 	if (err) {
 		ma_clients_destroy(c);
 		return ma_error_prefix(err, "%s", path);

@@ -21,8 +21,9 @@
 /* ------------------------------------------------------------------ clients.c: who may attach to what */
 
 struct ma_clients;
-/* Reads the list of clients: lines of the name in the certificate, a user, and a pattern for the command line. */
-MA_CHECK struct ma_error *ma_clients_read(const char *path, struct ma_clients **ret);
+/* Reads the list of clients: lines of the name in the certificate, a user, and a pattern for the command line. Names of
+ * the list `before`, if any, keep their numbers. */
+MA_CHECK struct ma_error *ma_clients_read(const char *path, const struct ma_clients *before, struct ma_clients **ret);
 void ma_clients_destroy(struct ma_clients *c);
 /* A number for a name that stands in the list, from 0 to MA_CLIENTS_MAX - 1; -1 for another one. */
 #define MA_CLIENTS_MAX 256
@@ -70,6 +71,7 @@ MA_CHECK struct ma_error *ma_confine_front(void);
 /* ------------------------------------------------------------------ listen.c */
 
 struct ma_daemon {
+	const char *dir;           /* of the files */
 	const char *const *listen; /* HOST:PORT, NULL at the end */
 	struct ma_tls_context *tls;
 	struct ma_clients *clients;
@@ -80,6 +82,12 @@ struct ma_daemon {
 	int handshake_ms, idle_ms, keep_ms;
 	struct ma_daemon_shared *shared;
 };
+
+/* ------------------------------------------------------------------ files.c */
+
+/* Reads certificates and the list of clients in d->dir, in place of those that were read before. After an error these
+ * stay in force. */
+MA_CHECK struct ma_error *ma_daemon_load(struct ma_daemon *d);
 
 /* ------------------------------------------------------------------ metrics.c, http.c: GET /metrics */
 
@@ -143,7 +151,7 @@ struct ma_daemon_shared {
 
 /* Opens the sockets; `fds` has room for `most`. Says on stderr where it listens. */
 MA_CHECK struct ma_error *ma_daemon_listen(const struct ma_daemon *d, int *fds, size_t most, size_t *count_ret);
-/* Serves until SIGTERM or SIGINT, and then until every session has ended. */
+/* Serves until SIGTERM or SIGINT, and then until every session has ended. After SIGHUP it reads its files again. */
 MA_CHECK struct ma_error *ma_daemon_run(struct ma_daemon *d, const int *fds, size_t count);
 
 /* ------------------------------------------------------------------ session.c, front.c */

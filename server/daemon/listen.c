@@ -21,12 +21,18 @@ struct connection {
 	uint64_t number; /* the larger, the younger */
 };
 
-static volatile sig_atomic_t ending;
+static volatile sig_atomic_t ending, again;
 
 static void on_end(int signal)
 {
 	(void)signal;
 	ending = 1;
+}
+
+static void on_again(int signal)
+{
+	(void)signal;
+	again = 1;
 }
 
 static void on_child(int signal)
@@ -247,6 +253,20 @@ static void end_all(const struct ma_daemon *d, struct connection *all)
 			;
 }
 
+/* For the connections from now on. */
+static void read_again(struct ma_daemon *d)
+{
+	struct ma_audit line;
+	again = 0;
+	_cleanup_error_ struct ma_error *err = ma_daemon_load(d);
+	ma_audit_begin(&line, "reload");
+	ma_audit_text(&line, "dir", d->dir);
+	ma_audit_text(&line, "result", err ? err->message : "done");
+	if (err)
+		ma_audit_text(&line, "in_force", "what was read before");
+	ma_audit_write(&line);
+}
+
 struct ma_error *ma_daemon_run(struct ma_daemon *d, const int *fds, size_t count)
 {
 	static const int ends[] = { SIGTERM, SIGINT };
@@ -260,6 +280,9 @@ struct ma_error *ma_daemon_run(struct ma_daemon *d, const int *fds, size_t count
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);
 	sigaction(SIGCHLD, &act, NULL);
+	sigaddset(&blocked, SIGHUP);
+	act.sa_handler = on_again;
+	sigaction(SIGHUP, &act, NULL);
 	act.sa_handler = on_end;
 	for (size_t i = 0; i < MA_ARRAY_SIZE(ends); i++) {
 		sigaddset(&blocked, ends[i]);
@@ -271,6 +294,8 @@ struct ma_error *ma_daemon_run(struct ma_daemon *d, const int *fds, size_t count
 	while (!ending) {
 		int n = ppoll(p, count, NULL, &open_mask);
 		reap(d, all);
+		if (again)
+			read_again(d);
 		for (size_t i = 0; n > 0 && i < count; i++)
 			if (p[i].revents)
 				accept_one(d, fds, count, fds[i], all, &open_mask);

@@ -30,7 +30,7 @@ static const char help[] =
 struct options {
 	const char *listen[LISTEN_MAX + 1];
 	size_t listen_count;
-	const char *dir, *user;
+	const char *user;
 	struct ma_daemon daemon;
 };
 
@@ -86,7 +86,7 @@ static struct ma_error *parse_one(int c, const char *name, struct options *o)
 		o->listen[o->listen_count++] = optarg;
 		return NULL;
 	case DIR_:
-		o->dir = optarg;
+		o->daemon.dir = optarg;
 		return NULL;
 	case USER:
 		o->user = optarg;
@@ -173,17 +173,6 @@ static struct ma_error *client(int argc, char **argv)
 
 /* ------------------------------------------------------------------ serving */
 
-static struct ma_error *load(struct options *o)
-{
-	_cleanup_free_ char *ca = NULL, *cert = NULL, *key = NULL, *clients = NULL;
-	if (asprintf(&ca, "%s/ca.crt", o->dir) < 0 || asprintf(&cert, "%s/server.crt", o->dir) < 0 ||
-	    asprintf(&key, "%s/server.key", o->dir) < 0 || asprintf(&clients, "%s/clients", o->dir) < 0)
-		return &ma_enomem;
-	const struct ma_tls_files files = { ca, cert, key };
-	MA_TRY(ma_clients_read(clients, &o->daemon.clients));
-	return ma_tls_context_create(&files, true, &o->daemon.tls);
-}
-
 static struct ma_error *serve(struct options *o)
 {
 	int fds[LISTEN_MAX * 2];
@@ -197,7 +186,7 @@ static struct ma_error *serve(struct options *o)
 	if (o->daemon.shared == MAP_FAILED)
 		return &ma_enomem;
 	unsetenv("DEBUGINFOD_URLS"); /* libdw would ask other machines on our behalf */
-	struct ma_error *err = load(o);
+	struct ma_error *err = ma_daemon_load(&o->daemon);
 	if (!err)
 		err = ma_arrivals_create(&o->daemon.arrivals);
 	if (!err)
@@ -218,8 +207,8 @@ static struct ma_error *serve(struct options *o)
 static struct ma_error *run(int argc, char **argv)
 {
 	struct options o = {
-		.dir = "/etc/memattachd",
-		.daemon = { .connections = 64,
+		.daemon = { .dir = "/etc/memattachd",
+			    .connections = 64,
 			    .per_address = 16,
 			    .new_connections = 600,
 			    .requests = 120,

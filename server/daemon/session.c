@@ -208,6 +208,7 @@ _Noreturn void ma_daemon_session(struct ma_daemon *d, int socket, const char *ad
 	link_fd = pair[0];
 	sigaction(SIGTERM, &act, NULL);
 	signal(SIGINT, SIG_IGN); /* a terminal's: the listener sends us SIGTERM */
+	signal(SIGHUP, SIG_IGN); /* the listener's business */
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	pid_t front = fork();

@@ -44,12 +44,12 @@ class Tls(protocol.Far):
 
 
 class Memattachd:
-    """`rules`: the lines of its list of clients."""
+    """`rules`: the lines of its list of clients. `folder`: of its files, where its user can read them."""
 
-    def __init__(self, memattach, rules=("client * *",), *args, wrap=(), host="127.0.0.1", port=0):
+    def __init__(self, memattach, rules=("client * *",), *args, wrap=(), host="127.0.0.1", port=0, folder=None):
         self.program = str(Path(memattach.path).parent / "memattachd")
         self.memattach = memattach
-        self.dir = memattach.folder / "daemon"
+        self.dir = folder or memattach.folder / "daemon"
         if not self.dir.exists():
             done = self.run("init", self.dir)
             assert done.returncode == 0, done
@@ -91,6 +91,13 @@ class Memattachd:
     def connect(self, name="client", context=None):
         sock = (context or self.context(name)).wrap_socket(self.plain(), server_hostname="127.0.0.1")
         return Tls(sock)
+
+    def reload(self):
+        """Its line about it."""
+        before = len(self.lines("reload"))
+        self.popen.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(self.lines("reload")) > before, 20, "it has read its files again")
+        return self.lines("reload")[-1]
 
     def pids(self):
         """The daemon's processes below the listener: sessions and fronts."""

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """memattachd over loopback, by a client of TLS that is not ours: what it serves, and what it refuses."""
 import os
+import re
+import shlex
+import shutil
 import signal
 import socket
 import ssl
 import stat
 import struct
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
 import protocol
-from daemon import Tls, children_of, expired, front_of, openssl
+from daemon import USER, Memattachd, Tls, children_of, expired, front_of, openssl
 from protocol import fields, frame, parse, u32, u64
 from target import wait_until
 from unharmed import Unharmed, children, status, tracers
@@ -357,4 +362,106 @@ def test_another_users_process(need_root, one_python, start, daemon):
         took.append(struct.unpack("<Q", parse(payload)[5])[0] / 1e9)
     # a twin that may not be killed, as it is another user's, ends by itself and at once
     assert min(took) < 1, took
+    t.end_well()
+
+
+@pytest.fixture
+def folder():
+    """Of files that the daemon can read when it has become its user."""
+    with tempfile.TemporaryDirectory(prefix="memattachd-") as top:
+        os.chmod(top, 0o711)
+        yield Path(top) / "etc"
+
+
+def own(path):
+    """What is there belongs to the user of the daemon."""
+    if os.geteuid() == 0:
+        for p in (path, *path.iterdir()):
+            shutil.chown(p, USER)
+
+
+def test_reload(one_python, start, daemon, folder, tmp_path):
+    """SIGHUP: another list, and another CA with all that it signed. Connections that are there keep what they have."""
+    t = start(one_python, "idle")
+    d = daemon(folder=folder)
+    before = d.connect()
+    before.greet()
+    assert d.run("client", folder, "alice").returncode == 0
+    (folder / "clients").write_text("alice * *\n")
+    own(folder)
+    assert 'result="done"' in d.reload()
+    assert "list of clients" in told_at_once(d, "client")
+    f = d.connect("alice")
+    f.greet()
+    other = tmp_path / "other"
+    assert d.run("init", other).returncode == 0
+    for name in ("ca.crt", "server.crt", "server.key"):
+        shutil.copy(other / name, folder / name)
+    shutil.copy(other / "clients", folder / "clients")
+    own(folder)
+    assert 'result="done"' in d.reload()
+    d.context = lambda name="client", _=None: Memattachd.context(d, name, other)
+    d.works(t.pid)
+    for old in (before, f):
+        old.send(frame(protocol.LIST))
+        assert old.answer()[-1][0] == protocol.DONE
+        old.close()
+    d.end()
+    t.end_well()
+
+
+BROKEN = {"certificate": ("server.crt", "nonsense\n"), "key of another": ("server.key", None), "no CA": ("ca.crt", ""),
+          "list": ("clients", "client\n"), "list for all": ("clients", 0o666), "key for all": ("server.key", 0o644)}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_reload_of_what_is_broken(one_python, start, daemon, folder, what):
+    """One line, and what was read before stays in force."""
+    t = start(one_python, "idle")
+    d = daemon(folder=folder)
+    name, text = BROKEN[what]
+    ours = d.context()
+    d.context = lambda *_: ours
+    if isinstance(text, int):
+        os.chmod(folder / name, text)
+    else:
+        (folder / name).write_text((folder / "client.key").read_text() if text is None else text)
+    own(folder)
+    line = d.reload()
+    assert 'result="done"' not in line and name.split(".")[0] in line and line.endswith(' in_force="what was read before"'), line
+    d.works(t.pid)
+    d.end()
+    t.end_well()
+
+
+def test_unit(need_root, one_python, start, daemon, memattach, folder, tmp_path):
+    """What the systemd unit does before a start and for a reload: copies that the service can read and root alone can write to."""
+    run, etc = folder.parent, tmp_path / "etc"
+    unit = (Path(__file__).parents[2] / "tools" / "systemd" / "memattachd.service.in").read_text()
+
+    def do(kind):
+        for line in re.findall(rf"^{kind}=\+(.*)$", unit, re.M):
+            if "kill" not in line:
+                line = line.replace("%t", str(run)).replace("/etc/memattachd", str(etc)).replace("%%", "%").replace("$$", "$")
+                subprocess.run(shlex.split(line), check=True)
+    (run / "memattachd").mkdir(0o700)
+    shutil.chown(run / "memattachd", USER)
+    program = os.path.join(os.path.dirname(memattach.path), "memattachd")
+    subprocess.run([program, "init", etc], check=True, capture_output=True)
+    do("ExecStartPre")
+    files = run / "memattachd-files"
+    assert sorted(p.name for p in files.iterdir()) == ["ca.crt", "clients", "server.crt", "server.key"]
+    assert files.stat().st_uid == 0 and all(p.owner() == USER and stat.S_IMODE(p.stat().st_mode) == 0o400 for p in files.iterdir())
+    t = start(one_python, "idle")
+    d = daemon(folder=files)
+    d.context = lambda name="client", _=None: Memattachd.context(d, name, etc)
+    d.works(t.pid)
+    (etc / "clients").write_text("bob * *\n")
+    do("ExecReload")
+    assert "ExecReload=+/bin/kill -HUP $MAINPID" in unit
+    assert 'result="done"' in d.reload()
+    assert "list of clients" in told_at_once(d, "client")
+    d.end()
+    do("ExecStopPost")
+    assert not files.exists()
     t.end_well()

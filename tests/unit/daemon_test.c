@@ -44,7 +44,7 @@ static struct ma_error *read_clients(const char *text, size_t bytes, unsigned mo
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	cr_assert(fd >= 0 && write(fd, text, bytes) == (ssize_t)bytes && !fchmod(fd, mode));
 	close(fd);
-	return ma_clients_read(path, ret);
+	return ma_clients_read(path, NULL, ret);
 }
 
 Test(daemon, clients)
@@ -94,9 +94,30 @@ Test(daemon, wrong_clients)
 		fprintf(f, "client%d * *\n", i);
 	fclose(f);
 	chmod(path, 0600);
-	_cleanup_error_ struct ma_error *many = ma_clients_read(path, &c);
+	_cleanup_error_ struct ma_error *many = ma_clients_read(path, NULL, &c);
 	cr_assert_not_null(many);
 	cr_expect_eq(many->code, MA_ERR_LIMIT);
+}
+
+/* What is remembered of a client by its number stays its own when the list is read again. */
+Test(daemon, numbers_of_clients)
+{
+	static const char first[] = "alice * *\nbob * *\n", second[] = "carol * *\nbob * x\n";
+	struct ma_clients *before = NULL, *c = NULL;
+	char path[128];
+	cr_assert_null(read_clients(first, sizeof(first) - 1, 0600, &before));
+	snprintf(path, sizeof(path), "%s/second", folder);
+	FILE *f = fopen(path, "we");
+	fputs(second, f);
+	fclose(f);
+	chmod(path, 0600);
+	cr_assert_null(ma_clients_read(path, before, &c));
+	cr_expect_eq(ma_clients_find(c, "bob"), ma_clients_find(before, "bob"));
+	cr_expect_eq(ma_clients_find(c, "alice"), -1, "it is not in the list any more");
+	cr_expect_eq(ma_clients_find(c, "carol"), 2);
+	cr_expect_not(ma_clients_may_all(c, ma_clients_find(c, "bob")));
+	ma_clients_destroy(before);
+	ma_clients_destroy(c);
 }
 
 /* ------------------------------------------------------------------ audit, pace */
