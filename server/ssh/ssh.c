@@ -50,6 +50,29 @@ static struct ma_error *read_config(struct ma_ssh *s)
 	return NULL;
 }
 
+/* libssh makes of ProxyJump a ProxyCommand of this form; that ssh has to read the same configuration, as it does when
+ * ssh itself makes it. */
+static struct ma_error *jump_by_config(struct ma_ssh *s)
+{
+	static const char begin[] = "ssh ", jump[] = " -W '[%h]:%p' ";
+	const char *config = s->options.config;
+	_cleanup_free_ char *longer = NULL;
+	char *command = NULL;
+	if (!config || ssh_options_get(s->session, SSH_OPTIONS_PROXYCOMMAND, &command) != SSH_OK)
+		return NULL;
+	bool ours = !strncmp(command, begin, strlen(begin)) && strstr(command, jump);
+	int n = ours ? asprintf(&longer, "ssh -F '%s'%s", config, command + strlen(begin) - 1) : 0;
+	ssh_string_free_char(command);
+	if (n < 0) {
+		longer = NULL;
+		return &ma_enomem;
+	}
+	if (ours && strpbrk(config, "%'\\"))
+		return ma_errorf(MA_ERR_USAGE, "--ssh-config %s: with ProxyJump its name may have no %%, ' or \\",
+				 config);
+	return set(s, SSH_OPTIONS_PROXYCOMMAND, longer);
+}
+
 /* What the command line says wins over the configuration, so it comes last. */
 static struct ma_error *configure(struct ma_ssh *s)
 {
@@ -61,6 +84,7 @@ static struct ma_error *configure(struct ma_ssh *s)
 	MA_TRY(set(s, SSH_OPTIONS_TIMEOUT, &seconds));
 	MA_TRY(set(s, SSH_OPTIONS_PROCESS_CONFIG, &no));
 	MA_TRY(read_config(s));
+	MA_TRY(jump_by_config(s));
 	MA_TRY(set(s, SSH_OPTIONS_USER, o->user));
 	MA_TRY(set(s, SSH_OPTIONS_PORT, o->port ? &o->port : NULL));
 	MA_TRY(set(s, SSH_OPTIONS_KNOWNHOSTS, o->known_hosts));
@@ -75,6 +99,22 @@ static const char *why(struct ma_ssh *s)
 	return text && *text ? text : "no reason given";
 }
 
+/* Of a command on the way libssh drops what it says. */
+static struct ma_error *not_connected(struct ma_ssh *s)
+{
+	const char *text = why(s);
+	bool late = strstr(text, "imeout") || strstr(text, "timed out");
+	enum ma_error_code code = late ? MA_ERR_TIMEOUT : MA_ERR_OS;
+	char *command = NULL;
+	if (ssh_options_get(s->session, SSH_OPTIONS_PROXYCOMMAND, &command) != SSH_OK)
+		return ma_errorf(code, "cannot connect: %s", text);
+	const size_t skip = !strncmp(command, "exec ", 5) ? 5 : 0; /* libssh's, for its shell */
+	struct ma_error *err =
+		ma_errorf(code, "cannot connect by way of: %s (it says why when you run it): %s", command + skip, text);
+	ssh_string_free_char(command);
+	return err;
+}
+
 static struct ma_error *connect_to_host(struct ma_ssh *s)
 {
 	if (s->options.identity) {
@@ -83,11 +123,8 @@ static struct ma_error *connect_to_host(struct ma_ssh *s)
 			return ma_errorf(MA_ERR_USAGE, "--identity %s: there is no such file", s->options.identity);
 	}
 	MA_TRY(configure(s));
-	if (ssh_connect(s->session) != SSH_OK) {
-		const char *text = why(s);
-		bool late = strstr(text, "imeout") || strstr(text, "timed out");
-		return ma_errorf(late ? MA_ERR_TIMEOUT : MA_ERR_OS, "cannot connect: %s", text);
-	}
+	if (ssh_connect(s->session) != SSH_OK)
+		return not_connected(s);
 	MA_TRY(ma_ssh_check_host(s));
 	return ma_ssh_log_in(s);
 }
@@ -127,6 +164,7 @@ void ma_ssh_close(struct ma_ssh *s)
 		ssh_disconnect(s->session);
 		ssh_free(s->session);
 	}
+	free(s->locked);
 	free(s);
 }
 
@@ -226,7 +264,11 @@ struct ma_error *ma_ssh_explain(struct ma_ssh *s, struct ma_error *err)
 	const char *newline = strrchr(s->said, '\n'), *last = newline ? newline + 1 : s->said;
 	if (!*last || err == &ma_enomem)
 		return err;
-	struct ma_error *longer = ma_errorf(err->code, "%s; it says: %s", err->message, last);
+	bool sudo = s->options.sudo && !strncmp(last, "sudo: ", strlen("sudo: "));
+	struct ma_error *longer =
+		sudo ? ma_errorf(MA_ERR_PERMISSION, "%s (--sudo wants a rule there with NOPASSWD: nobody is asked)",
+				 last)
+		     : ma_errorf(err->code, "%s; it says: %s", err->message, last);
 	ma_error_free(err);
 	return longer;
 }

@@ -4,7 +4,6 @@
 #include "cleanup.h"
 #include "ssh_private.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 static const char *known_hosts_name(const struct ma_ssh *s)
@@ -73,12 +72,20 @@ struct ma_error *ma_ssh_check_host(struct ma_ssh *s)
 
 static int ask_passphrase(const char *prompt, char *buf, size_t len, int echo, int verify, void *userdata)
 {
-	(void)userdata;
-	int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (terminal < 0)
+	struct ma_ssh *s = userdata;
+	char *key = NULL;
+	(void)prompt;
+	(void)echo;
+	(void)verify;
+	if (s->asked == MA_SSH_GIVEN_UP)
 		return -1;
-	close(terminal);
-	return isatty(STDIN_FILENO) ? ssh_getpass(prompt, buf, len, echo, verify) : -1;
+	if (ssh_userauth_publickey_auto_get_current_identity(s->session, &key) != SSH_OK)
+		key = NULL;
+	free(s->locked);
+	s->locked = strdup(key ? key : "a key");
+	ssh_string_free_char(key);
+	s->asked = ma_ssh_ask(s->locked ? s->locked : "a key", buf, len);
+	return s->asked == MA_SSH_TOLD ? 0 : -1;
 }
 
 static void put_methods(struct ma_buf *b, int methods)
@@ -102,14 +109,23 @@ static struct ma_error *refused(struct ma_ssh *s)
 	char *user = NULL;
 	if (!ssh_is_connected(s->session))
 		return ma_errorf(MA_ERR_OS, "cannot log in: the link is cut");
+	if (s->asked == MA_SSH_GIVEN_UP)
+		return ma_errorf(MA_ERR_CANCELLED, "interrupted");
+	if (s->asked == MA_SSH_NO_TERMINAL)
+		return ma_errorf(
+			MA_ERR_PERMISSION,
+			"cannot log in: %s has a passphrase, and there is no terminal to ask for it on; add it to the "
+			"agent (ssh-add)",
+			s->locked ? s->locked : "the key");
 	put_methods(&methods, ssh_userauth_list(s->session, NULL));
 	bool known = ssh_options_get(s->session, SSH_OPTIONS_USER, &user) == SSH_OK;
-	struct ma_error *err = ma_errorf(MA_ERR_PERMISSION,
-					 "permission denied for user '%s' (the host takes: %s): no key of %s was "
-					 "accepted; name one with --identity, "
-					 "or add it to the agent (ssh-add)",
-					 known ? user : "?", ma_buf_text(&methods),
-					 s->options.identity ? s->options.identity : "~/.ssh or the agent");
+	struct ma_error *err = ma_errorf(
+		MA_ERR_PERMISSION,
+		"permission denied for user '%s' (the host takes: %s): no key of %s was accepted%s; name one with "
+		"--identity, or add it to the agent (ssh-add)",
+		known ? user : "?", ma_buf_text(&methods),
+		s->options.identity ? s->options.identity : "~/.ssh or the agent",
+		s->asked == MA_SSH_TOLD ? ", or the passphrase was wrong" : "");
 	if (known)
 		ssh_string_free_char(user);
 	return err;
@@ -118,6 +134,7 @@ static struct ma_error *refused(struct ma_ssh *s)
 struct ma_error *ma_ssh_log_in(struct ma_ssh *s)
 {
 	s->callbacks.auth_function = ask_passphrase;
+	s->callbacks.userdata = s;
 	ssh_callbacks_init(&s->callbacks);
 	ssh_set_callbacks(s->session, &s->callbacks);
 	int rc = ssh_userauth_none(s->session, NULL);

@@ -7,12 +7,16 @@
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
 
+enum ma_ssh_asked { MA_SSH_NOT_ASKED, MA_SSH_TOLD, MA_SSH_NO_TERMINAL, MA_SSH_GIVEN_UP };
+
 struct ma_ssh {
 	struct ma_ssh_options options;
 	ssh_session session;
 	ssh_channel channel;
 	struct ssh_callbacks_struct callbacks;
-	char said[512]; /* the end of its standard error */
+	enum ma_ssh_asked asked; /* for a passphrase, the last time */
+	char *locked;            /* the key that it is of */
+	char said[512];          /* the end of its standard error */
 	size_t said_bytes;
 };
 
@@ -24,5 +28,7 @@ extern const char ma_helper_sha256[];
 MA_CHECK struct ma_error *ma_ssh_exec(struct ma_ssh *s, const char *command);
 MA_CHECK struct ma_error *ma_ssh_check_host(struct ma_ssh *s);
 MA_CHECK struct ma_error *ma_ssh_log_in(struct ma_ssh *s);
+/* Asks for the passphrase of the key on the terminal; in `buf` when it was told. */
+enum ma_ssh_asked ma_ssh_ask(const char *key, char *buf, size_t len);
 
 #endif

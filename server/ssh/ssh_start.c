@@ -21,7 +21,7 @@ static const char script[] =
 	"echo \"" GREETING "$(uname -sm) $v\"\n"
 	"read -r what sudo bytes hash || exit 0\n"
 	"test \"$sudo\" = sudo && sudo=\"sudo -n --\" || sudo=\n"
-	"test \"$what\" = run && exec $sudo memattach --stdio\n"
+	"test \"$what\" = run && exec $sudo \"$(command -v memattach)\" --stdio\n"
 	"test \"$what\" = copy || exit 0\n"
 	"command -v sha256sum >/dev/null || { echo no sha256sum there to check the helper with; exit 1; }\n"
 	"f=\n"
@@ -40,6 +40,7 @@ static const char script[] =
 	"set -- $(sha256sum \"$f/memattach\")\n"
 	"test \"$1\" = \"$hash\" || { echo the helper arrived damaged; exit 1; }\n"
 	"chmod 700 \"$f/memattach\"\n"
+	"$sudo \"$f/memattach\" --version </dev/null >/dev/null || exit 1\n"
 	"echo start\n"
 	"exec $sudo \"$f/memattach\" --remove \"$f\" --stdio\n"
 	"'";
