@@ -7,72 +7,75 @@
 #ifndef MA_FAULT_POINT_H
 #define MA_FAULT_POINT_H
 
-/* X(name, in_call). in_call = 1: the registers of one thread of the target are ours; SIGKILL of the tracer there is the
- * one thing that a target does not survive (docs/safety.md, "What is left"). */
+/* X(name, what SIGKILL of the tracer does here). docs/safety.md, "What is left", has these words:
+ * SAFE     nothing is left of it
+ * IN_CALL  the registers of one thread of the target are ours: the target does not survive
+ * MASKED   that thread's signals are blocked: the command gives it its mask back; who kills that, too, leaves it so
+ * UNNAMED  the twin is known by its number only: the command has it reaped; who kills that, too, leaves a zombie */
 #define MA_FAULT_POINT_LIST(X)                       \
 	/* the command */                            \
-	X(FILE_CREATED, 0)                           \
-	X(TARGET_LOOKED_AT, 0)                       \
-	X(TRACER_STARTED, 0)                         \
-	X(RING_ARRIVED, 0)                           \
-	X(RING_DRAINED, 0)                           \
-	X(BLOCKS_WRITTEN, 0)                         \
-	X(FILE_SYNCED, 0)                            \
-	X(FILE_RENAMED, 0)                           \
+	X(FILE_CREATED, SAFE)                        \
+	X(TARGET_LOOKED_AT, SAFE)                    \
+	X(TRACER_STARTED, SAFE)                      \
+	X(RING_ARRIVED, SAFE)                        \
+	X(RING_DRAINED, SAFE)                        \
+	X(BLOCKS_WRITTEN, SAFE)                      \
+	X(FILE_SYNCED, SAFE)                         \
+	X(FILE_RENAMED, SAFE)                        \
 	/* the tracer, before the stop */            \
-	X(TRACER_SETTLED, 0)                         \
-	X(TARGET_OPENED, 0)                          \
-	X(LEFTOVERS_REAPED, 0)                       \
+	X(TRACER_SETTLED, SAFE)                      \
+	X(TARGET_OPENED, SAFE)                       \
+	X(LEFTOVERS_REAPED, SAFE)                    \
 	/* the stop */                               \
-	X(THREAD_SEIZED, 0)                          \
-	X(THREADS_INTERRUPTED, 0)                    \
-	X(THREADS_STOPPED, 0)                        \
-	X(REGISTERS_SAVED, 0)                        \
-	X(STOP_CHECKED, 0)                           \
-	X(SIGNALS_BLOCKED, 0)                        \
-	X(CLONE_SET_UP, 1)                           \
-	X(CLONE_ENTERED, 1)                          \
-	X(CLONE_RETURNED, 1)                         \
-	X(REGISTERS_RESTORED, 0)                     \
-	X(TWIN_BORN, 0)                              \
-	X(TWIN_BOUND, 0)                             \
-	X(TWIN_CALL_SET_UP, 0)                       \
-	X(TWIN_CALL_ENTERED, 0)                      \
-	X(TWIN_CALL_RETURNED, 0)                     \
-	X(TWIN_LEFT_DESCRIPTORS, 0)                  \
-	X(TWIN_NAMED, 0)                             \
-	X(TWIN_PREPARED, 0)                          \
-	X(THREAD_DETACHED, 0)                        \
-	X(TARGET_RELEASED, 0)                        \
+	X(THREAD_SEIZED, SAFE)                       \
+	X(THREADS_INTERRUPTED, SAFE)                 \
+	X(THREADS_STOPPED, SAFE)                     \
+	X(REGISTERS_SAVED, SAFE)                     \
+	X(STOP_CHECKED, SAFE)                        \
+	X(SIGNALS_BLOCKED, MASKED)                   \
+	X(CLONE_SET_UP, IN_CALL)                     \
+	X(CLONE_ENTERED, IN_CALL)                    \
+	X(CLONE_RETURNED, IN_CALL)                   \
+	X(REGISTERS_RESTORED, UNNAMED)               \
+	X(TWIN_BORN, UNNAMED)                        \
+	X(TWIN_BOUND, UNNAMED)                       \
+	X(TWIN_CALL_SET_UP, UNNAMED)                 \
+	X(TWIN_CALL_ENTERED, UNNAMED)                \
+	X(TWIN_CALL_RETURNED, UNNAMED)               \
+	X(TWIN_LEFT_DESCRIPTORS, UNNAMED)            \
+	X(TWIN_NAMED, SAFE)                          \
+	X(TWIN_PREPARED, SAFE)                       \
+	X(THREAD_DETACHED, SAFE)                     \
+	X(TARGET_RELEASED, SAFE)                     \
 	/* the twin's life */                        \
-	X(TWIN_MOVED, 0)                             \
-	X(TWIN_ISOLATED, 0)                          \
-	X(REGIONS_SENT, 0)                           \
-	X(RUN_FORWARD, 0)                            \
-	X(SAFE_POINT_REACHED, 0)                     \
-	X(MEMORY_UNSHARED, 0)                        \
-	X(AGENT_MAPPED, 0)                           \
-	X(AGENT_LOADED, 0)                           \
-	X(WALK_STARTED, 0)                           \
-	X(WALK_ENDED, 0)                             \
-	X(MEMORY_SURVEYED, 0)                        \
-	X(TWIN_KILLED, 0)                            \
+	X(TWIN_MOVED, SAFE)                          \
+	X(TWIN_ISOLATED, SAFE)                       \
+	X(REGIONS_SENT, SAFE)                        \
+	X(RUN_FORWARD, SAFE)                         \
+	X(SAFE_POINT_REACHED, SAFE)                  \
+	X(MEMORY_UNSHARED, SAFE)                     \
+	X(AGENT_MAPPED, SAFE)                        \
+	X(AGENT_LOADED, SAFE)                        \
+	X(WALK_STARTED, SAFE)                        \
+	X(WALK_ENDED, SAFE)                          \
+	X(MEMORY_SURVEYED, SAFE)                     \
+	X(TWIN_KILLED, SAFE)                         \
 	/* the stop in which its zombie is reaped */ \
-	X(ZOMBIE_FOUND, 0)                           \
-	X(REAPER_STOPPED, 0)                         \
-	X(REAPER_SIGNALS_BLOCKED, 0)                 \
-	X(REAP_SET_UP, 1)                            \
-	X(REAP_ENTERED, 1)                           \
-	X(REAP_RETURNED, 1)                          \
-	X(REAPER_RELEASED, 0)                        \
-	X(RESULT_SENT, 0)
+	X(ZOMBIE_FOUND, SAFE)                        \
+	X(REAPER_STOPPED, SAFE)                      \
+	X(REAPER_SIGNALS_BLOCKED, MASKED)            \
+	X(REAP_SET_UP, IN_CALL)                      \
+	X(REAP_ENTERED, IN_CALL)                     \
+	X(REAP_RETURNED, IN_CALL)                    \
+	X(REAPER_RELEASED, SAFE)                     \
+	X(RESULT_SENT, SAFE)
 
 #ifdef MA_FAULT_POINTS
 
 #include <sys/syscall.h>
 
 enum ma_fault_point {
-#define MA_FAULT_POINT_ENUM(name, in_call) MA_AT_##name,
+#define MA_FAULT_POINT_ENUM(name, harm) MA_AT_##name,
 	MA_FAULT_POINT_LIST(MA_FAULT_POINT_ENUM)
 #undef MA_FAULT_POINT_ENUM
 		MA_FAULT_POINT_COUNT

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "attach"))
 import pythons  # noqa: E402
 import sshd as ssh_server  # noqa: E402
 from daemon import Memattachd  # noqa: E402
+from faulty import Faulty  # noqa: E402
 from memattach import Memattach  # noqa: E402
 from target import Target, wait_until  # noqa: E402
 
@@ -77,6 +78,16 @@ def memattach(tmp_path):
     if not os.access(path, os.X_OK):
         pytest.fail(f"no memattach at {path}: build it, or set MEMATTACH_BIN", pytrace=False)
     m = Memattach(path, tmp_path)
+    yield m
+    m.close()
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    path = memattach_path().parent / "memattach-faults"
+    if not os.access(path, os.X_OK):
+        pytest.skip(f"no {path}: built with MA_TESTS")
+    m = Faulty(path, tmp_path)
     yield m
     m.close()
 

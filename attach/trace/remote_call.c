@@ -55,6 +55,9 @@ struct ma_error *ma_thread_block_signals(struct ma_thread *th)
 		return NULL;
 	if (ptrace(PTRACE_GETSIGMASK, th->tid, sizeof(th->mask), &th->mask))
 		return ma_error_os(errno, "cannot read the signal mask of thread %d", th->tid);
+	if (th->of)
+		ma_tracee_tell(th->of,
+			       (struct ma_undo){ .mask = th->mask, .masked = th->tid, .twin = th->of->undo.twin });
 	if (ptrace(PTRACE_SETSIGMASK, th->tid, sizeof(all), &all))
 		return ma_error_os(errno, "cannot set the signal mask of thread %d", th->tid);
 	th->mask_changed = true;

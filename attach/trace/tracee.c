@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -174,7 +175,7 @@ static struct ma_error *add(struct ma_tracee *t, pid_t tid, struct ma_thread **r
 		t->cap = cap;
 	}
 	struct ma_thread *th = &t->threads[t->count++];
-	*th = (struct ma_thread){ .tid = tid, .blocked_nr = -1 };
+	*th = (struct ma_thread){ .tid = tid, .of = t, .blocked_nr = -1 };
 	*ret = th;
 	return NULL;
 }
@@ -385,7 +386,7 @@ struct ma_error *ma_tracee_stop_one(struct ma_tracee *t, uint64_t timeout_ns, st
 	/* First the threads whose system call does not mind being broken off, then the rest. */
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < n; i++) {
-			struct ma_thread probe = { .tid = tids[i], .blocked_nr = -1 };
+			struct ma_thread probe = { .tid = tids[i], .of = t, .blocked_nr = -1 };
 			ma_repair_observe(t->dir, &probe);
 			if (ma_repair_disturbs(probe.blocked_nr) != (pass == 1) || io_worker(t, tids[i]))
 				continue;
@@ -469,8 +470,45 @@ struct ma_error *ma_tracee_release(struct ma_tracee *t)
 	for (size_t i = 0; i < t->count; i++)
 		release_thread(&t->threads[i], &err);
 	t->count = 0;
+	if (t->undo.masked)
+		ma_tracee_tell(t, (struct ma_undo){ .twin = t->undo.twin });
 	ma_series_store(&t->series); /* after the last detach: it costs the target nothing */
 	return err;
+}
+
+void ma_tracee_tell(struct ma_tracee *t, struct ma_undo undo)
+{
+	t->undo = undo;
+	if (t->told)
+		t->told(t->told_arg, &undo);
+}
+
+/* Still as ma_thread_block_signals() left it? SIGKILL and SIGSTOP can not be blocked. */
+static bool all_blocked(pid_t tid)
+{
+	uint64_t mask = 0, never = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
+	return !ptrace(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask) && (mask | never) == ~0ull;
+}
+
+struct ma_error *ma_tracee_unmask(struct ma_tracee *t, uint64_t timeout_ns)
+{
+	struct ma_thread *th;
+	if (!t->undo.masked)
+		return NULL;
+	MA_TRY(add(t, t->undo.masked, &th));
+	struct ma_error *err = seize(t, th);
+	if (!err && th->seized && !ptrace(PTRACE_INTERRUPT, th->tid, 0, 0))
+		err = wait_stopped(th, 1, ma_now_ns() + timeout_ns);
+	if (!err)
+		err = read_regs(t, th);
+	if (!err && th->stopped && !th->gone && all_blocked(th->tid)) {
+		th->mask = t->undo.mask;
+		th->mask_changed = true;
+	}
+	struct ma_error *undo = ma_tracee_release(t);
+	if (err)
+		ma_error_free(undo);
+	return err ? err : undo;
 }
 
 struct ma_thread *ma_tracee_find_tls(struct ma_tracee *t, uint64_t tls)

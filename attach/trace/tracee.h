@@ -16,8 +16,11 @@
 #include <memattach/error.h>
 #include <memattach/types.h>
 
+struct ma_tracee;
+
 struct ma_thread {
 	pid_t tid;
+	struct ma_tracee *of; /* NULL: a twin */
 	bool seized;          /* ours until release */
 	bool stopped;         /* in a ptrace stop: registers can be read */
 	bool gone;            /* exited */
@@ -32,6 +35,15 @@ struct ma_thread {
 	long blocked_nr;     /* system call it was blocked in before the stop, -1 if none */
 	uint64_t blocked_ns; /* for how long, 0 if not known */
 };
+
+/* What the tracer alone knows how to undo. It is told before it is done, so that another one can undo it should this
+ * one be killed. */
+struct ma_undo {
+	uint64_t mask; /* of the thread `masked`, all of whose signals are blocked */
+	pid_t masked;  /* 0 = none */
+	pid_t twin;    /* a child of the target that is to be reaped, as we see it; 0 = none */
+};
+typedef void (*ma_undo_told)(void *arg, const struct ma_undo *undo);
 
 struct ma_tracee {
 	pid_t pid;
@@ -49,6 +61,9 @@ struct ma_tracee {
 	bool repair;             /* hide EINTR of calls that a stop breaks off; true as a rule */
 	struct ma_series series; /* which calls were made again, in this run and the ones before */
 	uint64_t interrupted_ns; /* CLOCK_MONOTONIC of the first interrupt of this stop */
+	struct ma_undo undo;
+	ma_undo_told told; /* hears of each change of `undo`; may be NULL */
+	void *told_arg;
 };
 
 /* Opens the process, stops nothing. MA_ERR_TARGET_GONE when there is none. */
@@ -74,6 +89,11 @@ MA_CHECK struct ma_error *ma_tracee_release(struct ma_tracee *t);
 /* Gives one stopped thread its registers and signal mask back; it stays stopped. So that the death of the tracer in the
  * time until the release is harmless. */
 MA_CHECK struct ma_error *ma_thread_restore(struct ma_thread *th);
+
+void ma_tracee_tell(struct ma_tracee *t, struct ma_undo undo);
+/* Gives the thread undo.masked its mask back, if its signals are all blocked still: the tracer that did so was killed.
+ */
+MA_CHECK struct ma_error *ma_tracee_unmask(struct ma_tracee *t, uint64_t timeout_ns);
 
 struct ma_thread *ma_tracee_find_tls(struct ma_tracee *t, uint64_t tls); /* NULL if none */
 /* A stopped thread that is best for an injected call: blocked in a system call rather than running, never one in a

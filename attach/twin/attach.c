@@ -20,6 +20,7 @@
 
 #define STEP_MS 20 /* a cancel is seen within this time */
 #define PROGRESS_NS 100000000u
+#define DYING_NS 100000000u
 
 struct attach {
 	const struct ma_attach_options *options;
@@ -29,6 +30,7 @@ struct attach {
 	struct ma_drain drain;
 	int smaps, native, memory; /* descriptors of what the tracer sent, -1 = nothing yet */
 	struct ma_msg_done done;
+	struct ma_undo undo; /* if the tracer is killed now */
 	bool tracer_done, tracer_lost;
 	const char *phase;
 	uint64_t began, shown;
@@ -111,6 +113,10 @@ static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
 			close(a->memory);
 		a->memory = ma_take_fd(m->fd);
 		return NULL;
+	case MA_MSG_UNDO:
+		if (m->bytes == sizeof(m->u.undo))
+			a->undo = m->u.undo;
+		return NULL;
 	case MA_MSG_DONE:
 		if (m->bytes == sizeof(m->u.done))
 			a->done = m->u.done;
@@ -135,8 +141,8 @@ static struct ma_error *serve(struct attach *a, int end)
 			if (m->fd >= 0)
 				close(m->fd);
 		} else if (n < 0) {
-			err = ma_errorf(MA_ERR_OS, "the tracer was killed; a zombie named memattach-twin may stay "
-						   "until the next snapshot");
+			a->tracer_lost = true;
+			err = ma_errorf(MA_ERR_OS, "the tracer was killed");
 		} else if (a->drain.ring) {
 			unsigned moved;
 			err = ma_drain_step(&a->drain, STEP_MS, a->sink, &moved);
@@ -217,6 +223,52 @@ static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee
 	return NULL;
 }
 
+/* A process that went on with our registers needs a moment to die of it. */
+static struct ma_error *still_there(const struct ma_tracee *t, uint64_t ns)
+{
+	struct ma_error *gone;
+	for (uint64_t end = ma_now_ns() + ns; !(gone = ma_tracee_verify(t)) && ma_now_ns() < end;)
+		ma_wait_change(5000000);
+	return gone;
+}
+
+/* After a tracer that was killed: the kernel let the target go and killed the twin. Another one does the rest. Returns
+ * what is to be said. */
+static struct ma_error *clear_away(const struct attach *a, struct ma_tracer_job *job, struct ma_tracee *t)
+{
+	pid_t tracer;
+	int end;
+	struct ma_msg *m = malloc(sizeof(*m));
+	job->reap_only = true;
+	job->undo = a->undo;
+	struct ma_error *err = m ? ma_tracer_start(job, &end, &tracer) : &ma_enomem;
+	if (!err) {
+		int n;
+		do {
+			n = ma_channel_receive(end, STEP_MS, m);
+			if (n > 0 && m->fd >= 0)
+				close(m->fd);
+			if (n > 0 && m->kind == MA_MSG_ERROR)
+				err = ma_channel_error(m);
+		} while (n >= 0);
+		close(end);
+		while (waitpid(tracer, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	free(m);
+	struct ma_error *gone = still_there(t, a->undo.masked ? DYING_NS : 0), *said;
+	if (gone)
+		said = ma_errorf(MA_ERR_TARGET_GONE, "the tracer was killed, and the process has ended");
+	else if (err)
+		said = ma_errorf(MA_ERR_OS, "the tracer was killed; what it left is not all cleared away: %s",
+				 err->message);
+	else
+		said = ma_errorf(MA_ERR_OS, "the tracer was killed; what it left in the process is cleared away");
+	ma_error_free(gone);
+	ma_error_free(err);
+	return said;
+}
+
 struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, struct ma_sink *sink,
 				    struct ma_attach_result *ret)
 {
@@ -250,15 +302,8 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 			;
 	}
 	if (a.tracer_lost) {
-		/* The kernel let the target go and killed the twin; its zombie is left. */
-		job.reap_only = true;
-		struct ma_error *lost = ma_tracer_start(&job, &end, &tracer);
-		if (!lost) {
-			while (waitpid(tracer, NULL, 0) < 0 && errno == EINTR)
-				;
-			close(end);
-		}
-		ma_error_free(lost);
+		ma_error_free(err);
+		err = clear_away(&a, &job, &t);
 	}
 	if (!err)
 		err = finish(&a);

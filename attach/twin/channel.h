@@ -4,6 +4,8 @@
 #ifndef MA_CHANNEL_H
 #define MA_CHANNEL_H
 
+#include "tracee.h"
+
 #include <memattach/error.h>
 #include <memattach/types.h>
 
@@ -17,6 +19,7 @@ enum ma_msg_kind {
 	MA_MSG_INTERPS,   /* MA_META_INTERP fields, ready for the RESULT block */
 	MA_MSG_NATIVE,    /* + memfd with NATIVE blocks */
 	MA_MSG_MEMORY,    /* + memfd with blocks of kind MALLOC */
+	MA_MSG_UNDO,      /* struct ma_undo: what is to be undone should the tracer be killed from here on */
 	MA_MSG_DONE,      /* struct ma_msg_done: all is undone */
 	MA_MSG_ERROR,     /* struct ma_msg_error and text: all is undone */
 };
@@ -44,6 +47,7 @@ struct ma_msg {
 		char text[MA_MSG_MAX]; /* NUL-terminated where it is text */
 		struct ma_msg_stopped stopped;
 		struct ma_msg_done done;
+		struct ma_undo undo;
 		struct ma_msg_error error; /* its text follows */
 	} u;
 };

@@ -16,9 +16,11 @@
 
 #define REAP_STOP_NS 1000000000u
 #define MAX_LEFT 16
+#define DEATH_NS 3000000000u /* the page tables of a large twin take seconds */
 
-/* Zombie, exit signal 0 and our name: never by number alone. *inside: its pid as the target sees it. */
-static bool is_dead_twin(pid_t pid, unsigned level, pid_t *inside)
+/* Zombie, exit signal 0, and our name, or the number that the tracer told: never by number alone. *inside: its pid as
+ * the target sees it. */
+static bool is_dead_twin(pid_t pid, pid_t told, unsigned level, pid_t *inside)
 {
 	char path[32];
 	snprintf(path, sizeof(path), "/proc/%d", pid);
@@ -32,7 +34,7 @@ static bool is_dead_twin(pid_t pid, unsigned level, pid_t *inside)
 		ma_error_free(err);
 		return false;
 	}
-	if (st.state != 'Z' || st.exit_signal != 0 || strcmp(status.name, MA_TWIN_NAME) != 0)
+	if (st.state != 'Z' || st.exit_signal != 0 || (pid != told && strcmp(status.name, MA_TWIN_NAME) != 0))
 		return false;
 	if (!status.nspid_count || level >= status.nspid_count) {
 		*inside = pid; /* kernels without NSpid have one namespace here */
@@ -62,10 +64,26 @@ static struct ma_error *find_dead(struct ma_tracee *t, pid_t found[MAX_LEFT], si
 		}
 		char *p = text, *end;
 		for (long pid; (pid = strtol(p, &end, 10)) > 0 && end != p && *count < MAX_LEFT; p = end)
-			if (is_dead_twin((pid_t)pid, level, &found[*count]))
+			if (is_dead_twin((pid_t)pid, t->undo.twin, level, &found[*count]))
 				(*count)++;
 	}
 	return NULL;
+}
+
+void ma_twin_wait_dead(const struct ma_tracee *t)
+{
+	char path[32];
+	struct ma_stat st = { 0 };
+	snprintf(path, sizeof(path), "/proc/%d", t->undo.twin);
+	_cleanup_close_ int dir = t->undo.twin ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	for (uint64_t end = ma_now_ns() + DEATH_NS; dir >= 0 && ma_now_ns() < end;) {
+		struct ma_error *err = ma_stat_read(dir, &st);
+		bool over = err || st.state == 'Z' || st.ppid != t->pid;
+		ma_error_free(err);
+		if (over)
+			return;
+		ma_wait_change(5000000);
+	}
 }
 
 struct ma_error *ma_twin_reap(struct ma_tracee *t, ma_raddr gadget, uint64_t *pause_ns)
@@ -94,6 +112,8 @@ struct ma_error *ma_twin_reap(struct ma_tracee *t, ma_raddr gadget, uint64_t *pa
 	uint64_t began = t->interrupted_ns;
 	struct ma_error *undo = ma_tracee_release(t);
 	*pause_ns += ma_now_ns() - began;
+	if (!err)
+		ma_tracee_tell(t, (struct ma_undo){ 0 });
 	ma_fault_point(REAPER_RELEASED);
 	if (err)
 		ma_error_free(undo);

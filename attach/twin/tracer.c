@@ -425,6 +425,12 @@ static struct ma_error *walk(struct tracer *t)
 	return err ? err : send_memory(t, &loaded);
 }
 
+static void told(void *arg, const struct ma_undo *undo)
+{
+	const struct tracer *t = arg;
+	ma_channel_send(t->end, MA_MSG_UNDO, undo, sizeof(*undo), -1);
+}
+
 /* Opens the target and clears away what an earlier run that was killed left behind. */
 static struct ma_error *prepare(struct tracer *t)
 {
@@ -435,12 +441,17 @@ static struct ma_error *prepare(struct tracer *t)
 	ma_fault_point(TARGET_OPENED);
 	if (t->target.start_time != job->start_time)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited and its number was used again");
+	t->target.undo = job->undo;
+	t->target.told = told;
+	t->target.told_arg = t;
 	t->target.suspend_seccomp = job->preflight->seccomp;
+	MA_TRY(ma_tracee_unmask(&t->target, DEFAULT_STOP_NS));
 	MA_TRY(ma_maps_read(t->target.live_dir, "maps", &maps));
 	struct ma_error *err = ma_gadget_find(t->target.live, &maps, &t->gadget);
 	ma_maps_deinit(&maps);
 	if (err)
 		return err;
+	ma_twin_wait_dead(&t->target);
 	err = ma_twin_reap(&t->target, t->gadget, &t->done.pause_ns);
 	if (err && err->code != MA_ERR_OS && err->code != MA_ERR_TIMEOUT)
 		return err;

@@ -142,6 +142,8 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 	uint64_t began = ma_now_ns();
 	MA_TRY(ma_remote_call(th, gadget, &clone_call, &result, &child));
 	w.origin = th->saved;
+	/* before it is given back what was told of: a twin that nobody knows of would stay as a zombie */
+	ma_tracee_tell(t, (struct ma_undo){ .mask = th->mask, .masked = th->tid, .twin = child });
 	/* At once: from here on the death of the tracer leaves the target as it was, whatever is still to be done. */
 	struct ma_error *undo = ma_thread_restore(th);
 	w.call_ns = ma_now_ns() - began;

@@ -47,6 +47,9 @@ MA_CHECK struct ma_error *ma_twin_call(struct ma_twin *w, const char *what, long
 /* Kills the twin and waits for its death; what is left is a zombie of the target (reap.h). Safe half-built. */
 void ma_twin_end(struct ma_twin *w);
 
+/* For the one that clears up after a tracer that was killed: until the twin t->undo.twin is dead, 3 s at most. */
+void ma_twin_wait_dead(const struct ma_tracee *t);
+
 /* The target's zombie children that are twins of ours, from this or an earlier run: gives the one that is waited for
  * with `pid_inside` in the target's pid namespace. Stops one thread for a moment and lets it make wait4. *pause_ns is
  * added to. Nothing to reap is no error. */

@@ -5,8 +5,9 @@
  *   kill-tracer, kill-command, kill-both   SIGKILL, whichever of the two is here
  *   kill, abort, exit                      the process that is here ends by SIGKILL, SIGABRT, _exit(1)
  *   stop                                   it stops until somebody sends SIGCONT
- * MEMATTACH_FAULT=list prints all names, those in an injected call with the word "in_call", and ends.
+ * MEMATTACH_FAULT=list prints all names, each with what harm SIGKILL of the tracer does there, and ends.
  * MEMATTACH_FAULT_LOG=FILE: each point that is reached adds the line "PID NAME", the one that acts "PID NAME ACTION".
+ * MEMATTACH_FAULT_ONCE=FILE: only the process that makes this file acts, not one that clears up after it.
  */
 #include "fault_point.h"
 
@@ -24,10 +25,9 @@
 #define LINE_MAX_BYTES 128
 
 static const struct {
-	const char *name;
-	int in_call;
+	const char *name, *harm;
 } points[] = {
-#define POINT(name, in_call) { #name, in_call },
+#define POINT(name, harm) { #name, #harm },
 	MA_FAULT_POINT_LIST(POINT)
 #undef POINT
 };
@@ -39,7 +39,7 @@ __attribute__((constructor)) static void list(void)
 	if (!wanted || strcmp(wanted, "list"))
 		return;
 	for (int i = 0; i < MA_FAULT_POINT_COUNT; i++)
-		printf("%s%s\n", points[i].name, points[i].in_call ? " in_call" : "");
+		printf("%s %s\n", points[i].name, points[i].harm);
 	exit(0);
 }
 
@@ -127,6 +127,15 @@ static void act(const char *action)
 		_exit(1);
 }
 
+static bool first(void)
+{
+	const char *path = getenv("MEMATTACH_FAULT_ONCE");
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+	if (fd >= 0)
+		close(fd);
+	return !path || fd >= 0;
+}
+
 void ma_fault_point_reached(enum ma_fault_point point)
 {
 	static unsigned times; /* of this process at the point that is asked for */
@@ -140,7 +149,7 @@ void ma_fault_point_reached(enum ma_fault_point point)
 	const char *action = strchr(wanted + n, ':');
 	if (wanted[n] == '#')
 		nth = (unsigned)strtoul(wanted + n + 1, NULL, 10);
-	bool now = action && ++times == nth;
+	bool now = action && ++times == nth && first();
 	note(name, now ? action + 1 : NULL);
 	if (now)
 		act(action + 1);

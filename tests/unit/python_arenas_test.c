@@ -14,6 +14,13 @@ static const char growing[] = "import sys\n"
 			      "x = [object() for i in range(1500000)]\n"
 			      "print('ready', flush=True); sys.stdin.read()";
 
+/* The table is there up to 3.11; a million objects in each later Python would only take time. */
+static bool has_table(const char *python)
+{
+	const char *at = strstr(python, "versions/3."), *name = at ? at + 11 : strstr(python, "/python3.");
+	return !name || strtol(at ? name : name + 9, NULL, 10) <= 11;
+}
+
 static void check(const char *python, const char *program)
 {
 	struct target t = target_python(python, program);
@@ -41,7 +48,7 @@ static void check(const char *python, const char *program)
 	target_end(&t);
 }
 
-Test(python_arenas, idle, .timeout = 60)
+Test(python_arenas, idle, .timeout = 110)
 {
 	char **pythons;
 	size_t count = target_pythons(false, &pythons);
@@ -49,20 +56,22 @@ Test(python_arenas, idle, .timeout = 60)
 		check(pythons[i], TARGET_WAIT);
 }
 
-Test(python_arenas, fragmented, .timeout = 60)
+Test(python_arenas, fragmented, .timeout = 110)
 {
 	char **pythons;
 	size_t count = target_pythons(false, &pythons);
 	for (size_t i = 0; i < count; i++)
-		check(pythons[i], fragmented);
+		if (has_table(pythons[i]))
+			check(pythons[i], fragmented);
 }
 
-Test(python_arenas, growing, .timeout = 60)
+Test(python_arenas, growing, .timeout = 110)
 {
 	char **pythons;
 	size_t count = target_pythons(false, &pythons);
 	for (size_t i = 0; i < count; i++)
-		check(pythons[i], growing);
+		if (has_table(pythons[i]))
+			check(pythons[i], growing);
 }
 
 /* Our own process as the target, with the variables in any order and two rivals that point to the first entry. */
