@@ -171,7 +171,7 @@ void ma_ssh_close(struct ma_ssh *s)
 struct ma_error *ma_ssh_exec(struct ma_ssh *s, const char *command)
 {
 	close_channel(s);
-	s->said_bytes = 0;
+	s->said.bytes = 0;
 	s->channel = ssh_channel_new(s->session);
 	if (!s->channel)
 		return &ma_enomem;
@@ -187,16 +187,8 @@ static void listen_to_errors(struct ma_ssh *s)
 {
 	char text[256];
 	int n;
-	while ((n = ssh_channel_read_nonblocking(s->channel, text, sizeof(text), 1)) > 0) {
-		size_t add = (size_t)n, most = sizeof(s->said) - 1;
-		if (s->said_bytes + add > most) {
-			size_t drop = s->said_bytes + add - most;
-			memmove(s->said, s->said + drop, s->said_bytes - drop);
-			s->said_bytes -= drop;
-		}
-		memcpy(s->said + s->said_bytes, text, add);
-		s->said_bytes += add;
-	}
+	while ((n = ssh_channel_read_nonblocking(s->channel, text, sizeof(text), 1)) > 0)
+		ma_ssh_said_add(&s->said, text, (size_t)n);
 }
 
 static int64_t now_ms(void)
@@ -258,17 +250,5 @@ struct ma_error *ma_ssh_explain(struct ma_ssh *s, struct ma_error *err)
 {
 	if (s->channel)
 		listen_to_errors(s);
-	while (s->said_bytes && strchr("\r\n ", s->said[s->said_bytes - 1]))
-		s->said_bytes--;
-	s->said[s->said_bytes] = '\0';
-	const char *newline = strrchr(s->said, '\n'), *last = newline ? newline + 1 : s->said;
-	if (!*last || err == &ma_enomem)
-		return err;
-	bool sudo = s->options.sudo && !strncmp(last, "sudo: ", strlen("sudo: "));
-	struct ma_error *longer =
-		sudo ? ma_errorf(MA_ERR_PERMISSION, "%s (--sudo wants a rule there with NOPASSWD: nobody is asked)",
-				 last)
-		     : ma_errorf(err->code, "%s; it says: %s", err->message, last);
-	ma_error_free(err);
-	return longer;
+	return ma_ssh_said_explain(&s->said, s->options.sudo, err);
 }

@@ -3,6 +3,7 @@
 #define MA_SSH_PRIVATE_H
 
 #include "ssh.h"
+#include "ssh_talk.h"
 
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
@@ -16,8 +17,7 @@ struct ma_ssh {
 	struct ssh_callbacks_struct callbacks;
 	enum ma_ssh_asked asked; /* for a passphrase, the last time */
 	char *locked;            /* the key that it is of */
-	char said[512];          /* the end of its standard error */
-	size_t said_bytes;
+	struct ma_ssh_said said;
 };
 
 /* The helper, as bytes, and its SHA-256 in hex; "" in a build without one. */

@@ -46,15 +46,14 @@ static const char script[] =
 	"'";
 
 /* One line without its newline. Byte by byte: what follows the last one is for another reader. */
-static struct ma_error *read_line(struct ma_ssh *s, struct ma_buf *line)
+static struct ma_error *read_line(const struct ma_stream *s, struct ma_buf *line)
 {
-	const struct ma_stream stream = ma_ssh_stream(s);
 	line->len = 0;
 	ma_buf_str(line, "");
 	for (;;) {
 		char c;
 		size_t got = 0;
-		MA_TRY(stream.read(stream.arg, &c, 1, LINE_MS, &got));
+		MA_TRY(s->read(s->arg, &c, 1, LINE_MS, &got));
 		if (!got)
 			return ma_errorf(MA_ERR_OS, "the shell of the far side has ended");
 		if (c == '\n')
@@ -65,7 +64,7 @@ static struct ma_error *read_line(struct ma_ssh *s, struct ma_buf *line)
 }
 
 /* "Linux x86_64 memattach 0.1.0", past whatever login scripts print. */
-static struct ma_error *read_greeting(struct ma_ssh *s, struct ma_buf *line)
+static struct ma_error *read_greeting(const struct ma_stream *s, struct ma_buf *line)
 {
 	size_t noise = 0;
 	const size_t n = strlen(GREETING);
@@ -83,7 +82,7 @@ static struct ma_error *read_greeting(struct ma_ssh *s, struct ma_buf *line)
 	return ma_errorf(MA_ERR_BAD_DATA, "the shell of the far side says something else than it was told to");
 }
 
-static struct ma_error *expect(struct ma_ssh *s, const char *word)
+static struct ma_error *expect(const struct ma_stream *s, const char *word)
 {
 	_cleanup_buf_ struct ma_buf line = MA_BUF_INIT(4096);
 	MA_TRY(read_line(s, &line));
@@ -92,35 +91,32 @@ static struct ma_error *expect(struct ma_ssh *s, const char *word)
 	return NULL;
 }
 
-static struct ma_error *tell(struct ma_ssh *s, const void *data, size_t bytes)
+static struct ma_error *tell(const struct ma_stream *s, const void *data, size_t bytes)
 {
-	const struct ma_stream stream = ma_ssh_stream(s);
-	return stream.write(stream.arg, data, bytes, LINE_MS);
+	return s->write(s->arg, data, bytes, LINE_MS);
 }
 
-static struct ma_error *copy_helper(struct ma_ssh *s)
+static struct ma_error *copy_helper(const struct ma_stream *s, bool sudo)
 {
 	const size_t bytes = (size_t)(ma_helper_end - ma_helper_begin);
 	char order[256];
-	int n = snprintf(order, sizeof(order), "copy %s %zu %s\n", s->options.sudo ? "sudo" : "-", bytes,
-			 ma_helper_sha256);
+	int n = snprintf(order, sizeof(order), "copy %s %zu %s\n", sudo ? "sudo" : "-", bytes, ma_helper_sha256);
 	MA_TRY(tell(s, order, (size_t)n));
 	MA_TRY(expect(s, "send"));
 	MA_TRY(tell(s, ma_helper_begin, bytes));
 	return expect(s, "start");
 }
 
-static struct ma_error *start(struct ma_ssh *s, bool copy, bool *copied_ret)
+struct ma_error *ma_ssh_talk(const struct ma_stream *s, bool sudo, bool copy, bool *copied_ret)
 {
 	static const char ours[] = "memattach " MA_VERSION, machine[] = "Linux x86_64 ";
 	_cleanup_buf_ struct ma_buf line = MA_BUF_INIT(NOISE_MAX);
-	MA_TRY(ma_ssh_exec(s, script));
 	MA_TRY(read_greeting(s, &line));
 	const char *text = ma_buf_text(&line), *first = strchr(text, ' '),
 		   *second = first ? strchr(first + 1, ' ') : NULL;
 	const char *version = second ? second + 1 : "none";
 	if (!copy && !strcmp(version, ours)) {
-		const char *order = s->options.sudo ? "run sudo 0 0\n" : "run - 0 0\n";
+		const char *order = sudo ? "run sudo 0 0\n" : "run - 0 0\n";
 		*copied_ret = false;
 		return tell(s, order, strlen(order));
 	}
@@ -137,11 +133,13 @@ static struct ma_error *start(struct ma_ssh *s, bool copy, bool *copied_ret)
 			" there",
 			second ? (int)(second - text) : 64, text, why);
 	*copied_ret = true;
-	return copy_helper(s);
+	return copy_helper(s, sudo);
 }
 
 struct ma_error *ma_ssh_start(struct ma_ssh *s, bool copy, bool *copied_ret)
 {
-	struct ma_error *err = start(s, copy, copied_ret);
+	const struct ma_stream stream = ma_ssh_stream(s);
+	MA_TRY(ma_ssh_exec(s, script));
+	struct ma_error *err = ma_ssh_talk(&stream, s->options.sudo, copy, copied_ret);
 	return err ? ma_ssh_explain(s, err) : NULL;
 }
