@@ -122,10 +122,26 @@ static struct ma_error *find_layout(pid_t pid, const struct ma_image *im, struct
 	return ma_take_ptr(first);
 }
 
+/* What is read of a process (TLS, thread pointers, malloc) was only ever tried with glibc. */
+static struct ma_error *refuse_libc(const struct ma_maps *maps)
+{
+	const char *musl = NULL;
+	for (size_t i = 0; i < maps->count; i++) {
+		const char *path = maps->v[i].path, *name = strrchr(path, '/');
+		if (name && !strncmp(name, "/ld-linux", 9))
+			return NULL;
+		if (name && !strncmp(name, "/ld-musl-", 9))
+			musl = path;
+	}
+	return musl ? ma_errorf(MA_ERR_UNSUPPORTED, "a Python that is linked against musl (%s) is not supported", musl)
+		    : NULL;
+}
+
 static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps, struct ma_python *py)
 {
 	_cleanup_image_ struct ma_image im = { 0 };
 	MA_TRY(ma_image_find(pid, task_dir, maps, &im));
+	MA_TRY(refuse_libc(maps));
 	uint32_t version;
 	MA_TRY(ma_version_find(&im, &version));
 	MA_TRY(refuse_version(version));
