@@ -25,10 +25,10 @@ def make_key(path):
 
 
 class Sshd:
-    """The PATH of commands there begins with `bin`, which may have a memattach, or a fake one. With `wrap` it runs in another
-    network namespace, at the address `host`."""
+    """The PATH of commands there begins with `bin`, which may have a memattach, or a fake one. With `wrap` it runs in other
+    namespaces, at the address `host`. `more`: lines of its configuration that win; `env`: of the commands there."""
 
-    def __init__(self, folder, mark, wrap=(), host="127.0.0.1"):
+    def __init__(self, folder, mark, wrap=(), host="127.0.0.1", more="", env={}):
         self.elsewhere = bool(wrap)
         self.folder, self.port = Path(folder), free_port()
         self.folder.mkdir(mode=0o700)
@@ -43,7 +43,9 @@ class Sshd:
         self.known_hosts = self.home / ".ssh" / "known_hosts"
         self.trust()
         config = self.folder / "sshd_config"
-        config.write_text(f"""
+        environ = {"PATH": f"{self.bin}:/usr/bin:/bin", "XDG_RUNTIME_DIR": self.far, "TMPDIR": self.far, "HOME": self.far,
+                   "MEMATTACH_TEST_MARK": mark, **env}
+        config.write_text(f"""{more}
 Port {self.port}
 ListenAddress {host}
 HostKey {host_key}
@@ -54,7 +56,7 @@ KbdInteractiveAuthentication no
 UsePAM no
 StrictModes no
 PermitRootLogin yes
-SetEnv PATH={self.bin}:/usr/bin:/bin XDG_RUNTIME_DIR={self.far} TMPDIR={self.far} HOME={self.far} MEMATTACH_TEST_MARK={mark}
+SetEnv {" ".join(f"{name}={value}" for name, value in environ.items())}
 """)
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import pythons
 from daemon import Memattachd
 from readers import python_with
 from target import baseline
@@ -195,6 +196,37 @@ def test_dockerfile(memattach):
             owner = subprocess.run(["dpkg", "-S", path, os.path.realpath(path), path.removeprefix("/usr")], capture_output=True, text=True).stdout
             packages = {line.split(":")[0] for line in owner.splitlines()}
             assert packages & (run | {"libc6", "libgcc-s1"}), (library, packages)
+
+
+SLIM = """set -e
+mount -t tmpfs none /mnt
+cd /mnt
+mkdir upper work root
+mount -t overlay overlay -o lowerdir="$1",upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
+for d in /proc /dev /tmp "$2"; do mkdir -p "root$d"; mount --rbind "$d" "root$d"; done
+find root/bin/ root/usr/bin/ \\( -name '*sh' -o -name busybox -o -name env \\) -exec rm -f {} +
+shift 2
+exec chroot root "$@"
+"""
+
+
+def test_slim_image_on_an_overlay(one_python, start, memattach, need_root):
+    """The root of a container as a runtime makes it, of layers, and no shell in it."""
+    trees = [p for p in pythons.supported() if p.tree and not p.debug]
+    if not trees:
+        pytest.skip("no tree of tools/pythons")
+    python = trees[0]
+    inside = types.SimpleNamespace(id=python.id, path=python.path, wrap=(*SPACES, "sh", "-c", SLIM, "sh", python.tree, str(DOCS.parent)))
+    t = start(inside, "idle", pid_of=only_child)
+    root = f"/proc/{t.pid}/root"
+    assert not any(os.path.lexists(f"{root}/{name}") for name in ("bin/sh", "bin/bash", "bin/dash"))
+    assert " / / " in "".join(line for line in open(f"/proc/{t.pid}/mountinfo") if " - overlay " in line)
+    with Unharmed(t):
+        snap = memattach.snapshot(t.pid)
+        stacks = memattach.run("stacks", t.pid, "--native", "--json")
+    assert snap.counts().get("__main__.Thing") == 12345
+    assert stacks.rc == 0 and any("PyEval" in (f["function"] or "") for th in json.loads(stacks.out)["threads"] for f in th["native"])
+    t.end_well()
 
 
 def test_container_with_a_root_of_its_own(python, start, memattach, need_root):

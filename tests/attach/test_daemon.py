@@ -36,6 +36,10 @@ def test_init(memattach, daemon, tmp_path):
     assert stat.S_IMODE(d.dir.stat().st_mode) == 0o700
     for name, purpose in (("server", "sslserver"), ("client", "sslclient")):
         openssl("verify", "-x509_strict", "-purpose", purpose, "-CAfile", d.dir / "ca.crt", d.dir / f"{name}.crt")
+    for name, days in (("ca", 5 * 365), ("server", 397), ("client", 397)):
+        dates = dict(line.split("=") for line in openssl("x509", "-noout", "-dates", "-in", d.dir / f"{name}.crt", text=True).stdout.splitlines())
+        begin, end = (ssl.cert_time_to_seconds(dates[w]) / 86400 for w in ("notBefore", "notAfter"))
+        assert days - 2 < end - begin < days + 3, (name, end - begin)
     before = (d.dir / "ca.key").read_bytes()
     done = d.run("init", d.dir)
     assert done.returncode == 1 and "ca.key" in done.stderr and (d.dir / "ca.key").read_bytes() == before
@@ -432,6 +436,22 @@ def test_reload_of_what_is_broken(one_python, start, daemon, folder, what):
     d.works(t.pid)
     d.end()
     t.end_well()
+
+
+def test_unit_is_hardened(tmp_path, memattach):
+    """By what systemd itself says of it: no warning, and an exposure of less than 3 in 10."""
+    tool = shutil.which("systemd-analyze")
+    if not tool:
+        pytest.skip("no systemd-analyze on this machine")
+    text = (Path(__file__).parents[2] / "tools" / "systemd" / "memattachd.service.in").read_text()
+    unit = tmp_path / "memattachd.service"
+    program = os.path.join(os.path.dirname(memattach.path), "memattachd")
+    unit.write_text(text.replace("@CMAKE_INSTALL_FULL_BINDIR@/memattachd", program).replace("Documentation=man:memattachd(8)\n", ""))
+    done = subprocess.run([tool, "verify", unit], capture_output=True, text=True)
+    assert done.returncode == 0 and not [line for line in done.stderr.splitlines() if unit.name in line], done.stderr
+    done = subprocess.run([tool, "security", "--offline=true", "--threshold=30", unit], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
+    assert "CapabilityBoundingSet=CAP_SYS_PTRACE\n" in text
 
 
 def test_unit(need_root, one_python, start, daemon, memattach, folder, tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -289,6 +290,67 @@ def test_helper_that_does_not_arrive(one_python, start, client, helper):
     (client.sshd.folder / "victim").write_text(str(p.pid))
     p.communicate(timeout=30)
     client.nothing_left(t)
+
+
+def test_helper_needs_nothing(memattach, helper):
+    """No shared library, and no more bytes than may be copied."""
+    path = os.path.join(os.path.dirname(memattach.path), "memattach-helper")
+    shown = subprocess.run(["readelf", "-dl", path], capture_output=True, text=True, check=True).stdout
+    assert "There is no dynamic section" in shown and "INTERP" not in shown
+    assert os.path.getsize(path) < 6_000_000
+
+
+def test_symbols_of_the_far_side(one_python, start, client, helper):
+    """The helper reads them there: native stacks are those of a local attach."""
+    t = start(one_python, "idle")
+    far = client.run(t.pid, "--native", "--json", command=("stacks",))
+    near = client.memattach.run("stacks", t.pid, "--native", "--json")
+    assert far.rc == near.rc == 0, (far, near)
+    threads = [[(f["function"], f["module"]) for th in json.loads(done.out)["threads"] for f in th["native"]] for done in (far, near)]
+    assert threads[0] == threads[1] and any("PyEval" in (function or "") for function, _ in threads[0])
+    t.end_well()
+
+
+NOEXEC = {"nothing": "run", "run": "/dev/shm", "run /dev/shm": "home/.cache", "run /dev/shm home": "tmp", "all": None}
+
+
+@pytest.mark.parametrize("noexec", NOEXEC)
+def test_folder_of_the_helper(need_root, one_python, start, memattach, helper, tmp_path, noexec):
+    """The first where a program may be run: the runtime directory, shared memory, the cache, the temporary folders. It is
+    private, and gone in the end."""
+    if not server.PROGRAM or not server.has_ssh(memattach.path):
+        pytest.skip("no OpenSSH server, or a memattach without SSH")
+    top = tmp_path / "there"
+    for name in ("run", "home/.cache", "tmp"):
+        (top / name).mkdir(parents=True)
+    folders = {"run": top / "run", "/dev/shm": "/dev/shm", "home": top / "home/.cache", "tmp": top / "tmp"}
+    mounts = [f"mount -t tmpfs {'-o noexec' if noexec == 'all' or name in noexec.split() else ''} none {path}"
+              for name, path in folders.items()]
+    if noexec == "all":  # those that everyone has
+        mounts += [f"mount --bind {d} {d} && mount -o remount,bind,noexec {d}" for d in ("/tmp", "/var/tmp")]
+    wrap = ("unshare", "--mount", "sh", "-c", " && ".join(mounts) + ' && exec "$@"', "sh")
+    s = server.Sshd(tmp_path / "sshd", memattach.mark, wrap=wrap,
+                    env={"XDG_RUNTIME_DIR": top / "run", "HOME": top / "home", "TMPDIR": top / "tmp"})
+    try:
+        client = server.Client(memattach, s)
+        note = top / "note"
+        (s.bin / "sha256sum").write_text(f'#!/bin/sh\nf=$(dirname "$1")\nstat -c "%a %u %n" "$f" >{note}\nexec /usr/bin/sha256sum "$@"\n')
+        (s.bin / "sha256sum").chmod(0o755)
+        t = start(one_python, "idle")
+        done = client.run(t.pid, "--json", command=("stacks",))
+        if noexec == "all":
+            check_error(done, 5, "no folder there from which a program may be run")
+        else:
+            assert done.rc == 0, (done, s.log())
+            mode, owner, folder = note.read_text().split()
+            assert (mode, owner) == ("700", "0") and os.path.dirname(folder) == str(top / NOEXEC[noexec])
+        pid, = [p for p in (s.popen.pid,) if s.popen.poll() is None]
+        for path in folders.values():
+            assert not list((Path(f"/proc/{pid}/root{path}")).glob("memattach-*")), "left on the far side"
+        memattach.wait_gone()
+        t.end_well()
+    finally:
+        s.close()
 
 
 def test_damaged_helper(one_python, start, client, helper):

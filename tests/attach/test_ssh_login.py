@@ -87,6 +87,27 @@ def test_agent(one_python, start, client, tmp_path):
     t.end_well()
 
 
+def test_user_of_the_configuration(one_python, start, client, tmp_path):
+    t = start(one_python, "idle")
+    config = tmp_path / "config"
+    config.write_text("User somebody-else\n")
+    check_error(client.run(t.pid, "--ssh-config", config, command=("stacks",)), 4, "'somebody-else'")
+    t.end_well()
+
+
+def test_passwords_only(one_python, start, memattach, client, tmp_path):
+    """A host that wants a password is told as one: none is asked for."""
+    t = start(one_python, "idle")
+    client.sshd.close()
+    client.sshd = server.Sshd(tmp_path / "strict", memattach.mark, more="PubkeyAuthentication no\nPasswordAuthentication yes")
+    args = ("--identity", client.sshd.identity, "--known-hosts", client.sshd.known_hosts)
+    try:
+        check_error(client.run(t.pid, *args, command=("stacks",)), 4, "permission denied", "takes: password")
+    finally:
+        client.sshd.close()
+    t.end_well()
+
+
 def lock(client):
     subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", PASSPHRASE, "-f", client.sshd.identity], check=True)
 
