@@ -159,6 +159,7 @@ __attribute__((used)) void maa_main(struct maa_args *args)
 	m->ring = ring;
 	m->L = &args->layout;
 	m->minor = args->layout.minor;
+	m->no_calls = args->flags & MAA_FLAG_NO_CALLS;
 	m->ref_tags = m->minor >= 14 ? 3 : 0;
 	m->block_round = 15;
 	m->refcnt_mask = m->minor >= 12 ? 0xffffffffu : ~0ull;

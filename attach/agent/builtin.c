@@ -128,6 +128,12 @@ static void visit_module(struct maa *m, struct maa_w *w, addr_t a)
 		fn = rd64(def + (uint64_t)L->moduledef_traverse);
 		size = (int64_t)rd64(def + (uint64_t)L->moduledef_size);
 	}
+	if (m->no_calls) {
+		addr_t state = rd64(AT(module_state));
+		if (fn && state && size > 0)
+			maa_visit_state(m, w, state, (uint64_t)size);
+		return;
+	}
 	if (fn && maa_readable(m, fn) && (size <= 0 || rd64(AT(module_state)))) {
 		maa_visit_traverse(m, w, a, fn);
 		/* m_traverse of most modules leaves the module's own dict to module_traverse() */
@@ -173,6 +179,21 @@ static void visit_odict(struct maa *m, struct maa_w *w, addr_t a)
 		maa_own(m, node);
 		maa_edge_plain(m, w, rd64(node));
 		node = rd64(node + 16);
+	}
+}
+
+/* struct dequeobject (Modules/_collectionsmodule.c), the same in 3.8 to 3.15: leftblock 24, leftindex 40; a block is
+ * the link to the one before, 64 items, and the link to the next. */
+static void visit_deque(struct maa *m, struct maa_w *w, addr_t a)
+{
+	uint64_t n = rd64(a + OB_SIZE), at = rd64(a + 40);
+	addr_t block = rd64(a + 24);
+	for (uint64_t i = 0; i < n && at < 64 && block && !(block & 7) && maa_readable(m, block); i++) {
+		edge_item(m, w, rd64(block + 8 + 8 * at), i);
+		if (++at == 64) {
+			at = 0;
+			block = rd64(block + 8 + 8 * 64);
+		}
 	}
 }
 
@@ -254,6 +275,12 @@ void maa_visit_builtin(struct maa *m, struct maa_w *w, addr_t a, const struct ma
 		break;
 	case K_STGDICT:
 		maa_visit_stgdict(m, w, a);
+		break;
+	case K_DEQUE:
+		if (m->no_calls)
+			visit_deque(m, w, a);
+		else
+			maa_visit_traverse(m, w, a, t->traverse);
 		break;
 	default: /* types with a sizer of ours only: their own traverse function */
 		if ((t->flags & MT_GC) && t->traverse)

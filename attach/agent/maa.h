@@ -46,7 +46,7 @@ typedef uint64_t addr_t; /* an address in the target's memory: here the same as 
 enum maa_kind {
 	K_BAD = 0,  /* not a type: objects of it are skipped */
 	K_LEAF,     /* no references, default size */
-	K_TRAVERSE, /* tp_traverse, default size */
+	K_TRAVERSE, /* tp_traverse, default size; without calls: its words */
 	K_STR,
 	K_LONG,
 	K_BYTES,
@@ -129,10 +129,11 @@ struct maa_type {
 	uint32_t slots, slots_count;     /* in maa.slots */
 	uint32_t members, members_count; /* the same: where a C type says that it keeps objects, for their names */
 	uint32_t scalar_bytes;           /* numpy's scalars: their dtype's itemsize, which their __sizeof__ adds */
-	uint32_t body;                   /* K_NATIVE: bytes of the part that the extension defines */
-	uint8_t native;                  /* K_NATIVE: enum maa_native */
-	uint64_t head;                   /* fast.c: the first head_bytes of a record, behind the address */
-	uint32_t fixed_size, attrs;      /* fast.c: size of each instance; names of its attributes, in maa.attrs */
+	uint32_t body;              /* K_NATIVE: bytes of the part that the extension defines; without calls also of
+				     * what has a traverse function: that of the type that it is of */
+	uint8_t native;             /* K_NATIVE: enum maa_native */
+	uint64_t head;              /* fast.c: the first head_bytes of a record, behind the address */
+	uint32_t fixed_size, attrs; /* fast.c: size of each instance; names of its attributes, in maa.attrs */
 	uint8_t head_bytes, attrs_count;
 	uint64_t dead, dead_bytes; /* objects on a free list: their blocks are used, their count is 0 */
 };
@@ -247,6 +248,7 @@ struct maa {
 	const struct ma_layout *L;
 	unsigned minor;
 	uint32_t phase;
+	uint32_t no_calls;    /* MAA_FLAG_NO_CALLS */
 	uint64_t ref_tags;    /* the low bits of a _PyStackRef that are no address, 3.14+ (pycore_stackref.h) */
 	uint32_t hook_head;   /* what the debug hooks put before an object's first byte: 0 or MAA_HOOK_HEAD */
 	uint64_t block_round; /* (bytes + block_round) / 16 is the size class of the block of an object of so many bytes

@@ -238,7 +238,7 @@ void maa_visit_native(struct maa *m, struct maa_w *w, addr_t a, const struct maa
 {
 	const struct ma_layout *L = m->L;
 	m->seen_count = 0;
-	if (t->traverse && m->cur_gc) {
+	if (t->traverse && m->cur_gc && !m->no_calls) {
 		((traverse_fn)t->traverse)(a, seen_visit, m);
 		maa_visit_traverse(m, w, a, t->traverse);
 	}
@@ -251,6 +251,67 @@ void maa_visit_native(struct maa *m, struct maa_w *w, addr_t a, const struct maa
 		bytes += rd64(a + OB_SIZE) * (uint64_t)t->itemsize;
 	uint64_t n = bytes > from ? (bytes - from) / 8 : 0;
 	words(m, w, a + from, n < WORDS_MAX ? n : WORDS_MAX, weak > 0 ? a + (uint64_t)weak : 0, 0);
+}
+
+/* An object that is part of an image: None, a type that a library defines. */
+static int is_static_object(struct maa *m, addr_t a)
+{
+	addr_t type;
+	if ((a & 7) || maa_place(m, a) != MA_PLACE_STATIC || !maa_readable(m, a + 8))
+		return 0;
+	type = rd64(a + OB_TYPE);
+	return type && !(type & 7) && maa_readable(m, type) && refcnt_sane(m, a) && maa_type_get(m, type) != NULL;
+}
+
+static void word_edge(struct maa *m, struct maa_w *w, addr_t x)
+{
+	if (!x || (x & 7) || x >> 47 || x == m->cur || !maa_readable(m, x) ||
+	    (!is_object(m, x) && !is_static_object(m, x)) || !maa_reach(m, x, 0))
+		return;
+	edge_room(m, w);
+	edge_raw(w, x, MA_EDGE_GUESSED);
+}
+
+/* The place was told already, by its name. */
+static int is_member(struct maa *m, const struct maa_type *t, uint32_t offset, uint32_t before)
+{
+	for (uint32_t i = 0; i < before; i++)
+		if (m->slots[t->members + i].offset == offset)
+			return 1;
+	return 0;
+}
+
+void maa_visit_words(struct maa *m, struct maa_w *w, addr_t a)
+{
+	const struct maa_type *t = m->cur_type;
+	const struct ma_layout *L = m->L;
+	/* weak references to it are not its own: tp_weaklistoffset stands behind traverse, clear and richcompare */
+	int64_t weak = (int64_t)rd64(t->addr + (uint64_t)L->type_traverse + 24);
+	uint64_t from = t->itemsize ? 24 : 16, to = t->body;
+	if (t->base_managed)
+		maa_visit_managed(m, w, a, t);
+	else if (t->dictoffset)
+		maa_edge_tagged(m, w, maa_dict_at(m, a, t), N_DICT, TAG_ATTR);
+	for (uint32_t i = 0; i < t->members_count; i++) {
+		const struct maa_slot *s = &m->slots[t->members + i];
+		if ((int64_t)s->offset != t->dictoffset && !is_member(m, t, s->offset, i))
+			maa_edge_named(m, w, rd64(a + s->offset), s->name_id);
+	}
+	if (t->itemsize && rd64(a + OB_SIZE) < WORDS_MAX * 8)
+		to += rd64(a + OB_SIZE) * (uint64_t)t->itemsize;
+	if (to > from + WORDS_MAX * 8)
+		to = from + WORDS_MAX * 8;
+	for (uint64_t off = from; off + 8 <= to; off += 8)
+		if ((int64_t)off != weak && (int64_t)off != t->dictoffset &&
+		    !is_member(m, t, (uint32_t)off, t->members_count))
+			word_edge(m, w, rd64(a + off));
+}
+
+void maa_visit_state(struct maa *m, struct maa_w *w, addr_t state, uint64_t bytes)
+{
+	uint64_t n = bytes / 8 < WORDS_MAX ? bytes / 8 : WORDS_MAX;
+	for (uint64_t i = 0; i < n && !(state & 7) && maa_readable(m, state + 8 * i); i++)
+		word_edge(m, w, rd64(state + 8 * i));
 }
 
 /* A class made by a C metatype, and a metatype's own part of a class: behind PyHeapTypeObject. */

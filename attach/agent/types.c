@@ -312,6 +312,8 @@ static void visitor_find(struct maa *m, struct maa_type *ti)
 	/* a static type without the GC flag may have a traverse function that it inherited: it has no say */
 	uint64_t base_flags = b && maa_readable(m, b) ? rd64(b + (uint64_t)L->type_flags) : 0;
 	ti->traverse = own;
+	if (m->no_calls && own && own != m->subtype_traverse)
+		ti->body = (uint32_t)rd64(b + (uint64_t)L->type_basicsize);
 	if (kind != K_BAD) {
 		ti->kind = (uint8_t)kind;
 	} else if ((base_flags & TPF_HAVE_GC) && own && own != m->subtype_traverse && maa_readable(m, own)) {
@@ -406,7 +408,25 @@ static void type_names(struct maa *m, addr_t t, uint8_t *text, unsigned *module_
 	}
 }
 
-static void type_write(struct maa *m, struct maa_type *ti)
+/* Do its edges come from its own traverse function, wholly or in part? Without calls these are guessed. */
+static int asks_traverse(struct maa *m, const struct maa_type *ti, unsigned kind)
+{
+	switch (kind) {
+	case K_TRAVERSE:
+	case K_NATIVE:
+		return 1;
+	case K_BYTESIO:
+	case K_ARRAY:
+	case K_LRU:
+		return (ti->flags & MT_GC) && ti->traverse;
+	case K_MODULE:
+		return m->no_calls;
+	default:
+		return kind > K_SIZED && (ti->flags & MT_GC) && ti->traverse;
+	}
+}
+
+static void type_write(struct maa *m, struct maa_type *ti, unsigned kind)
 {
 	struct maa_buf *b = &m->tb;
 	uint8_t *text = m->text + MA_NAME_MAX + 64;
@@ -416,7 +436,8 @@ static void type_write(struct maa *m, struct maa_type *ti)
 		maa_flush(m, b);
 	ti->id = (uint32_t)++m->stat[MA_STAT_TYPES];
 	uint64_t flags = (ti->flags & MT_HEAP ? MA_TF_HEAP : 0) | (ti->flags & MT_SIZER ? MA_TF_SIZER : 0) |
-			 (ti->kind != K_TRAVERSE ? MA_TF_VISITOR : 0) | (ti->body ? MA_TF_GUESSED : 0);
+			 (asks_traverse(m, ti, kind) ? 0 : MA_TF_VISITOR) |
+			 (kind == K_NATIVE || (m->no_calls && asks_traverse(m, ti, kind)) ? MA_TF_GUESSED : 0);
 	if (ti->value)
 		flags |= MA_TF_VALUES | (uint64_t)(ti->value - 1) << MA_TF_VALUE_KIND_SHIFT;
 	uint8_t *p = put(b->p, ti->id);
@@ -456,6 +477,7 @@ static void type_fill(struct maa *m, struct maa_type *ti)
 		f |= MT_ASK_GC;
 	ti->flags = (uint8_t)f;
 	unsigned kind;
+	uint32_t body;
 	visitor_find(m, ti);
 	if ((flags & TPF_HEAPTYPE) && ti->kind != K_STRUCTSEQ)
 		ti->keys = rd64(t + (uint64_t)L->heaptype_cached_keys);
@@ -468,13 +490,14 @@ static void type_fill(struct maa *m, struct maa_type *ti)
 		ti->scalar_bytes = maa_numpy_scalar_bytes(m, t);
 	ti->value = (uint8_t)maa_value_kind(m, t, flags);
 	if ((kind == K_TRAVERSE || kind == K_LEAF) && ti->size_kind <= K_TRAVERSE && !(ti->flags & MT_TYPEOBJ) &&
-	    (ti->body = maa_native_body(m, t))) {
+	    (body = maa_native_body(m, t))) {
+		ti->body = body;
 		if (kind == K_LEAF)
 			ti->traverse = 0; /* a type without the GC flag may have inherited one: it has no say */
 		ti->native = (uint8_t)maa_native_kind(m, t, &ti->scalar_bytes);
 		kind = K_NATIVE;
 	}
-	type_write(m, ti);
+	type_write(m, ti, kind);
 	if (ti->flags & MT_MANAGED)
 		ti->dictoffset = 0;
 	ti->kind = (uint8_t)kind;

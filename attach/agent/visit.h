@@ -18,6 +18,10 @@ void maa_visit_bytesio(struct maa *m, struct maa_w *w, addr_t a);
 void maa_visit_stgdict(struct maa *m, struct maa_w *w, addr_t a);
 /* native.c */
 void maa_visit_native(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t);
+/* In place of tp_traverse: what tp_members and tp_dictoffset say, and the words of the object that are addresses of
+ * others, as guessed edges. */
+void maa_visit_words(struct maa *m, struct maa_w *w, addr_t a);
+void maa_visit_state(struct maa *m, struct maa_w *w, addr_t state, uint64_t bytes); /* of a module */
 void maa_visit_metatype(struct maa *m, struct maa_w *w, addr_t a);
 /* numpy.c */
 void maa_visit_numpy(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t, uint64_t tags, uint64_t from);

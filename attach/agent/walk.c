@@ -235,6 +235,10 @@ typedef int (*traverse_fn)(addr_t self, int (*visit)(addr_t, struct maa *), stru
 
 void maa_visit_traverse(struct maa *m, struct maa_w *w, addr_t a, addr_t fn)
 {
+	if (m->no_calls) {
+		maa_visit_words(m, w, a);
+		return;
+	}
 	m->traverse_w = w;
 	m->type_edge_dropped = m->lru_edge_kept = 0;
 	m->cur_dict = m->cur_type->dictoffset ? maa_dict_at(m, a, m->cur_type) : 0;
@@ -314,6 +318,8 @@ static int has_gc(struct maa *m, addr_t a, const struct maa_type *t)
 {
 	if (t->flags & MT_TYPEOBJ)
 		return (rd64(a + (uint64_t)m->L->type_flags) & TPF_HEAPTYPE) != 0;
+	if (t->flags & MT_ASK_GC && m->no_calls)
+		return maa_place(m, a) != MA_PLACE_STATIC;
 	if (t->flags & MT_ASK_GC)
 		return ((int (*)(addr_t))rd64(t->addr + (uint64_t)m->L->type_is_gc))(a) != 0;
 	return 1;

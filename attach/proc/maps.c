@@ -175,6 +175,7 @@ struct ma_error *ma_maps_parse(const char *text, size_t bytes, struct ma_maps *r
 	ret->count = n;
 	ret->v = ma_take_ptr(v);
 	ret->text = ma_take_ptr(copy);
+	ret->husk = false;
 	return NULL;
 }
 

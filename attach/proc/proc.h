@@ -24,6 +24,8 @@ struct ma_maps {
 	struct ma_map *v; /* sorted by start, as the kernel prints them */
 	size_t count;
 	char *text; /* owns the paths */
+	bool husk;  /* not of the process that is read, but of the one whose memory it was given: its pagemap says
+		       nothing */
 };
 
 /* Takes ownership of nothing; `text` is copied. Works for maps and smaps. */

@@ -150,7 +150,7 @@ static struct ma_error *probe(pid_t pid, int task_dir, const struct ma_maps *map
 	_cleanup_close_ int fd = open_mapped(pid, task_dir, c);
 	bool rebuilt = fd < 0;
 	if (rebuilt)
-		fd = ma_image_rebuild(pid, task_dir, maps, c->map);
+		fd = ma_image_rebuild(pid, maps->husk ? -1 : task_dir, maps, c->map);
 	if (fd < 0)
 		return NULL;
 	_cleanup_elf_ struct ma_elf *e = NULL;

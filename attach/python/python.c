@@ -159,7 +159,13 @@ static struct ma_error *find(pid_t pid, int task_dir, const struct ma_maps *maps
 		return &ma_enomem;
 	MA_TRY(find_layout(pid, &im, py));
 	if (py->minor <= 11 && !py->arenas)
-		MA_TRY(ma_arenas_find(pid, task_dir, maps, &im, &py->layout, &py->arenas, &py->maxarenas));
+		MA_TRY(ma_arenas_find(pid, maps->husk ? -1 : task_dir, maps, &im, &py->layout, &py->arenas,
+				      &py->maxarenas));
+	return NULL;
+}
+
+static struct ma_error *find_exe(pid_t pid, int task_dir, struct ma_python *py)
+{
 	char exe[PATH_MAX];
 	ssize_t n = readlinkat(task_dir, "exe", exe, sizeof(exe) - 1);
 	if (n < 0)
@@ -187,6 +193,8 @@ static struct ma_error *find_once(pid_t pid, int task_dir, struct ma_python *ret
 	if (err)
 		return err;
 	err = find(pid, task_dir, &maps, &py);
+	if (!err)
+		err = find_exe(pid, task_dir, &py);
 	ma_maps_deinit(&maps);
 	if (err)
 		ma_python_deinit(&py);
@@ -207,6 +215,17 @@ struct ma_error *ma_python_find(pid_t pid, int task_dir, struct ma_python *ret)
 			return explain(pid, task_dir, err);
 		ma_error_free(err);
 	}
+}
+
+struct ma_error *ma_python_find_in(pid_t pid, int task_dir, const struct ma_maps *maps, struct ma_python *ret)
+{
+	struct ma_python py = { .source_name = "table" };
+	struct ma_error *err = find(pid, task_dir, maps, &py);
+	if (err)
+		ma_python_deinit(&py);
+	else
+		*ret = py;
+	return err;
 }
 
 void ma_python_deinit(struct ma_python *py)

@@ -9,6 +9,8 @@
 #include <memattach/layout.h>
 #include <memattach/types.h>
 
+struct ma_maps;
+
 enum ma_layout_source { MA_LAYOUT_TABLE = 1, MA_LAYOUT_DEBUG_OFFSETS = 2, MA_LAYOUT_DWARF = 4 };
 
 struct ma_python {
@@ -31,6 +33,9 @@ struct ma_python {
  * MA_ERR_UNSUPPORTED: not a Python process, older than 3.8, free-threaded, unknown version: by name.
  * MA_ERR_PERMISSION, MA_ERR_TARGET_GONE as they are. */
 MA_CHECK struct ma_error *ma_python_find(pid_t pid, int task_dir, struct ma_python *ret);
+/* The same of a process that was given the memory of another (a husk): `maps` says what that one had mapped where.
+ * ret->exe is NULL. It is asked once: nothing changes any more. */
+MA_CHECK struct ma_error *ma_python_find_in(pid_t pid, int task_dir, const struct ma_maps *maps, struct ma_python *ret);
 void ma_python_deinit(struct ma_python *py);
 
 #endif

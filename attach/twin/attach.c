@@ -86,6 +86,9 @@ static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
 		if (!a->stopped && a->meta.len + m->bytes < MA_BLOCK_PAYLOAD - 4096)
 			ma_buf_add(&a->meta, m->u.text, m->bytes);
 		return NULL;
+	case MA_MSG_META:
+		ma_buf_add(&a->meta, m->u.text, m->bytes);
+		return NULL;
 	case MA_MSG_NOTE:
 		ma_meta_text(&a->notes, MA_META_NOTE, m->u.text);
 		return NULL;
@@ -288,7 +291,11 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 	int end = -1;
 
 	progress(&a, "finding");
-	struct ma_error *err = ma_tracee_explain(&t, look(options, &t, &py, &pre, &job, &a.meta));
+	struct ma_error *err = NULL;
+	if (options->core) /* all is looked at by the tracer: it has to be there first */
+		job.options = options;
+	else
+		err = ma_tracee_explain(&t, look(options, &t, &py, &pre, &job, &a.meta));
 	ma_fault_point(TARGET_LOOKED_AT);
 	if (!err)
 		err = ma_tracer_start(&job, &end, &tracer);

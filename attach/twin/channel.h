@@ -20,6 +20,7 @@ enum ma_msg_kind {
 	MA_MSG_NATIVE,    /* + memfd with NATIVE blocks */
 	MA_MSG_MEMORY,    /* + memfd with blocks of kind MALLOC */
 	MA_MSG_UNDO,      /* struct ma_undo: what is to be undone should the tracer be killed from here on */
+	MA_MSG_META,      /* fields, ready for the META block */
 	MA_MSG_DONE,      /* struct ma_msg_done: all is undone */
 	MA_MSG_ERROR,     /* struct ma_msg_error and text: all is undone */
 };

@@ -55,6 +55,17 @@ static void put_values(struct ma_buf *b, const struct ma_values_wish *v, bool th
 	ma_meta_u64(b, MA_META_VALUES_KEY_ID, ma_siphash_key_id(v->key));
 }
 
+void ma_meta_python(struct ma_buf *b, const struct ma_attach_options *options, const struct ma_python *py)
+{
+	ma_meta_text(b, MA_META_PYTHON, py->version);
+	ma_meta_text(b, MA_META_LIBPYTHON, py->libpython ? py->libpython : "");
+	ma_meta_text(b, MA_META_BUILD_ID, py->build_id);
+	ma_meta_text(b, MA_META_LAYOUT_SOURCE, py->source_name ? py->source_name : "");
+	put_values(b, &options->values, options->threads_only, py);
+	if (options->note)
+		ma_meta_text(b, MA_META_NOTE, options->note);
+}
+
 struct ma_error *ma_meta_target(struct ma_buf *b, int dir, const struct ma_attach_options *options,
 				const struct ma_status *status, const struct ma_python *py,
 				const struct ma_preflight *pre)
@@ -76,16 +87,10 @@ struct ma_error *ma_meta_target(struct ma_buf *b, int dir, const struct ma_attac
 	ma_meta_u64(b, MA_META_PARENT_PID, (uint64_t)(st.ppid > 0 ? st.ppid : 0));
 	ma_meta_u64(b, MA_META_UID, status->uid[1]);
 	ma_meta_text(b, MA_META_COMMAND, command);
-	ma_meta_text(b, MA_META_PYTHON, py->version);
 	ma_meta_u64(b, MA_META_START_TIME, st.start_time);
 	ma_meta_u64(b, MA_META_UPTIME_NS, uptime_ns(dir));
 	ma_meta_text(b, MA_META_EXE, py->exe ? py->exe : "");
-	ma_meta_text(b, MA_META_LIBPYTHON, py->libpython ? py->libpython : "");
-	ma_meta_text(b, MA_META_BUILD_ID, py->build_id);
-	ma_meta_text(b, MA_META_LAYOUT_SOURCE, py->source_name ? py->source_name : "");
-	put_values(b, &options->values, options->threads_only, py);
-	if (options->note)
-		ma_meta_text(b, MA_META_NOTE, options->note);
+	ma_meta_python(b, options, py);
 	ma_meta_u64(b, MA_META_CGROUP_LIMIT, pre->cgroup_limit);
 	ma_meta_u64(b, MA_META_CGROUP_USAGE, pre->cgroup_usage);
 	if (!uname(&un))

@@ -17,6 +17,8 @@ void ma_meta_text(struct ma_buf *b, enum ma_meta_tag tag, const char *text);
 MA_CHECK struct ma_error *ma_meta_target(struct ma_buf *b, int dir, const struct ma_attach_options *options,
 					 const struct ma_status *status, const struct ma_python *py,
 					 const struct ma_preflight *pre);
+/* The interpreter, and which values of its objects are written. */
+void ma_meta_python(struct ma_buf *b, const struct ma_attach_options *options, const struct ma_python *py);
 void ma_meta_stopped(struct ma_buf *b, const struct ma_msg_stopped *s);
 void ma_meta_done(struct ma_buf *b, const struct ma_msg_done *d);
 

@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "meta.h"
 #include "native.h"
+#include "outside.h"
 #include "runners.h"
 #include "twin.h"
 #include "twin_memory.h"
@@ -588,7 +589,10 @@ struct ma_error *ma_tracer_start(const struct ma_tracer_job *job, int *end_ret, 
 		settle();
 		close_others(ends[1]);
 		ma_fault_point(TRACER_SETTLED);
-		run(job, ends[1]);
+		if (job->options->core)
+			ma_outside_run(job, ends[1]);
+		else
+			run(job, ends[1]);
 		_exit(0);
 	}
 	close(ends[1]);

@@ -50,6 +50,9 @@ enum ma_cli_option {
 	MA_OPT_FAR = MA_OPT_SSH | MA_OPT_TLS | MA_OPT_LIMIT_RATE,
 };
 
+/* An enumerator is an int: from here on they are these. */
+#define MA_OPT_EXE (UINT64_C(1) << 31) /* --exe FILE: of core:FILE */
+
 #define MA_KEEP_ALL UINT64_MAX
 
 struct ma_cli {
@@ -72,6 +75,7 @@ struct ma_cli {
 	uint64_t pid;          /* --pid, 0 = not given */
 	const char *name;      /* --name, or NULL */
 	const char *cgroup;    /* --cgroup, or NULL */
+	const char *exe;       /* --exe, or NULL */
 	uint64_t keep;         /* --keep; MA_KEEP_ALL = not given */
 	bool prune, tree;
 	uint64_t every_s, count;                         /* 0 = not given */
@@ -87,7 +91,7 @@ struct ma_command {
 	const char *name; /* NULL = `memattach TARGET` */
 	const char *args; /* for the usage line */
 	int args_min, args_max;
-	unsigned options; /* enum ma_cli_option */
+	uint64_t options; /* enum ma_cli_option and MA_OPT_* */
 	const char *summary;
 	const char *help; /* lines that `memattach help NAME` prints */
 	struct ma_error *(*run)(const struct ma_cli *cli);
@@ -114,7 +118,9 @@ struct ma_error *ma_cmd_rm(const struct ma_cli *cli);
 MA_CHECK struct ma_error *ma_cmd_stdio(void);
 struct ma_error *ma_cmd_watch(const struct ma_cli *cli);
 
-/* The id of a local process from an argument; MA_ERR_USAGE when it is none, MA_ERR_UNSUPPORTED for tls:// and core:. */
+/* The path in "core:FILE", or NULL when it is no such target. */
+const char *ma_cli_core(const char *text);
+/* The id of a local process from an argument; MA_ERR_USAGE when it is none, or a core file. */
 MA_CHECK struct ma_error *ma_cli_parse_pid(const char *text, pid_t *ret);
 
 #endif

@@ -149,6 +149,8 @@ struct ma_error *ma_cmd_doctor(const struct ma_cli *cli)
 	_cleanup_target_ struct ma_target target = { 0 };
 	struct ma_doctor d = { 0 };
 	MA_TRY(ma_target_open(cli, cli->args[0], &target));
+	if (target.core)
+		return ma_errorf(MA_ERR_USAGE, "%s: a core file needs no doctor: nothing is attached to", target.label);
 	struct ma_error *err = ma_target_doctor(&target, &d);
 	if (!err) {
 		if (cli->json)

@@ -28,6 +28,13 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 	"and float the value, too (prefix:N, all); nothing, and of the command line its first word (none).\n"         \
 	"Names of attributes, variables, functions and types are always there.\n"
 
+#define CORE_HELP                                                                                                      \
+	"PID may also be core:FILE, the core file of a process that has died (or that gcore made), of this kind of\n"  \
+	"machine. The files that it had mapped are read from where they were, and must be the same ones; --exe says\n" \
+	"where the program is now. Nothing of it is run: where an extension or a rare type would have to be asked "    \
+	"for\n"                                                                                                        \
+	"its references, they are guessed from its words and shown as <guessed>.\n"
+
 #define MA_OPT_WHICH (MA_OPT_PID | MA_OPT_NAME)
 #define MA_ARGS_MANY 4096
 
@@ -43,18 +50,19 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 const struct ma_command ma_commands[] = {
 	{ NULL, "PID", 0, 1,
 	  MA_OPT_FAR | MA_OPT_BRIEF | MA_OPT_FULL | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_CGROUP | MA_OPT_RESUME |
-		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES |
+		  MA_OPT_EXE,
 	  "take a snapshot and print the report",
 	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
 	  "$XDG_DATA_HOME/memattach (or ~/.local/share/memattach). memattach ls lists it.\n"
 	  "Who holds what is found in the same command when 50 bytes for each object are at most a quarter of the\n"
 	  "memory that is available; else by memattach report, there or elsewhere. JSON has it with --full "
-	  "only.\n" WHO_HELP FAR_HELP VALUES_HELP,
+	  "only.\n" WHO_HELP FAR_HELP CORE_HELP VALUES_HELP,
 	  ATTACHING(ma_cmd_target) },
 	{ "snap", "PID...", 0, MA_ARGS_MANY,
 	  MA_OPT_FAR | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_CGROUP | MA_OPT_RESUME | MA_OPT_EVERY | MA_OPT_COUNT |
-		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES,
+		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES | MA_OPT_EXE,
 	  "take a snapshot, no report",
 	  "Writes the snapshot file and prints one line: its path and size, how long it took and how long the process\n"
 	  "was stopped, and its id (memattach ls). With --every TIME a series: --count N of them, or until Ctrl-C "
@@ -127,10 +135,10 @@ const struct ma_command ma_commands[] = {
 	  "Removes the snapshots with these ids, or with --keep N all but the newest N of each process (of that which\n"
 	  "--pid or --name chooses). A file that is no longer the one that was taken is left alone.\n",
 	  ma_cmd_rm },
-	{ "stacks", "PID", 1, 1, MA_OPT_FAR | MA_OPT_JSON | MA_OPT_MAX_PAUSE | MA_OPT_NATIVE,
+	{ "stacks", "PID", 1, 1, MA_OPT_FAR | MA_OPT_JSON | MA_OPT_MAX_PAUSE | MA_OPT_NATIVE | MA_OPT_EXE,
 	  "print the Python stack of every thread",
 	  "Like a snapshot, but without the heap, and nothing is kept. With --native the C functions stand between\n"
-	  "the Python ones, and threads without Python are there too.\n",
+	  "the Python ones, and threads without Python are there too. PID may be core:FILE (without --native).\n",
 	  ATTACHING(ma_cmd_stacks) },
 	{ "doctor", "PID", 1, 1, MA_OPT_SSH | MA_OPT_TLS | MA_OPT_JSON,
 	  "say whether attaching would work, and what the pause would be",

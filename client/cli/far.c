@@ -8,6 +8,9 @@
 
 static struct ma_error *open_here(const char *text, struct ma_target *t)
 {
+	t->core = ma_cli_core(text);
+	if (t->core)
+		return asprintf(&t->label, "%s", text) < 0 ? &ma_enomem : NULL;
 	MA_TRY(ma_cli_parse_pid(text, &t->pid));
 	return asprintf(&t->label, "pid %d", (int)t->pid) < 0 ? &ma_enomem : NULL;
 }

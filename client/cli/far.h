@@ -12,6 +12,7 @@ struct ma_far;
 
 struct ma_target {
 	pid_t pid;                /* there, if it is far */
+	const char *core;         /* in place of a process: a core file; pid is 0 */
 	struct ma_remote_url url; /* host NULL: here */
 	struct ma_far *far;       /* the link, while there is one */
 	char *label;              /* "pid 4242" or "host: pid 4242": what messages begin with */

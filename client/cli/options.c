@@ -46,7 +46,8 @@ enum {
 	OPT_LINGER,
 	OPT_CA,
 	OPT_CERT,
-	OPT_KEY
+	OPT_KEY,
+	OPT_EXE
 };
 
 /* One a line, whatever their number is. */
@@ -83,6 +84,7 @@ static const struct option long_options[] = {
 	{ "ca", required_argument, NULL, OPT_CA },
 	{ "cert", required_argument, NULL, OPT_CERT },
 	{ "key", required_argument, NULL, OPT_KEY },
+	{ "exe", required_argument, NULL, OPT_EXE },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
 	{ "every", required_argument, NULL, OPT_EVERY },
 	{ "count", required_argument, NULL, OPT_COUNT },
@@ -97,7 +99,7 @@ static const struct option long_options[] = {
 /* clang-format on */
 
 static const struct {
-	enum ma_cli_option bit;
+	uint64_t bit;
 	const char *name, *arg, *text;
 } described[] = {
 	{ MA_OPT_OUTPUT, "-o, --output", " FILE", "where it goes" },
@@ -112,6 +114,7 @@ static const struct {
 	{ MA_OPT_BRIEF, "    --brief", "", "without who holds what: soon, and in little memory" },
 	{ MA_OPT_FULL, "    --full", "", "with who holds what, also in JSON and where memory is short" },
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
+	{ MA_OPT_EXE, "    --exe", " PYTHON", "core:FILE: the program that ran, where it is elsewhere now" },
 	{ MA_OPT_NATIVE, "    --native", "", "the native frames of every thread too" },
 	{ MA_OPT_VALUES, "    --values", " WHAT", "of contents: none, hash (default), prefix:N, all" },
 	{ MA_OPT_AT, "    --at", " POINT", "90% of the memory there is (default), or a size: 2GB" },
@@ -214,7 +217,7 @@ static struct ma_error *parse_count(const char *option, const char *text, uint64
 
 static bool is_target(const char *text)
 {
-	return (text[0] && !text[strspn(text, "0123456789")]) || strstr(text, "://") || !strncmp(text, "core:", 5);
+	return (text[0] && !text[strspn(text, "0123456789")]) || strstr(text, "://") || ma_cli_core(text);
 }
 
 static struct ma_error *find_command(const char *word, const struct ma_command **ret)
@@ -225,7 +228,7 @@ static struct ma_error *find_command(const char *word, const struct ma_command *
 	return ma_errorf(MA_ERR_USAGE, "'%s' is neither a process id nor a command; see memattach --help", word);
 }
 
-static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_command *command, unsigned given)
+static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_command *command, uint64_t given)
 {
 	const char *name = command->name ? command->name : "memattach PID";
 	for (size_t i = 0; i < MA_ARRAY_SIZE(described); i++)
@@ -248,7 +251,7 @@ static struct ma_error *check_command(const struct ma_cli *cli, const struct ma_
 	return NULL;
 }
 
-static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, struct ma_request *ret, unsigned *given)
+static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, struct ma_request *ret, uint64_t *given)
 {
 	opterr = 0;
 	optind = 0;
@@ -359,6 +362,10 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 		case OPT_NO_COLOR:
 			cli->colour = false;
 			break;
+		case OPT_EXE:
+			cli->exe = optarg;
+			*given |= MA_OPT_EXE;
+			break;
 		case OPT_CA:
 			cli->ca = optarg;
 			*given |= MA_OPT_TLS;
@@ -424,7 +431,7 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 
 struct ma_error *ma_options_parse(int argc, char **argv, struct ma_cli *cli, struct ma_request *ret)
 {
-	unsigned given = 0;
+	uint64_t given = 0;
 	*ret = (struct ma_request){ MA_WISH_RUN, NULL };
 	cli->colour = true;
 	cli->values = MA_VALUES_HASH;
@@ -488,11 +495,18 @@ void ma_options_help(FILE *out, const struct ma_command *command)
 		fputs("      --no-color       neither colour nor bars (also by NO_COLOR)\n", out);
 }
 
+const char *ma_cli_core(const char *text)
+{
+	return strncmp(text, "core:", 5) ? NULL : text + 5;
+}
+
 struct ma_error *ma_cli_parse_pid(const char *text, pid_t *ret)
 {
-	if (strstr(text, "://") || !strncmp(text, "core:", 5))
+	if (strstr(text, "://"))
 		return ma_errorf(MA_ERR_UNSUPPORTED, "target '%s': this version attaches to local processes only",
 				 text);
+	if (ma_cli_core(text))
+		return ma_errorf(MA_ERR_USAGE, "'%s' is no process: a core file stands alone, and not here", text);
 	char *end;
 	errno = 0;
 	long v = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : 0;

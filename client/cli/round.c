@@ -45,9 +45,11 @@ void ma_taken_print(const struct ma_cli *cli, const struct ma_taken *t)
 	_cleanup_buf_ struct ma_buf shown = MA_BUF_INIT(1 << 16);
 	char size[MA_HUMAN_MAX], total[MA_HUMAN_MAX], pause[MA_HUMAN_MAX];
 	ma_escape_text(&shown, t->path, strlen(t->path));
-	fprintf(cli->out, "%s   %s   %s   stopped %s%s%s\n", ma_buf_text(&shown),
+	bool stopped = t->result.attach.pause_ns; /* a core file's process was not */
+	fprintf(cli->out, "%s   %s   %s%s%s%s%s\n", ma_buf_text(&shown),
 		ma_human_bytes(size, t->result.file_bytes, false), ma_human_duration(total, t->result.total_ns),
-		ma_human_duration(pause, t->result.attach.pause_ns), t->row.id[0] ? "   " : "", t->row.id);
+		stopped ? "   stopped " : "", stopped ? ma_human_duration(pause, t->result.attach.pause_ns) : "",
+		t->row.id[0] ? "   " : "", t->row.id);
 }
 
 struct ma_error *ma_folder_for_many(const struct ma_cli *cli, const char **ret)

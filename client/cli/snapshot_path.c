@@ -22,10 +22,12 @@ struct ma_error *ma_snapshot_path_default(const char *wanted, pid_t pid, char **
 		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
 	/* two in one second, or the hour that the clock shows twice */
 	for (unsigned more = 1;; more++) {
-		char suffix[16] = "", *path;
+		char suffix[16] = "", number[16] = "core", *path;
+		if (pid)
+			snprintf(number, sizeof(number), "%d", (int)pid);
 		if (more > 1)
 			snprintf(suffix, sizeof(suffix), "-%u", more);
-		if (asprintf(&path, "%s/%s-%d%s.mem", wanted ? wanted : folder, stamp, (int)pid, suffix) < 0)
+		if (asprintf(&path, "%s/%s-%s%s.mem", wanted ? wanted : folder, stamp, number, suffix) < 0)
 			return &ma_enomem;
 		if (access(path, F_OK) || more == 1000) {
 			*ret = path;

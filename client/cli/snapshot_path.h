@@ -5,8 +5,9 @@
 
 #include "cli.h"
 
-/* <folder>/<YYYYmmddTHHMMSS>-<pid>.mem (local time), with -2 and so on behind it while there is such a file. `folder`:
- * NULL for $XDG_DATA_HOME/memattach, else under ~/.local/share, which is made with mode 0700. The caller frees *ret. */
+/* <folder>/<YYYYmmddTHHMMSS>-<pid>.mem (local time; "core" in place of pid 0), with -2 and so on behind it while there
+ * is such a file. `folder`: NULL for $XDG_DATA_HOME/memattach, else under ~/.local/share, which is made with mode 0700.
+ * The caller frees *ret. */
 MA_CHECK struct ma_error *ma_snapshot_path_default(const char *folder, pid_t pid, char **ret);
 /* A file name in a new folder of mode 0700 under $TMPDIR or /tmp, for ma_snapshot_path_discard(). */
 MA_CHECK struct ma_error *ma_snapshot_path_temporary(char **ret);

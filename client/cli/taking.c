@@ -71,6 +71,8 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 	struct ma_session_options options = {
 		.attach = {
 			.pid = pid,
+			.core = t->target.core,
+			.exe = cli->exe,
 			.threads_only = t->threads_only,
 			.native = cli->native,
 			.values = { .mode = cli->values, .limit = cli->values_limit },
@@ -82,10 +84,15 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 		.path = path,
 	};
 	const bool far = ma_target_is_far(&t->target);
-	if (asprintf(&label, "%s%spid %d", far ? t->target.url.host : "", far ? ": " : "", (int)pid) < 0) {
+	int named = t->target.core
+			    ? asprintf(&label, "core:%s", t->target.core)
+			    : asprintf(&label, "%s%spid %d", far ? t->target.url.host : "", far ? ": " : "", (int)pid);
+	if (named < 0) {
 		label = NULL;
 		return &ma_enomem;
 	}
+	if (t->target.core && cli->native)
+		return ma_errorf(MA_ERR_USAGE, "%s: --native needs a process", label);
 	if (!far && pid == getpid())
 		return ma_errorf(MA_ERR_USAGE, "pid %d is memattach itself", (int)pid);
 	if (!t->threads_only && cli->values != MA_VALUES_NONE)

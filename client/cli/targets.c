@@ -158,6 +158,18 @@ static struct ma_error *check_resume(const struct ma_cli *cli, bool far)
 	return NULL;
 }
 
+/* A core file is no process: what chooses or paces processes does not go with it. */
+static struct ma_error *find_core(const struct ma_cli *cli, const char *path, struct ma_target *target,
+				  struct ma_targets *t)
+{
+	if (cli->args_count > 1 || cli->name || cli->cgroup || cli->tree || cli->every_s || cli->max_pause_ns ||
+	    cli->resume)
+		return ma_errorf(MA_ERR_USAGE,
+				 "a core file stands alone, and has no --tree, --every, --max-pause or --resume");
+	target->core = path;
+	return add(t, 0);
+}
+
 static struct ma_error *check(const struct ma_cli *cli, bool *far_ret)
 {
 	bool far = false;
@@ -183,6 +195,15 @@ struct ma_error *ma_targets_find(const struct ma_cli *cli, struct ma_target *far
 {
 	_cleanup_targets_ struct ma_targets t = { 0 };
 	bool is_far;
+	const char *core = cli->args_count ? ma_cli_core(cli->args[0]) : NULL;
+	if (core) {
+		MA_TRY(find_core(cli, core, far, &t));
+		*ret = t;
+		t = (struct ma_targets){ 0 };
+		return NULL;
+	}
+	if (cli->exe)
+		return ma_errorf(MA_ERR_USAGE, "--exe goes with core:FILE");
 	MA_TRY(check(cli, &is_far));
 	if (is_far && !ma_target_is_far(far))
 		MA_TRY(ma_remote_url_parse(cli->args[0], &far->url));

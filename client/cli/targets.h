@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* targets.h - which processes a command is about: PID..., --name, --tree, --cgroup, ssh:// and tls://. */
+/* targets.h - which processes a command is about: PID..., --name, --tree, --cgroup, ssh:// and tls://,
+ * core:FILE. */
 #ifndef MA_TARGETS_H
 #define MA_TARGETS_H
 
@@ -19,7 +20,7 @@ void ma_targets_deinit(struct ma_targets *t);
  * that one and all Python processes below it, it first (it may be no Python itself), parents before their children;
  * those of --cgroup. What started this command (sudo, a shell) is not meant by a name. MA_ERR_TARGET_GONE when there is
  * none, MA_ERR_USAGE, with a list, when a name means several. When they are far, `far` becomes the way there; it is
- * zero, or as a call before has left it. */
+ * zero, or as a call before has left it. Of a core file the one number is 0, and `far` has its path. */
 MA_CHECK struct ma_error *ma_targets_find(const struct ma_cli *cli, struct ma_target *far, struct ma_targets *ret);
 
 #endif

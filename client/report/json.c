@@ -259,6 +259,7 @@ static void set_process(json_t *root, const struct ma_snap_meta *m, int *failed)
 	set(root, "command", text(m->command), failed);
 	set(root, "python", text(m->python), failed);
 	set(root, "schema", json_integer(1), failed);
+	set(root, "source", json_string(ma_source_name(m->source)), failed);
 	set(root, "consistency", json_string(ma_consistency_name(m->consistency)), failed);
 	set(root, "pause_ns", number(m->pause_ns), failed);
 	set(root, "attempts", number(m->attempts), failed);

@@ -31,6 +31,8 @@ MA_CHECK struct ma_error *ma_stacks_text(FILE *out, const struct ma_snap *s, con
 MA_CHECK struct ma_error *ma_stacks_json(FILE *out, const struct ma_snap *s);
 
 /* "gil-free", "safe-point" or "arbitrary" */
+/* "process", "core", "stopped". */
+const char *ma_source_name(uint64_t source);
 const char *ma_consistency_name(uint64_t consistency);
 /* "none", "hash", "prefix:20" or "all", in `text` where it has to be made. */
 const char *ma_values_name(char text[MA_HUMAN_MAX], const struct ma_snap_meta *m);

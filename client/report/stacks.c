@@ -99,7 +99,10 @@ struct ma_error *ma_stacks_text(FILE *out, const struct ma_snap *s, const struct
 	ma_page_cell(p, m->command, strlen(m->command), 400, false);
 	fputs("\nCPython ", out);
 	ma_page_cell(p, m->python, strlen(m->python), 16, false);
-	fprintf(out, "   stopped %s\n", ma_human_duration(b, m->pause_ns));
+	if (m->source == MA_SOURCE_CORE)
+		fputs("   from a core file\n", out);
+	else
+		fprintf(out, "   stopped %s\n", ma_human_duration(b, m->pause_ns));
 	for (size_t i = 0; i < tab->threads_count; i++) {
 		const struct ma_snap_thread *th = &tab->threads[i];
 		if (th->tid)

@@ -22,6 +22,11 @@
 #define THREAD_FIXED 25 /* columns of its number, of GIL, of a line, and between them */
 #define PATH_LEAST 16
 
+const char *ma_source_name(uint64_t source)
+{
+	return source == MA_SOURCE_CORE ? "core" : source == MA_SOURCE_STOPPED ? "stopped" : "process";
+}
+
 const char *ma_consistency_name(uint64_t consistency)
 {
 	return consistency == MA_CONS_SAFE_POINT ? "safe-point"
@@ -70,7 +75,11 @@ static void head(const struct ma_page *p, const struct ma_analysis *a)
 	fputs("   ", p->out);
 	ma_page_cell(p, m->host, strlen(m->host), 24, false);
 
-	fprintf(p->out, "\nstopped %s   ", ma_human_duration(b1, m->pause_ns));
+	if (m->source == MA_SOURCE_CORE)
+		fputs("\nfrom a core file   ", p->out);
+	else
+		fprintf(p->out, "\nstopped %s   %s", ma_human_duration(b1, m->pause_ns),
+			m->source == MA_SOURCE_STOPPED ? "while it was copied   " : "");
 	if (m->target_faults)
 		fprintf(p->out, "then %s page faults   ", ma_human_count(b1, m->target_faults));
 	if (m->consistency == MA_CONS_SAFE_POINT)

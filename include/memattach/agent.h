@@ -36,6 +36,7 @@ struct maa_map {
 #define MAA_MAP_STACK 32u
 
 #define MAA_FLAG_THREADS_ONLY 1u /* `memattach stacks`: threads and frames without locals, no heap */
+#define MAA_FLAG_NO_CALLS 8u     /* nothing of the target is called: tp_traverse is replaced by a look at the words */
 #define MAA_FLAG_ENTRIES 4u      /* frames that were entered from C are marked: MA_THR_ENTRY */
 
 struct maa_args {

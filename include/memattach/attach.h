@@ -27,6 +27,8 @@ struct ma_attach_progress {
 
 struct ma_attach_options {
 	pid_t pid;
+	const char *core; /* in place of a process: a core file; NULL = none */
+	const char *exe;  /* of a core: the executable that ran, NULL = that of the path in it */
 	bool threads_only;        /* `stacks`: no heap walk */
 	bool native;              /* native stacks too; the frames are then as they were at the stop */
 	struct ma_values_wish values;

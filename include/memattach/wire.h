@@ -59,12 +59,13 @@ MA_WIRE_ASSERT(sizeof(struct ma_block_hdr) == 16, "block header");
  * s module (empty for built-ins), s qualified name. Strings are cut at MA_NAME_MAX bytes. */
 #define MA_TF_HEAP 1u    /* heap type: each instance holds a counted reference to it */
 #define MA_TF_SIZER 2u   /* sizes of its instances are exact, not a lower bound */
-#define MA_TF_VISITOR 4u /* its edges come from a visitor of ours, not from tp_traverse */
+#define MA_TF_VISITOR 4u /* its edges come from a visitor of ours alone, not from tp_traverse */
 #define MA_TF_VALUES 8u  /* each record of it has an entry in VALUES, of this kind: */
 #define MA_TF_VALUE_KIND(flags) ((flags) >> 8 & 3)
 #define MA_TF_VALUE_KIND_SHIFT 8
 enum ma_value_kind { MA_VALUE_STR = 0, MA_VALUE_BYTES = 1, MA_VALUE_INT = 2, MA_VALUE_FLOAT = 3 };
-#define MA_TF_GUESSED 16u /* of an extension: beside tp_traverse its instances are searched word by word */
+#define MA_TF_GUESSED 16u /* its instances are searched word by word: of an extension beside tp_traverse, and in what is no
+			   * twin (MA_META_SOURCE) all whose edges tp_traverse would have told */
 
 /* ---- NAMES: v id (1, 2, 3, ... in order), s text. Names of attributes, globals, functions and files:
  * they belong to code. Dict keys that are data are never names. */
@@ -293,9 +294,13 @@ enum ma_meta_tag {
 	MA_META_VALUES_STR_BASE = 56 /* size of a str in ASCII less its length */,
 	MA_META_VALUES_KEY_ID = 57 /* hashes of two snapshots can be compared when it is the same */,
 	MA_META_PARENT_PID = 70 /* of the process at that time, as the machine that took the snapshot sees it; 0 = none seen */,
+	MA_META_SOURCE = 71 /* enum ma_source */,
 	MA_META_INTERP = 60 /* repeated: 8 bytes each: id, 1 if it has a GIL that the main one does not share, enum
 			     * ma_consistency */,
 };
+
+/* Of what the walk was. Of what is no twin nothing was called: where there is no visitor of ours, edges are guessed. */
+enum ma_source { MA_SOURCE_TWIN = 0, MA_SOURCE_CORE = 1, MA_SOURCE_STOPPED = 2 };
 
 enum ma_consistency { MA_CONS_ARBITRARY = 0, MA_CONS_GIL_FREE = 1, MA_CONS_SAFE_POINT = 2 };
 

@@ -109,6 +109,7 @@ static struct ma_error *meta_field(struct ma_snap *s, struct ma_cursor *c)
 		[MA_META_TAKEN_REALTIME_NS] = &m->taken_realtime_ns,
 		[MA_META_TAKEN_MONOTONIC_NS] = &m->taken_monotonic_ns,
 		[MA_META_PID] = &m->pid,
+		[MA_META_SOURCE] = &m->source,
 		[MA_META_PARENT_PID] = &m->parent_pid,
 		[MA_META_START_TIME] = &m->start_time,
 		[MA_META_CONSISTENCY] = &m->consistency,

@@ -245,10 +245,14 @@ Test(cli, closed_pipe)
 
 Test(cli, targets)
 {
-	const struct outcome *o = RUN("--json", "core:file");
-	cr_expect_eq(o->code, 5);
-	if (strstr(o->err, "this build reads snapshots only"))
-		return; /* the offline half */
+	const struct outcome *o = RUN("--json", "-o", snapshot, "core:/nonexistent/core");
+	if (strstr(o->err, "this build reads snapshots only")) {
+		cr_expect_eq(o->code, 5); /* the offline half */
+		return;
+	}
+	expect_failure(o, 2, "cannot open it");
+	expect_failure(RUN("core:/nonexistent/core", "--tree"), 2, "stands alone");
+	expect_failure(RUN("1", "--exe", "/bin/sh"), 2, "--exe goes with core:FILE");
 	expect_failure(RUN("tls://host/1"), 2, "--ca FILE");
 	expect_failure(RUN("0"), 2, "no process id");
 	expect_failure(RUN("99999999999999999999"), 2, "no process id");

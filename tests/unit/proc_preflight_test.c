@@ -361,7 +361,7 @@ Test(preflight, pure_parts)
 	struct ma_map v[] = { { .start = 0, .end = 10, .prot = 3 },
 			      { .start = 10, .end = 30, .prot = 1 },
 			      { .start = 30, .end = 70, .prot = 3 | 8 } };
-	struct ma_maps maps = { v, 3, NULL };
+	struct ma_maps maps = { .v = v, .count = 3 };
 	cr_expect_eq(ma_maps_commit_bytes(&maps), 10);
 	/* The estimate grows with each part and stays in the measured corridor: 17 to 74 ms/GB and 0.5 to 4.5. */
 	uint64_t gb = (uint64_t)1 << 30, none = ma_pages_estimate_ns(0, 0, 0, 1, 0);

@@ -78,7 +78,7 @@
 	const header = () => {
 		document.title = show("memattach: " + report.command);
 		byId("command").textContent = show(report.command);
-		byId("process").textContent = show(`pid ${report.pid}   CPython ${report.python}   ${report.host}   ${report.taken_at}   stopped ${duration(report.pause_ns)}`);
+		byId("process").textContent = show(`pid ${report.pid}   CPython ${report.python}   ${report.host}   ${report.taken_at}   ${report.source === "core" ? "from a core file" : "stopped " + duration(report.pause_ns)}`);
 		const trust = [];
 		if (!report.complete) trust.push("the file is not whole");
 		if (report.refcount_excess) trust.push(`${count(report.refcount_excess)} references too many: do not rely on this`);
