@@ -21,11 +21,11 @@ REPO = Path(__file__).resolve().parent.parent
 
 # What these files and functions test does not depend on how a version was built: without --long they take one Python of
 # each version.
-SAMPLED = {"test_unusual", "test_values", "test_memory", "test_malloc", "test_interpreters", "test_edge_names", "test_soak",
+SAMPLED = {"test_unusual", "test_stop", "test_values", "test_memory", "test_malloc", "test_interpreters", "test_edge_names", "test_soak",
            "test_where", "test_harmless", "test_books", "test_sites", "test_busy", "test_under_an_init",
            "test_container_with_a_root_of_its_own", "test_threads_and_frames", "test_a_collection_under_way", "test_raw_data"}
 # What these test is done with the finished snapshot: without --long they take the four of `leak_python`.
-ANALYSIS = {"test_suspects", "test_paths", "test_waste", "test_tree", "test_ways"}
+ANALYSIS = {"test_suspects", "test_same_memory", "test_paths", "test_waste", "test_tree", "test_ways"}
 
 
 def pytest_addoption(parser):

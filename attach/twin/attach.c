@@ -54,8 +54,8 @@ static void progress(struct attach *a, const char *phase)
 
 static const char *known_phase(const char *text)
 {
-	static const char *const phases[] = { "stopping", "unwinding", "running forward",
-					      "walking",  "surveying", "finishing" };
+	static const char *const phases[] = { "stopping",  "unwinding", "running forward", "walking",
+					      "surveying", "finishing", "writing the core" };
 	for (size_t i = 0; i < MA_ARRAY_SIZE(phases); i++)
 		if (!strcmp(phases[i], text))
 			return phases[i];
@@ -182,8 +182,11 @@ static struct ma_error *finish(struct attach *a)
 
 static struct ma_error *refuse(const struct ma_attach_options *o, const struct ma_preflight *pre)
 {
-	if (pre->obstacle != MA_OBS_NONE)
-		return ma_errorf(MA_ERR_UNSUPPORTED, "%s", pre->reason ? pre->reason : "its copy can not be made");
+	if (pre->obstacle != MA_OBS_NONE && (!o->stop || pre->obstacle == MA_OBS_32BIT))
+		return ma_errorf(MA_ERR_UNSUPPORTED, "%s%s", pre->reason ? pre->reason : "its copy can not be made",
+				 pre->obstacle == MA_OBS_32BIT ? "" : MA_STOP_HINT);
+	if (o->stop) /* its estimate is another one */
+		return NULL;
 	if (o->max_pause_ns && pre->estimate_ns > o->max_pause_ns)
 		return ma_errorf(MA_ERR_LIMIT, "the stop is estimated at %" PRIu64 " ms, more than --max-pause allows",
 				 pre->estimate_ns / 1000000);
@@ -216,6 +219,8 @@ static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee
 		return err;
 	MA_TRY(refuse(o, pre));
 	MA_TRY(ma_meta_target(meta, t->dir, o, &status, py, pre));
+	if (o->stop)
+		ma_meta_u64(meta, MA_META_SOURCE, MA_SOURCE_STOPPED);
 	if (py->layout.runtime_interp_head < 0)
 		return ma_errorf(MA_ERR_UNSUPPORTED, "the layout of this Python has no interpreter list");
 	MA_TRY(ma_mem_read_u64(t->live, py->runtime + (uint64_t)py->layout.runtime_interp_head, &job->runtime_head));

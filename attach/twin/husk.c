@@ -37,6 +37,12 @@ static void wait_for_tracer(pid_t parent)
 	prctl(PR_SET_NAME, MA_HUSK_NAME);
 	setrlimit(RLIMIT_CORE, &none);
 	setpriority(PRIO_PROCESS, 0, 19);
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); /* not that of the tracer */
+	if (fd >= 0) {
+		if (write(fd, "1000", 4) < 0) {
+		}
+		close(fd);
+	}
 	if (getppid() != parent)
 		_exit(1);
 	for (;;)
@@ -48,8 +54,9 @@ static struct ma_error *take_over(struct ma_twin *w)
 	struct ma_stop stop;
 	if (ptrace(PTRACE_SEIZE, w->pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) ||
 	    ptrace(PTRACE_INTERRUPT, w->pid, 0, 0))
-		return ma_error_os(errno,
-				   "cannot trace a child of our own (kernel.yama.ptrace_scope 3 forbids all tracing)");
+		return ma_error_os(
+			errno,
+			"cannot trace a child of our own (is memattach traced itself, or kernel.yama.ptrace_scope 3?)");
 	w->th = (struct ma_thread){ .tid = w->pid, .seized = true, .blocked_nr = -1 };
 	do {
 		if (ma_wait_tid(w->pid, UINT64_MAX, &stop) < 0 || stop.kind == MA_STOP_EXITED ||

@@ -6,6 +6,7 @@
 #include "load.h"
 #include "mem.h"
 #include "meta.h"
+#include "stop_copy.h"
 #include "twin_memory.h"
 #include "wait.h"
 
@@ -18,6 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
+#define DEFAULT_STOP_NS 1000000000u
 #define DEFAULT_WALK_NS 120000000000u
 
 struct outside {
@@ -27,9 +29,13 @@ struct outside {
 	struct ma_space space;
 	struct ma_twin husk;
 	struct ma_twin_pages pages; /* those that hold something */
-	struct ma_python python;
+	struct ma_python found;
+	const struct ma_python *python; /* the one found, or of a stopped process that which the command found */
 	struct ma_gil gil;
 	struct ma_thread *threads; /* for the survey: tid and thread pointer */
+	size_t threads_count;
+	struct ma_stop_copy copy;
+	struct ma_tracee target; /* of --stop */
 	struct ma_msg_done done;
 };
 
@@ -68,10 +74,9 @@ static struct ma_error *without_pid(const struct outside *o, struct ma_error *er
 /* ------------------------------------------------------------------ the core */
 
 /* What is copied takes memory of this machine. */
-static struct ma_error *check_room(const struct ma_space *s)
+static struct ma_error *check_room(uint64_t need, const char *why)
 {
 	struct ma_room room;
-	uint64_t need = ma_space_copied(s);
 	_cleanup_close_ int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct ma_error *err = self < 0 ? ma_error_os(errno, "/proc/self") : ma_room_read(self, &room);
 	if (err) {
@@ -82,11 +87,8 @@ static struct ma_error *check_room(const struct ma_space *s)
 	if (room.group_limit && room.group_limit - room.group_usage < left)
 		left = room.group_limit - room.group_usage;
 	if (need > left)
-		return ma_errorf(MA_ERR_LIMIT,
-				 "%" PRIu64
-				 " MB of the core have to be copied, since they do not lie on pages of the file (gcore "
-				 "writes so), and %" PRIu64 " MB are available",
-				 need / 1000000, left / 1000000);
+		return ma_errorf(MA_ERR_LIMIT, "%" PRIu64 " MB have to be copied%s, and %" PRIu64 " MB are available",
+				 need / 1000000, why, left / 1000000);
 	return NULL;
 }
 
@@ -123,12 +125,14 @@ static struct ma_error *open_core(struct outside *o)
 		return err;
 	}
 	MA_TRY(ma_space_of_core(&o->core, opt->exe, &o->space));
-	MA_TRY(check_room(&o->space));
+	MA_TRY(check_room(ma_space_copied(&o->space),
+			  " of the core, since they do not lie on pages of the file (gcore writes so)"));
 	o->threads = calloc(o->core.threads_count + 1, sizeof(*o->threads));
 	if (!o->threads)
 		return &ma_enomem;
 	for (size_t i = 0; i < o->core.threads_count; i++)
 		o->threads[i] = (struct ma_thread){ .tid = o->core.threads[i].tid, .tls = o->core.threads[i].tls };
+	o->threads_count = o->core.threads_count;
 	return NULL;
 }
 
@@ -149,9 +153,10 @@ static struct ma_error *find_python(struct outside *o)
 	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return ma_error_os(errno, "cannot open %s", path);
-	struct ma_error *err = ma_python_find_in(o->husk.pid, dir, &o->husk.maps, &o->python);
+	struct ma_error *err = ma_python_find_in(o->husk.pid, dir, &o->husk.maps, &o->found);
+	o->python = &o->found;
 	if (!err)
-		err = ma_gil_read(o->husk.pid, &o->python, &o->gil);
+		err = ma_gil_read(o->husk.pid, o->python, &o->gil);
 	if (err && err->code == MA_ERR_UNSUPPORTED && o->space.lost) {
 		struct ma_error *more = ma_errorf(MA_ERR_UNSUPPORTED,
 						  "%s; %s is not here, or another one now: give the program "
@@ -208,7 +213,7 @@ static struct ma_error *send_meta(struct outside *o)
 	ma_meta_u64(&b, MA_META_TAKEN_REALTIME_NS, file_time_ns(c->fd));
 	ma_meta_u64(&b, MA_META_RSS_ANON, own_bytes(&o->pages));
 	ma_meta_text(&b, MA_META_EXE, o->space.exe ? o->space.exe : "");
-	ma_meta_python(&b, opt, &o->python);
+	ma_meta_python(&b, opt, o->python);
 	if (!uname(&un))
 		ma_meta_text(&b, MA_META_ARCH, un.machine);
 	put_threads(c, &b);
@@ -224,7 +229,7 @@ static struct ma_error *send_interps(struct outside *o)
 	_cleanup_free_ struct ma_gil *v = NULL;
 	size_t count;
 	o->done.consistency = MA_CONS_GIL_FREE;
-	MA_TRY(ma_gil_list(o->husk.pid, &o->python, &v, &count));
+	MA_TRY(ma_gil_list(o->husk.pid, o->python, &v, &count));
 	for (size_t i = 0; i < count && b.len < MA_MSG_MAX - 256; i++) {
 		ma_buf_varint(&b, MA_META_INTERP);
 		ma_buf_varint(&b, 24);
@@ -276,8 +281,7 @@ static struct ma_error *send_memory(struct outside *o, const struct ma_loaded *l
 	if (o->job->options->threads_only)
 		return NULL;
 	phase(o, "surveying");
-	struct ma_error *err =
-		ma_twin_memory(&o->husk, loaded, &o->pages, o->threads, o->core.threads_count, watch, o, &fd);
+	struct ma_error *err = ma_twin_memory(&o->husk, loaded, &o->pages, o->threads, o->threads_count, watch, o, &fd);
 	if (!err && fd >= 0) {
 		ma_channel_send(o->end, MA_MSG_MEMORY, NULL, 0, fd);
 		close(fd);
@@ -290,7 +294,7 @@ static struct ma_error *walk(struct outside *o)
 	const struct ma_attach_options *opt = o->job->options;
 	struct ma_loaded loaded = { .ring_fd = -1 };
 	uint32_t flags = MAA_FLAG_NO_CALLS | (opt->threads_only ? MAA_FLAG_THREADS_ONLY : 0u);
-	MA_TRY(ma_agent_load(&o->husk, &o->python, &o->gil, flags, &opt->values, &loaded));
+	MA_TRY(ma_agent_load(&o->husk, o->python, &o->gil, flags, &opt->values, &loaded));
 	ma_channel_send(o->end, MA_MSG_RING, NULL, 0, loaded.ring_fd);
 	close(loaded.ring_fd);
 	phase(o, "walking");
@@ -302,7 +306,7 @@ static struct ma_error *walk(struct outside *o)
 	return err ? err : send_memory(o, &loaded);
 }
 
-static struct ma_error *snapshot(struct outside *o)
+static struct ma_error *of_core(struct outside *o)
 {
 	MA_TRY(open_core(o));
 	MA_TRY(make_husk(o));
@@ -312,6 +316,95 @@ static struct ma_error *snapshot(struct outside *o)
 	note(o, "from a core file: which pages of files and of shared memory were resident, and what was in swap, is "
 		"not in "
 		"it; pages without content count as never touched");
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ a process that is stopped */
+
+static struct ma_error *send_tids(const struct outside *o)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(MA_MSG_MAX - 1);
+	for (size_t i = 0; i < o->threads_count && b.len < MA_MSG_MAX - 4096; i++) {
+		char path[48], comm[64] = "";
+		_cleanup_free_ char *text = NULL;
+		snprintf(path, sizeof(path), "task/%d/comm", o->threads[i].tid);
+		struct ma_error *err = ma_proc_read(o->target.dir, path, sizeof(comm) - 1, &text, NULL);
+		if (!err)
+			snprintf(comm, sizeof(comm), "%.*s", (int)strcspn(text, "\n"), text);
+		ma_error_free(err);
+		ma_buf_varint(&b, MA_META_TID);
+		ma_buf_varint(&b, 16 + strlen(comm));
+		ma_buf_u64(&b, (uint64_t)o->threads[i].tid);
+		ma_buf_u64(&b, o->threads[i].tls);
+		ma_buf_add(&b, comm, strlen(comm));
+	}
+	MA_TRY(ma_buf_error(&b));
+	ma_channel_send(o->end, MA_MSG_TIDS, ma_buf_text(&b), b.len, -1);
+	return NULL;
+}
+
+static struct ma_error *stop_and_copy(struct outside *o)
+{
+	const struct ma_attach_options *opt = o->job->options;
+	uint64_t limit = opt->max_pause_ns ? opt->max_pause_ns : MA_STOP_COPY_DEFAULT_NS, estimate;
+	struct ma_status status;
+	MA_TRY(ma_tracee_open(opt->pid, &o->target));
+	if (o->target.start_time != o->job->start_time)
+		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited and its number was used again");
+	MA_TRY(ma_status_read(o->target.live_dir, &status));
+	estimate = ma_stop_copy_estimate_ns(&status);
+	if (estimate > limit)
+		return ma_errorf(MA_ERR_LIMIT,
+				 "copying %" PRIu64 " MB is estimated to stop it for %" PRIu64 " ms, and %s %" PRIu64
+				 " ms%s",
+				 status.rss_anon / 1000000, estimate / 1000000,
+				 opt->max_pause_ns ? "--max-pause allows" : "--stop does so up to", limit / 1000000,
+				 opt->max_pause_ns ? "" : ": --max-pause says how long it may");
+	MA_TRY(check_room(status.rss_anon + status.rss_anon / 16, ""));
+	phase(o, "stopping");
+	MA_TRY(watch(o));
+	/* what was estimated may be exceeded by as much again, as long as the user did not say how long is too long */
+	MA_TRY(ma_stop_copy_take(&o->target, status.rss_anon + status.rss_anon / 16,
+				 opt->stop_timeout_ns ? opt->stop_timeout_ns : DEFAULT_STOP_NS,
+				 opt->max_pause_ns ? limit : 2 * limit, &o->copy));
+	o->done.pause_ns = o->copy.pause_ns;
+	o->done.attempts = 1;
+	return NULL;
+}
+
+static struct ma_error *of_process(struct outside *o)
+{
+	uint64_t head;
+	MA_TRY(stop_and_copy(o));
+	o->space = o->copy.space;
+	o->copy.space = (struct ma_space){ 0 };
+	o->pages.runs = o->copy.runs;
+	o->copy.runs = (struct ma_runs){ 0 };
+	o->threads = ma_take_ptr(o->copy.threads);
+	o->threads_count = o->copy.threads_count;
+	ma_channel_send(o->end, MA_MSG_STOPPED, &o->copy.stopped, sizeof(o->copy.stopped), -1);
+	MA_TRY(send_tids(o));
+	MA_TRY(make_husk(o));
+	o->python = o->job->python;
+	struct ma_error *err = ma_mem_read_u64(
+		o->husk.pid, o->python->runtime + (uint64_t)o->python->layout.runtime_interp_head, &head);
+	if (err || head != o->job->runtime_head) {
+		ma_error_free(err);
+		return ma_errorf(MA_ERR_TARGET_GONE,
+				 "the process exited, ran another program or changed its interpreters meanwhile");
+	}
+	MA_TRY(ma_gil_read(o->husk.pid, o->python, &o->gil));
+	note(o, "taken without a clone: the process stood still while its memory was copied, and no thread was run to "
+		"a safe "
+		"point; shared memory, and which pages of files were resident, is not in it");
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ all */
+
+static struct ma_error *snapshot(struct outside *o)
+{
+	MA_TRY(o->job->options->core ? of_core(o) : of_process(o));
 	MA_TRY(send_smaps(o));
 	MA_TRY(send_interps(o));
 	return walk(o);
@@ -319,20 +412,32 @@ static struct ma_error *snapshot(struct outside *o)
 
 void ma_outside_run(const struct ma_tracer_job *job, int end)
 {
-	struct outside o = { .job = job, .end = end, .core.fd = -1 };
+	struct outside o = { .job = job,
+			     .end = end,
+			     .core.fd = -1,
+			     .copy.fd = -1,
+			     .target = { .dir = -1, .live_dir = -1, .pidfd = -1 } };
 	struct ma_error *err = snapshot(&o);
+	if (!job->options->core)
+		err = ma_tracee_explain(&o.target, err);
 	phase(&o, "finishing");
 	if (o.husk.pid > 0) {
 		o.done.twin_ns = ma_now_ns() - o.husk.born_ns;
 		ma_twin_end(&o.husk);
 	}
+	struct ma_error *undo = ma_tracee_release(&o.target);
+	if (undo)
+		note(&o, undo->message);
+	ma_error_free(undo);
 	if (err)
 		ma_channel_send_error(end, err);
 	else
 		ma_channel_send(end, MA_MSG_DONE, &o.done, sizeof(o.done), -1);
 	ma_error_free(err);
+	ma_tracee_close(&o.target);
+	ma_stop_copy_deinit(&o.copy);
 	ma_twin_pages_deinit(&o.pages);
-	ma_python_deinit(&o.python);
+	ma_python_deinit(&o.found);
 	ma_space_deinit(&o.space);
 	if (o.core.fd >= 0)
 		close(o.core.fd);

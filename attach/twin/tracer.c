@@ -2,6 +2,7 @@
 #include "tracer.h"
 
 #include "cleanup.h"
+#include "core_out.h"
 #include "fault_point.h"
 #include "forward.h"
 #include "load.h"
@@ -104,7 +105,14 @@ static struct ma_error *copy_target(struct tracer *t, struct ma_msg_stopped *sto
 				 "the process exited, ran another program or changed its interpreters meanwhile");
 	}
 	struct ma_thread *th;
-	MA_TRY(ma_descriptors_check(t->target.live_dir));
+	struct ma_error *forbidden = ma_descriptors_check(t->target.live_dir);
+	if (forbidden && forbidden->code == MA_ERR_UNSUPPORTED) {
+		err = ma_errorf(MA_ERR_UNSUPPORTED, "%s%s", forbidden->message, MA_STOP_HINT);
+		ma_error_free(forbidden);
+		return err;
+	}
+	if (forbidden)
+		return forbidden;
 	ma_fault_point(STOP_CHECKED);
 	MA_TRY(ma_gil_read(t->target.live, py, &t->gil));
 	MA_TRY(ma_runners_find(&t->target, py, &t->gil, &t->runners, &th));
@@ -406,12 +414,22 @@ static double pace_of(const struct tracer *t)
 	return t->twin.moved && !same ? 0 : pre->cpu_quota / 4;
 }
 
+/* A core file of the twin, as it will be walked. */
+static struct ma_error *send_core(struct tracer *t)
+{
+	phase(t, "writing the core");
+	return ma_core_out(&t->twin, t->target.dir, t->threads, t->threads_count, &t->runners,
+			   t->pages.known ? &t->pages.runs : NULL, watch, t, *t->job->options->core_out);
+}
+
 static struct ma_error *walk(struct tracer *t)
 {
 	const struct ma_attach_options *o = t->job->options;
 	struct ma_loaded loaded = { .ring_fd = -1 };
 	MA_TRY(ma_twin_unshare_memory(&t->twin));
 	ma_fault_point(MEMORY_UNSHARED);
+	if (o->core_out)
+		MA_TRY(send_core(t));
 	uint32_t flags = (o->threads_only ? MAA_FLAG_THREADS_ONLY : 0u) | (o->native ? MAA_FLAG_ENTRIES : 0u);
 	MA_TRY(ma_agent_load(&t->twin, t->job->python, &t->gil, flags, &o->values, &loaded));
 	ma_channel_send(t->end, MA_MSG_RING, NULL, 0, loaded.ring_fd);
@@ -558,8 +576,8 @@ static void settle(void)
 	}
 }
 
-/* All but the channel and stderr: a pipe of the command must not stay open through us. */
-static void close_others(int end)
+/* All but the channel, `kept` (-1 = none), and stderr: a pipe of the command must not stay open through us. */
+static void close_others(int end, int kept)
 {
 	int null = open("/dev/null", O_RDWR);
 	if (null >= 0) {
@@ -569,9 +587,12 @@ static void close_others(int end)
 		if (null > 2)
 			close(null);
 	}
-	if (end > 3)
-		syscall(SYS_close_range, 3u, (unsigned)end - 1, 0u);
-	syscall(SYS_close_range, (unsigned)end + 1, ~0u, 0u);
+	int first = kept >= 3 && kept < end ? kept : end, last = kept >= 3 && kept > end ? kept : end;
+	if (first > 3)
+		syscall(SYS_close_range, 3u, (unsigned)first - 1, 0u);
+	if (last > first + 1)
+		syscall(SYS_close_range, (unsigned)first + 1, (unsigned)last - 1, 0u);
+	syscall(SYS_close_range, (unsigned)last + 1, ~0u, 0u);
 }
 
 struct ma_error *ma_tracer_start(const struct ma_tracer_job *job, int *end_ret, pid_t *tracer_ret)
@@ -587,9 +608,9 @@ struct ma_error *ma_tracer_start(const struct ma_tracer_job *job, int *end_ret, 
 	}
 	if (pid == 0) {
 		settle();
-		close_others(ends[1]);
+		close_others(ends[1], job->options->core_out ? *job->options->core_out : -1);
 		ma_fault_point(TRACER_SETTLED);
-		if (job->options->core)
+		if (job->options->core || (job->options->stop && !job->reap_only))
 			ma_outside_run(job, ends[1]);
 		else
 			run(job, ends[1]);

@@ -53,17 +53,16 @@ static struct ma_error *refused(long result)
 {
 	switch (-result) {
 	case EAGAIN:
-		return ma_errorf(
-			MA_ERR_UNSUPPORTED,
-			"it can not fork now: a limit on processes is reached (pids cgroup or RLIMIT_NPROC); raise it");
+		return ma_errorf(MA_ERR_UNSUPPORTED, "it can not fork now: a limit on processes is reached (pids "
+						     "cgroup or RLIMIT_NPROC); raise it" MA_STOP_HINT);
 	case ENOMEM:
 		return ma_errorf(MA_ERR_UNSUPPORTED,
-				 "it can not fork now: not enough memory for the page tables of a copy");
+				 "it can not fork now: not enough memory for the page tables of a copy" MA_STOP_HINT);
 	case EPERM:
 	case ENOSYS:
 	case EACCES:
 		return ma_errorf(MA_ERR_UNSUPPORTED,
-				 "it may not fork: clone is refused, by seccomp or a security module (%s)",
+				 "it may not fork: clone is refused, by seccomp or a security module (%s)" MA_STOP_HINT,
 				 strerror((int)-result));
 	default:
 		return ma_error_os((int)-result, "clone failed in the target");

@@ -23,6 +23,9 @@ typedef struct ma_error *(*ma_watch)(void *arg);
 
 #define MA_TWIN_PAGE 4096u
 
+/* What may help where no clone may be made, at the end of a refusal. */
+#define MA_STOP_HINT "; --stop does without one, and stops it for longer"
+
 /* The name of twins in /proc: what a killed run left is found by it. */
 #define MA_TWIN_NAME "memattach-twin"
 

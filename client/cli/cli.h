@@ -51,7 +51,9 @@ enum ma_cli_option {
 };
 
 /* An enumerator is an int: from here on they are these. */
-#define MA_OPT_EXE (UINT64_C(1) << 31) /* --exe FILE: of core:FILE */
+#define MA_OPT_EXE (UINT64_C(1) << 31)  /* --exe FILE: of core:FILE */
+#define MA_OPT_CORE (UINT64_C(1) << 32) /* --core FILE */
+#define MA_OPT_STOP (UINT64_C(1) << 33) /* --stop */
 
 #define MA_KEEP_ALL UINT64_MAX
 
@@ -76,8 +78,9 @@ struct ma_cli {
 	const char *name;      /* --name, or NULL */
 	const char *cgroup;    /* --cgroup, or NULL */
 	const char *exe;       /* --exe, or NULL */
+	const char *core;      /* --core, or NULL */
 	uint64_t keep;         /* --keep; MA_KEEP_ALL = not given */
-	bool prune, tree;
+	bool prune, tree, stop;
 	uint64_t every_s, count;                         /* 0 = not given */
 	const char *at;                                  /* --at, or NULL */
 	const char *identity, *known_hosts, *ssh_config; /* NULL = not given */

@@ -33,7 +33,13 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 	"machine. The files that it had mapped are read from where they were, and must be the same ones; --exe says\n" \
 	"where the program is now. Nothing of it is run: where an extension or a rare type would have to be asked "    \
 	"for\n"                                                                                                        \
-	"its references, they are guessed from its words and shown as <guessed>.\n"
+	"its references, they are guessed from its words and shown as <guessed>.\n"                                    \
+	"With --stop a process is not cloned: it stands still while its memory is copied, 0.4 ms a MB, at most half "  \
+	"a\n"                                                                                                          \
+	"second unless --max-pause says else, and is read like a core. For those that may not be cloned.\n"            \
+	"With --core FILE a core file is written of the copy, at its safe point: what gcore makes, without its "       \
+	"pause. gdb\n"                                                                                                 \
+	"reads it. It holds everything that was in memory, passwords too, whatever --values says; mode 0600.\n"
 
 #define MA_OPT_WHICH (MA_OPT_PID | MA_OPT_NAME)
 #define MA_ARGS_MANY 4096
@@ -51,7 +57,7 @@ const struct ma_command ma_commands[] = {
 	{ NULL, "PID", 0, 1,
 	  MA_OPT_FAR | MA_OPT_BRIEF | MA_OPT_FULL | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_CGROUP | MA_OPT_RESUME |
 		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_JSON | MA_OPT_BYTES | MA_OPT_MAX_PAUSE | MA_OPT_VALUES |
-		  MA_OPT_EXE,
+		  MA_OPT_EXE | MA_OPT_CORE | MA_OPT_STOP,
 	  "take a snapshot and print the report",
 	  "Stops the process for as long as one fork() takes, reads the copy, and prints what is in its memory and\n"
 	  "who holds it. The snapshot file stays: with -o where you say, else in\n"
@@ -62,7 +68,8 @@ const struct ma_command ma_commands[] = {
 	  ATTACHING(ma_cmd_target) },
 	{ "snap", "PID...", 0, MA_ARGS_MANY,
 	  MA_OPT_FAR | MA_OPT_NAME | MA_OPT_TREE | MA_OPT_CGROUP | MA_OPT_RESUME | MA_OPT_EVERY | MA_OPT_COUNT |
-		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES | MA_OPT_EXE,
+		  MA_OPT_KEEP | MA_OPT_OUTPUT | MA_OPT_MAX_PAUSE | MA_OPT_VALUES | MA_OPT_EXE | MA_OPT_CORE |
+		  MA_OPT_STOP,
 	  "take a snapshot, no report",
 	  "Writes the snapshot file and prints one line: its path and size, how long it took and how long the process\n"
 	  "was stopped, and its id (memattach ls). With --every TIME a series: --count N of them, or until Ctrl-C "

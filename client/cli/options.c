@@ -47,7 +47,9 @@ enum {
 	OPT_CA,
 	OPT_CERT,
 	OPT_KEY,
-	OPT_EXE
+	OPT_EXE,
+	OPT_CORE,
+	OPT_STOP
 };
 
 /* One a line, whatever their number is. */
@@ -85,6 +87,8 @@ static const struct option long_options[] = {
 	{ "cert", required_argument, NULL, OPT_CERT },
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "exe", required_argument, NULL, OPT_EXE },
+	{ "stop", no_argument, NULL, OPT_STOP },
+	{ "core", required_argument, NULL, OPT_CORE },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
 	{ "every", required_argument, NULL, OPT_EVERY },
 	{ "count", required_argument, NULL, OPT_COUNT },
@@ -114,6 +118,8 @@ static const struct {
 	{ MA_OPT_BRIEF, "    --brief", "", "without who holds what: soon, and in little memory" },
 	{ MA_OPT_FULL, "    --full", "", "with who holds what, also in JSON and where memory is short" },
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
+	{ MA_OPT_STOP, "    --stop", "", "no clone: stop it for as long as its memory takes to copy" },
+	{ MA_OPT_CORE, "    --core", " FILE", "a core file of the copy, too: it has all values" },
 	{ MA_OPT_EXE, "    --exe", " PYTHON", "core:FILE: the program that ran, where it is elsewhere now" },
 	{ MA_OPT_NATIVE, "    --native", "", "the native frames of every thread too" },
 	{ MA_OPT_VALUES, "    --values", " WHAT", "of contents: none, hash (default), prefix:N, all" },
@@ -361,6 +367,14 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 			break;
 		case OPT_NO_COLOR:
 			cli->colour = false;
+			break;
+		case OPT_STOP:
+			cli->stop = true;
+			*given |= MA_OPT_STOP;
+			break;
+		case OPT_CORE:
+			cli->core = optarg;
+			*given |= MA_OPT_CORE;
 			break;
 		case OPT_EXE:
 			cli->exe = optarg;

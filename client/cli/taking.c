@@ -5,6 +5,7 @@
 #include "escape.h"
 #include "human.h"
 #include "interrupt.h"
+#include "out_file.h"
 #include "series_key.h"
 
 #include <inttypes.h>
@@ -56,6 +57,16 @@ static struct ma_error *key_of(struct ma_taking *t, uint8_t key[MA_SIPHASH_KEY_B
 	return NULL;
 }
 
+/* A core of each of several would go to the same file. */
+static struct ma_error *open_core(const struct ma_cli *cli, const struct ma_taking *t, struct ma_out_file *ret)
+{
+	static const char *const none[] = { NULL };
+	if (t->target.core || ma_target_is_far(&t->target) || cli->every_s || cli->tree || cli->cgroup ||
+	    cli->args_count > 1)
+		return ma_errorf(MA_ERR_USAGE, "--core goes with one process, of this machine, and one snapshot");
+	return ma_out_file_open(cli->core, none, ret);
+}
+
 void ma_taking_deinit(struct ma_taking *t)
 {
 	free(t->note);
@@ -68,10 +79,13 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 {
 	struct progress progress = { false, QUIET_NS };
 	_cleanup_free_ char *label = NULL;
+	struct ma_out_file core = { 0 };
+	uint64_t core_bytes;
 	struct ma_session_options options = {
 		.attach = {
 			.pid = pid,
 			.core = t->target.core,
+			.stop = cli->stop,
 			.exe = cli->exe,
 			.threads_only = t->threads_only,
 			.native = cli->native,
@@ -98,11 +112,20 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 	if (!t->threads_only && cli->values != MA_VALUES_NONE)
 		MA_TRY(key_of(t, options.attach.values.key));
 	options.attach.note = t->note;
+	if (cli->stop && (far || t->target.core || cli->core || cli->native))
+		return ma_errorf(MA_ERR_USAGE,
+				 "--stop goes with processes of this machine, without --core and --native");
+	if (cli->core)
+		MA_TRY(open_core(cli, t, &core));
+	options.attach.core_out = cli->core ? &core.fd : NULL;
 	ma_interrupt_catch(false);
 	struct ma_error *err = ma_target_snapshot(cli, &t->target, &options, ret);
 	ma_interrupt_release();
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
+	if (!err && cli->core)
+		err = ma_out_file_commit(&core, &core_bytes);
+	ma_out_file_deinit(&core);
 	if (err)
 		return name_target(err, label, t->target.url.host);
 	if (ret->attach.left_behind) {

@@ -28,6 +28,8 @@ struct ma_attach_progress {
 struct ma_attach_options {
 	pid_t pid;
 	const char *core; /* in place of a process: a core file; NULL = none */
+	bool stop; /* no clone: the process is stopped while its memory is copied */
+	const int *core_out; /* where a core file of the copy is written, too; NULL = none */
 	const char *exe;  /* of a core: the executable that ran, NULL = that of the path in it */
 	bool threads_only;        /* `stacks`: no heap walk */
 	bool native;              /* native stacks too; the frames are then as they were at the stop */
