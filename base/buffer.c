@@ -30,7 +30,7 @@ bool ma_buf_reserve(struct ma_buf *b, size_t bytes)
 		cap *= 2;
 	char *data = realloc(b->data, cap);
 	if (!data) {
-		b->failed = true;
+		b->failed = b->no_memory = true;
 		return false;
 	}
 	b->data = data;

@@ -15,11 +15,12 @@ struct ma_buf {
 	char *data; /* NULL until the first append */
 	size_t len, cap, limit;
 	bool failed;
+	bool no_memory; /* it failed, and not at its limit */
 };
 
-#define MA_BUF_INIT(limit_)                 \
-	{                                   \
-		NULL, 0, 0, (limit_), false \
+#define MA_BUF_INIT(limit_)                        \
+	{                                          \
+		NULL, 0, 0, (limit_), false, false \
 	}
 
 void ma_buf_deinit(struct ma_buf *b);

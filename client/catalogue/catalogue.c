@@ -414,6 +414,8 @@ static struct ma_error *check_is_ours(const struct ma_catalogue_row *row)
 		if (m && m->pid == row->pid && m->taken_realtime_ns == row->taken_ns)
 			return NULL;
 	}
+	if (err && err->code == MA_ERR_NO_MEMORY)
+		return ma_take_ptr(err);
 	return ma_errorf(MA_ERR_BAD_DATA, "snapshot %s: %s is not the file that was written then; it was left alone",
 			 row->id, row->path);
 }

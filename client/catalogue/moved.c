@@ -5,6 +5,7 @@
 #include "data_folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static struct ma_error *try_file(const char *path, struct ma_catalogue_row *row,
 static struct ma_error *look_in(const char *folder, struct ma_catalogue_rows *rows, bool *found)
 {
 	DIR *dir = opendir(folder);
-	struct ma_error *err = NULL;
+	struct ma_error *err = !dir && errno == ENOMEM ? &ma_enomem : NULL;
 	struct dirent *entry;
 	for (size_t files = 0; !err && dir && files < FILES_MAX && (entry = readdir(dir)); files++) {
 		struct stat st;

@@ -58,8 +58,7 @@ static struct ma_error *print(const struct ma_cli *cli, const struct ma_diff *d,
 		return ma_diff_json(cli->out, d, names);
 	if (cli->html)
 		return ma_show_html(cli, d->new_snap, new->path, new->id, d, names);
-	ma_diff_text(cli->out, d, names, &opt);
-	return NULL;
+	return ma_diff_text(cli->out, d, names, &opt);
 }
 
 struct ma_error *ma_cmd_diff(const struct ma_cli *cli)

@@ -92,7 +92,7 @@ static struct ma_error *to_file(const struct export *x, const char *path, const 
 	if (!err)
 		err = ma_out_file_commit(&o, &bytes);
 	if (!err)
-		ma_out_file_say(x->cli->out, &o, bytes, x->cli->bytes);
+		err = ma_out_file_say(x->cli->out, &o, bytes, x->cli->bytes);
 	ma_out_file_deinit(&o);
 	return err;
 }

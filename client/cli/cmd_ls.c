@@ -16,7 +16,7 @@ static const char *const states[] = {
 	[MA_FILE_THERE] = "there", [MA_FILE_MISSING] = "missing", [MA_FILE_OTHER] = "other"
 };
 
-static void print_row(const struct ma_cli *cli, const struct ma_catalogue_row *row)
+static struct ma_error *print_row(const struct ma_cli *cli, const struct ma_catalogue_row *row)
 {
 	static const char fixed[] = "3f2a  2026-11-21 10:05:02    4242   1.42 GB   8,020,114   10.1 MB  ";
 	_cleanup_buf_ struct ma_buf command = MA_BUF_INIT(1 << 16);
@@ -29,6 +29,7 @@ static void print_row(const struct ma_cli *cli, const struct ma_catalogue_row *r
 		row->pid, ma_human_bytes(rss, row->rss_bytes, cli->bytes), ma_human_count(objects, row->objects),
 		row->state == MA_FILE_THERE ? ma_human_bytes(size, row->file_bytes, cli->bytes) : states[row->state],
 		row->complete ? "" : "(cut off) ", ma_buf_text(&command));
+	return command.no_memory ? &ma_enomem : NULL;
 }
 
 /* The two newest of one process whose files are there: what one would compare. */
@@ -61,18 +62,19 @@ static void print_next(const struct ma_cli *cli, const struct ma_catalogue_rows 
 	fprintf(cli->out, " | memattach rm %s\n", rows->v[0].id);
 }
 
-static void print_text(const struct ma_cli *cli, const struct ma_catalogue_rows *rows)
+static struct ma_error *print_text(const struct ma_cli *cli, const struct ma_catalogue_rows *rows)
 {
 	if (!rows->count) {
 		fprintf(cli->out, "no snapshots%s; memattach PID takes one\n",
 			cli->pid || cli->name ? " of that process" : "");
-		return;
+		return NULL;
 	}
 	fprintf(cli->out, "%-4s  %-19s %7s %9s %11s %9s  %s\n", "ID", "TAKEN", "PID", "RESIDENT", "OBJECTS", "FILE",
 		"PROCESS");
 	for (size_t i = 0; i < rows->count; i++)
-		print_row(cli, &rows->v[i]);
+		MA_TRY(print_row(cli, &rows->v[i]));
 	print_next(cli, rows);
+	return NULL;
 }
 
 static void text_field(struct ma_buf *b, const char *name, const char *value)
@@ -152,6 +154,5 @@ struct ma_error *ma_cmd_ls(const struct ma_cli *cli)
 	MA_TRY(ma_moved_find(&rows));
 	if (cli->json)
 		return print_json(cli, &rows);
-	print_text(cli, &rows);
-	return NULL;
+	return print_text(cli, &rows);
 }

@@ -30,7 +30,7 @@ static int fail(const struct ma_error *err)
 {
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 20);
 	ma_escape_text(&b, err->message, strlen(err->message));
-	fprintf(stderr, "memattach: %s\n", ma_buf_text(&b));
+	fprintf(stderr, "memattach: %s\n", b.failed ? ma_enomem.message : ma_buf_text(&b));
 	return err->code == MA_ERR_CANCELLED ? EXIT_INTERRUPTED : ma_error_exit_code(err);
 }
 

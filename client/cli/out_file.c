@@ -99,13 +99,14 @@ struct ma_error *ma_out_file_commit(struct ma_out_file *o, uint64_t *bytes_ret)
 	return NULL;
 }
 
-void ma_out_file_say(FILE *out, const struct ma_out_file *o, uint64_t bytes, bool exact)
+struct ma_error *ma_out_file_say(FILE *out, const struct ma_out_file *o, uint64_t bytes, bool exact)
 {
 	_cleanup_buf_ struct ma_buf shown = MA_BUF_INIT(1 << 16);
 	char size[MA_HUMAN_MAX];
 	ma_escape_text(&shown, o->path, strlen(o->path));
 	fprintf(out, "%s   %s%s\n", ma_buf_text(&shown), ma_human_bytes(size, bytes, exact),
 		o->replaces ? "   replaced the file that was there" : "");
+	return ma_buf_error(&shown);
 }
 
 void ma_out_file_deinit(struct ma_out_file *o)

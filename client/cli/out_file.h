@@ -23,7 +23,7 @@ MA_CHECK struct ma_error *ma_out_file_open(const char *path, const char *const *
 /* Gives it its name; a file of that name is replaced. *bytes_ret: its size. */
 MA_CHECK struct ma_error *ma_out_file_commit(struct ma_out_file *o, uint64_t *bytes_ret);
 /* One line: what was written. `exact`: all digits of its size. */
-void ma_out_file_say(FILE *out, const struct ma_out_file *o, uint64_t bytes, bool exact);
+MA_CHECK struct ma_error *ma_out_file_say(FILE *out, const struct ma_out_file *o, uint64_t bytes, bool exact);
 /* Removes it unless committed. All zero is allowed. */
 void ma_out_file_deinit(struct ma_out_file *o);
 

@@ -35,6 +35,8 @@ static struct ma_error *find_series(const struct ma_snap *s, const struct ma_dif
 	_cleanup_error_ struct ma_error *err = ma_catalogue_open_read(&c);
 	if (!err)
 		err = ma_catalogue_series(c, s, &rows);
+	if (err && err->code == MA_ERR_NO_MEMORY)
+		return ma_take_ptr(err);
 	struct ma_html_point *points = calloc(rows.count + AT_HAND, sizeof(*points));
 	if (!points)
 		return &ma_enomem;
@@ -88,7 +90,7 @@ struct ma_error *ma_show_html(const struct ma_cli *cli, const struct ma_snap *s,
 	if (!err)
 		err = ma_out_file_commit(&o, &bytes);
 	if (!err)
-		ma_out_file_say(cli->out, &o, bytes, cli->bytes);
+		err = ma_out_file_say(cli->out, &o, bytes, cli->bytes);
 	ma_out_file_deinit(&o);
 	return err;
 }

@@ -118,6 +118,8 @@ static struct ma_error *put_sample(struct gzip *z, const struct ma_path_groups *
 		ma_buf_varint(&locations, f->of_group[way[i]] + UINT64_C(1));
 	ma_buf_varint(&values, p->groups[group].objects);
 	ma_buf_varint(&values, p->groups[group].bytes);
+	MA_TRY(ma_buf_error(&locations));
+	MA_TRY(ma_buf_error(&values));
 	message(&b, 1, &locations);
 	message(&b, 2, &values);
 	return put(z, 2, &b);
@@ -131,6 +133,7 @@ static struct ma_error *put_frame(struct gzip *z, uint64_t id, uint64_t name)
 	_cleanup_buf_ struct ma_buf function = MA_BUF_INIT(64);
 	field(&line, 1, id);
 	field(&location, 1, id);
+	MA_TRY(ma_buf_error(&line));
 	message(&location, 4, &line);
 	MA_TRY(put(z, 4, &location));
 	field(&function, 1, id);

@@ -413,7 +413,7 @@ static struct ma_error *write_path(struct paths *p, uint32_t node, char **ret)
 				i--;
 		}
 	}
-	if (b.failed && b.limit == PATH_MAX_BYTES && b.data)
+	if (b.failed && !b.no_memory)
 		b.failed = false; /* names of a target can be as long as it likes: the beginning is enough */
 	MA_TRY(ma_buf_error(&b));
 	*ret = strdup(ma_buf_text(&b));
@@ -504,6 +504,9 @@ static struct ma_error *allocate(struct paths *p, size_t ways)
 
 static struct ma_error *write_paths(struct paths *p, struct ma_way *ways, size_t count)
 {
+	for (size_t i = 0; i < p->count; i++)
+		if (p->steps[i].name.no_memory)
+			return &ma_enomem;
 	for (size_t h = 0; h < count; h++)
 		MA_TRY(write_path(p, ways[h].node, &ways[h].path));
 	return NULL;

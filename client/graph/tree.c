@@ -93,23 +93,23 @@ static void add_locals(struct ma_graph *g, struct ma_tree *t, uint32_t begin, ui
 }
 
 /* Modules first: sys.modules leads to everything, too, but a person thinks of a module's globals. */
-static void add_modules(const struct ma_graph *g, struct ma_tree *t)
+static struct ma_error *add_modules(const struct ma_graph *g, struct ma_tree *t)
 {
-	bool *is_module = calloc(g->totals.by_id_count, sizeof(*is_module));
-	if (!is_module) /* then the modules are reached from the interpreter: worse names, nothing wrong */
-		return;
+	bool *is_module = calloc(g->totals.by_id_count + 1, sizeof(*is_module));
+	if (!is_module)
+		return &ma_enomem;
 	for (size_t i = 0; i < g->totals.by_id_count; i++)
 		is_module[i] = !strcmp(g->totals.by_id[i].name, "module");
 	for (uint32_t i = 0; i < g->count; i++)
 		if (g->type[i] < g->totals.by_id_count && is_module[g->type[i]])
 			add_root(t, i, MA_ROOT_MODULE);
 	free(is_module);
+	return NULL;
 }
 
 static void build(struct ma_graph *g, const struct way *w, struct ma_tree *t)
 {
 	const struct ma_snap_tables *tab = ma_snap_tables(g->snap);
-	add_modules(g, t);
 	uint32_t head = 0;
 	for (unsigned i = 0; i < MODULE_STEPS; i++)
 		head = flood_to(w, t, head, t->count);
@@ -144,6 +144,7 @@ static struct ma_error *create(struct ma_graph *g, struct way *w, struct ma_tree
 	if (!t->parent || !t->order)
 		return &ma_enomem;
 	memset(t->parent, 0xff, n * sizeof(*t->parent));
+	MA_TRY(add_modules(g, t));
 	MA_TRY(ma_tree_inner(g, w->classes, &w->inner));
 	build(g, w, t);
 	ma_bits_deinit(&w->inner);
@@ -154,7 +155,7 @@ struct ma_error *ma_tree_create(struct ma_graph *g, struct ma_tree *ret)
 {
 	struct ma_tree t = { 0 };
 	_cleanup_free_ uint32_t *classes = ma_class_nodes(g);
-	struct ma_error *err = create(g, &(struct way){ .g = g, .classes = classes }, &t);
+	struct ma_error *err = !classes ? &ma_enomem : create(g, &(struct way){ .g = g, .classes = classes }, &t);
 	if (err) {
 		ma_tree_deinit(&t);
 		return err;

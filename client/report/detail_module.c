@@ -142,13 +142,14 @@ static struct ma_error *print(FILE *out, const struct ma_trees *t, const struct 
 		return ma_json_dump(out, root, failed);
 	}
 	struct ma_page p;
-	ma_page_init(&p, out, opt);
+	bool lost;
+	ma_page_init(&p, out, opt, &lost);
 	if (packages->count > 1)
 		modules_text(&p, "PACKAGES", packages);
 	modules_text(&p, "MODULES", m);
 	if (v->count)
 		globals_text(&p, t, v);
-	return NULL;
+	return ma_page_error(&p);
 }
 
 /* Drops the rows whose name does not match; a name also matches the modules below it. */

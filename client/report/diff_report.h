@@ -12,8 +12,8 @@ struct ma_diff_names {                  /* of the snapshots, as the user would t
 };
 
 /* Of `opt` bytes, colour and columns are used. Write errors show in ferror(out). */
-void ma_diff_text(FILE *out, const struct ma_diff *d, const struct ma_diff_names *names,
-		  const struct ma_report_options *opt);
+MA_CHECK struct ma_error *ma_diff_text(FILE *out, const struct ma_diff *d, const struct ma_diff_names *names,
+				       const struct ma_report_options *opt);
 MA_CHECK struct ma_error *ma_diff_json(FILE *out, const struct ma_diff *d, const struct ma_diff_names *names);
 
 #endif

@@ -327,15 +327,17 @@ static void sites(const struct out *o)
 	}
 }
 
-void ma_diff_text(FILE *out, const struct ma_diff *d, const struct ma_diff_names *names,
-		  const struct ma_report_options *opt)
+struct ma_error *ma_diff_text(FILE *out, const struct ma_diff *d, const struct ma_diff_names *names,
+			      const struct ma_report_options *opt)
 {
+	bool lost;
 	struct out o = { .d = d, .exact = opt->bytes, .wide = opt->bytes ? 16 : 9 };
-	ma_page_init(&o.page, out, opt);
+	ma_page_init(&o.page, out, opt, &lost);
 	head(&o, names);
 	grew(&o);
 	memory(&o);
 	modules(&o);
 	types(&o);
 	sites(&o);
+	return ma_page_error(&o.page);
 }

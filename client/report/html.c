@@ -146,7 +146,8 @@ struct ma_error *ma_report_html(FILE *out, const struct ma_analysis *a, const st
 	if (!f)
 		return &ma_enomem;
 	struct ma_error *err = put_data(f, a, p, more, opt);
-	if (fclose(f) != 0 && !err)
+	bool lost = ferror(f);
+	if ((fclose(f) != 0 || lost || !json) && !err) /* at its end it may lose all that it has and say nothing */
 		err = &ma_enomem;
 	if (err)
 		return err;

@@ -113,6 +113,7 @@ static json_t *causes(const struct ma_analysis *a, int *failed)
 	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
 		_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
 		ma_cause(&b, a, i);
+		*failed |= b.no_memory;
 		if (!b.len)
 			continue;
 		json_t *o = json_object();

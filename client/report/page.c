@@ -5,11 +5,23 @@
 
 #include <string.h>
 
-void ma_page_init(struct ma_page *p, FILE *out, const struct ma_report_options *opt)
+void ma_page_init(struct ma_page *p, FILE *out, const struct ma_report_options *opt, bool *lost)
 {
 	p->out = out;
 	p->opt = opt;
+	p->lost = lost;
+	*lost = false;
 	p->columns = opt->columns < 60 ? 60 : opt->columns > 200 ? 200 : opt->columns;
+}
+
+struct ma_error *ma_page_error(const struct ma_page *p)
+{
+	return *p->lost ? &ma_enomem : NULL;
+}
+
+void ma_page_uses(const struct ma_page *p, const struct ma_buf *b)
+{
+	*p->lost |= b->no_memory;
 }
 
 void ma_page_title(const struct ma_page *p, const char *title, const char *beside)
@@ -24,6 +36,7 @@ void ma_page_cell(const struct ma_page *p, const char *text, size_t bytes, size_
 {
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 20);
 	ma_escape_text(&b, text, bytes);
+	ma_page_uses(p, &b);
 	size_t used = 0;
 	if (b.data) {
 		ma_text_fit(b.data, columns);
@@ -38,6 +51,7 @@ void ma_page_path(const struct ma_page *p, const char *text, size_t bytes, size_
 {
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 20);
 	ma_escape_text(&b, text, bytes);
+	ma_page_uses(p, &b);
 	const char *tail = ma_buf_text(&b);
 	size_t used = 0;
 	if (ma_text_columns(tail) > columns) {
@@ -58,6 +72,7 @@ void ma_page_sentence(const struct ma_page *p, const char *head, const char *tex
 {
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 20);
 	ma_escape_text(&b, text, strlen(text));
+	ma_page_uses(p, &b);
 	char *rest = b.data, *word;
 	size_t indent = ma_text_columns(head) + 2, used = indent;
 	fprintf(p->out, "%s  ", head);

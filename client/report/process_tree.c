@@ -107,7 +107,8 @@ struct ma_error *ma_process_tree_text(FILE *out, const struct ma_tree_member *me
 	char b1[MA_HUMAN_MAX], b2[MA_HUMAN_MAX];
 	size_t largest = 0;
 	MA_TRY(sum_up(members, count, &s));
-	ma_page_init(&p, out, opt);
+	bool lost;
+	ma_page_init(&p, out, opt, &lost);
 	const struct ma_snap_meta *first = &members[0].tab->meta;
 	const char *command = ma_human_program(first->command);
 	ma_page_cell(&p, command, strlen(command), p.columns - 40, false);
@@ -132,7 +133,7 @@ struct ma_error *ma_process_tree_text(FILE *out, const struct ma_tree_member *me
 	ma_page_cell(&p, members[largest].name, strlen(members[largest].name), 4096, false);
 	fputc('\n', out);
 	free(s.each);
-	return NULL;
+	return ma_page_error(&p);
 }
 
 static json_t *member_json(const struct ma_tree_member *m, const struct ma_pss *pss, int *failed)

@@ -318,6 +318,14 @@ static void object_column(const struct ma_sql *sql, const struct ma_snap_object 
 	}
 }
 
+static void text_result(sqlite3_context *ctx, const struct ma_buf *b)
+{
+	if (b->no_memory)
+		sqlite3_result_error_nomem(ctx);
+	else
+		sqlite3_result_text(ctx, ma_buf_text(b), (int)b->len, SQLITE_TRANSIENT);
+}
+
 /* NULL where it is not known, or was not asked for when the snapshot was taken. */
 static void value_column(const struct ma_snap_value *v, sqlite3_context *ctx, int column)
 {
@@ -339,7 +347,7 @@ static void value_column(const struct ma_snap_value *v, sqlite3_context *ctx, in
 	} else if (column == 8 && v->has_text && (hashed || v->text_bytes)) {
 		_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(4 * MA_VALUE_TEXT_MAX + 16);
 		ma_value_content(&b, v);
-		sqlite3_result_text(ctx, ma_buf_text(&b), (int)b.len, SQLITE_TRANSIENT);
+		text_result(ctx, &b);
 	}
 }
 
@@ -353,7 +361,7 @@ static void edge_name(struct ma_sql *sql, const struct ma_snap_edge *e, sqlite3_
 	struct ma_snap_value value;
 	bool has_value = key_type && ma_sql_objects_value(&sql->objects, e->key, &value);
 	ma_edge_name(&b, sql->snap, e, key_type, has_value ? &value : NULL);
-	sqlite3_result_text(ctx, ma_buf_text(&b), (int)b.len, SQLITE_TRANSIENT);
+	text_result(ctx, &b);
 }
 
 static int scan_column(sqlite3_vtab_cursor *cur, sqlite3_context *ctx, int column)

@@ -94,7 +94,8 @@ struct ma_error *ma_stacks_text(FILE *out, const struct ma_snap *s, const struct
 	const struct ma_snap_meta *m = &tab->meta;
 	struct ma_page page, *p = &page;
 	char b[MA_HUMAN_MAX];
-	ma_page_init(p, out, opt);
+	bool lost;
+	ma_page_init(p, out, opt, &lost);
 	fprintf(out, "Process %" PRIu64 ": ", m->pid);
 	ma_page_cell(p, m->command, strlen(m->command), 400, false);
 	fputs("\nCPython ", out);
@@ -114,5 +115,7 @@ struct ma_error *ma_stacks_text(FILE *out, const struct ma_snap *s, const struct
 		fprintf(out, "\"%s\n", th->holds_gil ? " (holds the GIL)" : "");
 		MA_TRY(mixed(p, s, th, any ? ma_native_find(tab, th) : NULL));
 	}
-	return any ? other_threads(p, s) : NULL;
+	if (any)
+		MA_TRY(other_threads(p, s));
+	return ma_page_error(p);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cleanup.h"
 #include "report.h"
 
 #include "detail.h"
@@ -381,11 +382,13 @@ static void next(const struct ma_page *p, const struct ma_analysis *a)
 struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const struct ma_report_options *opt)
 {
 	struct ma_page page;
-	ma_page_init(&page, out, opt);
+	bool lost;
+	ma_page_init(&page, out, opt, &lost);
 	head(&page, a);
 	if (opt->type_glob) {
 		types(&page, a);
-		return ma_text_type(&page, a->snap);
+		MA_TRY(ma_text_type(&page, a->snap));
+		return ma_page_error(&page);
 	}
 	ma_text_most(&page, a);
 	ma_text_memory(&page, a);
@@ -400,5 +403,5 @@ struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const st
 	unreached(&page, a);
 	notes(&page, a);
 	next(&page, a);
-	return NULL;
+	return ma_page_error(&page);
 }

@@ -32,6 +32,7 @@ void ma_text_memory(const struct ma_page *p, const struct ma_analysis *a)
 	for (unsigned i = 0; i < MA_MEM_COUNT; i++) {
 		causes[i] = (struct ma_buf)MA_BUF_INIT(1 << 16);
 		ma_cause(&causes[i], a, i);
+		ma_page_uses(p, &causes[i]);
 		number += causes[i].len != 0;
 		if (m->rows[i] && (p->opt->bytes || causes[i].len || m->rows[i] >= m->rss / 100))
 			row(p, ma_memory_label(m, i, label), m->rows[i], m->rss, causes[i].len ? number : 0);

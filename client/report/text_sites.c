@@ -20,6 +20,7 @@ void ma_text_line(const struct ma_page *p, struct ma_str file, uint32_t line, si
 	} else {
 		ma_buf_str(&b, "not known where");
 	}
+	ma_page_uses(p, &b);
 	ma_page_path(p, ma_buf_text(&b), b.len, columns, pad);
 }
 

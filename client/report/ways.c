@@ -151,6 +151,7 @@ static void print_object(const struct ma_page *p, const struct answer *a)
 		const char *type = ma_type_name(g->snap, r->type_id);
 		ma_page_cell(p, type, strlen(type), p->columns / 3, true);
 		fputs("  ", p->out);
+		ma_page_uses(p, &r->name);
 		ma_page_cell(p, ma_buf_text(&r->name), r->name.len, p->columns / 3, false);
 		fputc('\n', p->out);
 	}
@@ -318,11 +319,13 @@ struct ma_error *ma_report_ways(FILE *out, const struct ma_snap *s, const char *
 		err = print_json(out, &a, one);
 	} else if (!err) {
 		struct ma_page page;
-		ma_page_init(&page, out, opt);
+		bool lost;
+		ma_page_init(&page, out, opt, &lost);
 		if (one)
 			print_object(&page, &a);
 		else
 			print_merged(&page, &a, what);
+		err = ma_page_error(&page);
 	}
 	answer_deinit(&a);
 	return err;

@@ -26,6 +26,10 @@ struct harness_result {
 	int32_t done, err, signal;
 };
 
+#ifdef HARNESS_OWN_AGENT
+void maa_entry(void); /* the agent is linked in: the blob is mapped and not used */
+#endif
+
 static struct maa_args *args;
 static volatile uint64_t *faults;
 
@@ -88,15 +92,18 @@ static void child(const struct ma_agent_blob *blob, uint8_t *code)
 	sigaction(SIGILL, &sa, NULL);
 	sigaction(SIGTRAP, &sa, NULL);
 	uint8_t *stack = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+#ifdef HARNESS_OWN_AGENT
+	uint8_t *start = (uint8_t *)(uintptr_t)maa_entry;
+	(void)blob;
+	(void)code;
+#else
+	uint8_t *start = code + blob->entry;
+#endif
 #if defined(__x86_64__)
-	__asm__ volatile("mov %0, %%rsp\n\tjmp *%1"
-			 :
-			 : "r"(stack + (1 << 20)), "r"(code + blob->entry), "D"(args)
-			 : "memory");
+	__asm__ volatile("mov %0, %%rsp\n\tjmp *%1" : : "r"(stack + (1 << 20)), "r"(start), "D"(args) : "memory");
 #else
 	(void)stack;
-	(void)code;
-	(void)blob;
+	(void)start;
 #endif
 	_exit(5);
 }
