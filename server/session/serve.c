@@ -108,10 +108,6 @@ static struct ma_error *watch_stop(struct watch *w)
 
 static void on_progress(void *arg, const struct ma_attach_progress *now)
 {
-	/* Its frame would wake us, whoever carries the link, and the client, if it is on this machine, just when the
-	 * target stands still and its tracer needs a CPU. */
-	if (!strcmp(now->phase, "stopping"))
-		return;
 	ma_outbox_progress(arg, now);
 }
 

@@ -39,6 +39,12 @@ def wait_until(true, seconds=10.0, what="", step=0.002):
         time.sleep(step)
 
 
+def cpu_ns(pid):
+    """CPU time that the main thread of a process has had, by the kernel's books. What it waited for a CPU is not in it."""
+    with open(f"/proc/{pid}/task/{pid}/schedstat") as f:
+        return int(f.read().split()[0])
+
+
 class Target:
     def __init__(self, python, program, *args, wrap=(), env=None, cwd=None, program_dir=TARGETS, pid_of=None):
         """wrap: a command that runs ours (unshare, setpriv); pid_of(wrapper's pid) gives the target's pid then."""

@@ -10,7 +10,7 @@ import pytest
 import sshd as server
 from memattach import Snapshot, check_report
 from slowlink import FAR, Refused, SlowLink
-from target import wait_until
+from target import cpu_ns, wait_until
 from unharmed import Unharmed, children
 
 RATE = 10e6 / 8  # bytes a second
@@ -83,7 +83,31 @@ def take(memattach, t, target, *args, wrap=()):
     return snap, seconds, stall
 
 
+def stop_cpu(memattach, t, target, *args, wrap=()):
+    """CPU time in ns that an attach costs the target while it does nothing by itself: the stop and the copy."""
+    t.ask("rest", "rests")
+    before = cpu_ns(t.pid)
+    done = memattach.run("stacks", target, "--json", *args, wrap=wrap)
+    spent = cpu_ns(t.pid) - before
+    t.send("go on")
+    assert done.rc == 0, done
+    return spent
+
+
+def check_stop(memattach, link, way, t, rounds, record):
+    """It is what a local attach costs; how long others keep the target from a CPU meanwhile is not asked."""
+    near, far = [], []
+    for _ in range(rounds):
+        near.append(stop_cpu(memattach, t, t.pid))
+        far.append(stop_cpu(memattach, t, way.url(t.pid), *way.args, wrap=link.near))
+    here, there = (statistics.median(v) / 1e6 for v in (near, far))
+    record("CPU of the stop, far : near", round(there / here, 2))
+    print(f"\nCPU of the stop: far {there:.2f} ms, near {here:.2f} ms, {there / here:.2f} : 1", end="")
+    assert there < 1.1 * here, (far, near)
+
+
 def check(memattach, link, way, t, objects, rounds, record):
+    check_stop(memattach, link, way, t, 7, record)
     near, far, stalls = [], [], {"near": [], "far": []}
     for _ in range(rounds):  # in turn: the machine's speed drifts
         snap, _, stall = take(memattach, t, t.pid)

@@ -76,12 +76,14 @@ def tool_processes(command):
 def take(pid, path, *options, watch=True):
     """One `memattach PID -o path --json`, with `options`. Returns its report, the seconds until the file stood closed under its
     name, and the peak RSS of each process of the tool until then (what comes after is the report's, not the attach's).
-    Not `watch`: no peaks, and nothing of ours runs beside the tool."""
+    Not `watch`: no peaks, and nothing of ours runs beside the tool.
+    In a session of its own, as from another terminal: the kernel gives each session its share of the CPUs (autogroup), and what
+    the tool has used just before would be missing in that of the program."""
     peak = {}
     began = time.perf_counter()
     closed = None
     tool = subprocess.Popen([str(MEMATTACH), str(pid), "-o", str(path), "--json", *options], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)
+                            stderr=subprocess.PIPE, start_new_session=True)
     while watch and tool.poll() is None and closed is None:
         for one in tool_processes(tool.pid):
             try:

@@ -6,8 +6,8 @@
 
 Starts heap_program.py (8 M objects), an OpenSSH server and a memattachd on loopback, and in each round lets it fork itself
 and attaches to it, here, over ssh:// and over tls://, each way first in its turn. Stalls are compared as multiples of the fork just
-before them. What goes over the link is counted by a forwarder in front of both: all bytes of TCP,
-both ways. --rate is memattach's --limit-rate. Needs sshd and what tests/attach needs."""
+before them, and the CPU time that the program spends in the stop as it is. What goes over the link is counted by a forwarder in
+front of both: all bytes of TCP, both ways. --rate is memattach's --limit-rate. Needs sshd and what tests/attach needs."""
 import argparse
 import json
 import os
@@ -28,6 +28,7 @@ from attach import MEMATTACH, Program, Table, default_python, megabytes, millise
 from daemon import Memattachd  # noqa: E402
 from memattach import Memattach  # noqa: E402
 import sshd  # noqa: E402
+from target import cpu_ns  # noqa: E402
 
 
 class Counter(threading.Thread):
@@ -72,11 +73,12 @@ class Way:
         time.sleep(0.3)
         fork = statistics.median(program.ask("fork 5")["fork_ns"])
         program.ask("gap")
-        before = self.counter.bytes if self.counter else 0
+        before, cpu = self.counter.bytes if self.counter else 0, cpu_ns(program.pid)
         report, seconds, _ = take(self.url, path, "--brief", *self.args, watch=False)
+        cpu = cpu_ns(program.pid) - cpu  # its main thread makes the copy, and does nothing else meanwhile
         stall, self.file = program.ask("gap")["gap_ns"], path.stat().st_size
         sent = (self.counter.bytes if self.counter else self.file) - before
-        self.rows.append({"fork": fork, "stall": stall, "pause": report["pause_ns"], "clone": report["call_ns"],
+        self.rows.append({"fork": fork, "stall": stall, "pause": report["pause_ns"], "clone": report["call_ns"], "cpu": cpu,
                           "twin": report["twin_ns"], "seconds": seconds, "sent": sent})
         self.objects = report["objects"]
         path.unlink()
@@ -135,7 +137,8 @@ def show(all_ways, table):
     local = all_ways[0]
     for w in all_ways:
         table.row(f"{w.name}: objects, bytes of the file", f"{w.objects:,}, {w.file:,}")
-        for name, what in (("stall", "stall seen by the program"), ("pause", "pause_ns"), ("clone", "call_ns, in which the kernel clones")):
+        for name, what in (("stall", "stall seen by the program"), ("pause", "pause_ns"), ("clone", "call_ns, in which the kernel clones"),
+                           ("cpu", "CPU time of the stop")):
             values = w.column(name)
             table.row(f"{w.name}: {what}, median (worst)", f"{milliseconds(median(values))} ({milliseconds(max(values))})")
         # of the same moment: the machine's speed drifts, and others use it
@@ -147,14 +150,13 @@ def show(all_ways, table):
             continue
         table.row(f"{w.name}: bytes on the wire an object", f"{median(w.column('sent')) / w.objects:.2f}")
         table.row(f"{w.name}: bytes on the wire : bytes of the file", f"{median(w.column('sent')) / w.file:.3f}")
-        for name, of, limit in (("stall", "fork", 1.1), ("pause", "fork", 1.1), ("clone", "fork", None), ("twin", "fork", None),
-                                ("seconds", None, None)):
+        for name, of, limit in (("cpu", None, 1.1), ("stall", "fork", None), ("pause", "fork", None), ("twin", "fork", None), ("seconds", None, None)):
             ratios = [there / here for there, here in zip(w.column(name, of), local.column(name, of))]
             middle, least, most = spread(ratios)
-            # a difference is one that the rounds agree on
+            # who waits for a CPU waits for whoever else is on the machine: only what was done is held to a limit
             table.row(f"{w.name}: {name}{' in forks' if of else ''} : local, median of the rounds (90 % of medians)",
                       f"{middle:.2f} ({least:.2f} to {most:.2f})", f"at most {limit}" if limit else "",
-                      least <= limit if limit else None)
+                      middle <= limit if limit else None)
 
 
 def main():
