@@ -26,17 +26,20 @@
 	X(TRACER_SETTLED, SAFE)                      \
 	X(TARGET_OPENED, SAFE)                       \
 	X(LEFTOVERS_REAPED, SAFE)                    \
+	X(JOURNAL_WRITTEN, SAFE)                     \
 	/* the stop */                               \
 	X(THREAD_SEIZED, SAFE)                       \
 	X(THREADS_INTERRUPTED, SAFE)                 \
 	X(THREADS_STOPPED, SAFE)                     \
 	X(REGISTERS_SAVED, SAFE)                     \
 	X(STOP_CHECKED, SAFE)                        \
+	X(RAW_KEPT_OUT, SAFE)                        \
 	X(SIGNALS_BLOCKED, MASKED)                   \
 	X(CLONE_SET_UP, IN_CALL)                     \
 	X(CLONE_ENTERED, IN_CALL)                    \
 	X(CLONE_RETURNED, IN_CALL)                   \
 	X(REGISTERS_RESTORED, UNNAMED)               \
+	X(RAW_GIVEN_BACK, UNNAMED)                   \
 	X(TWIN_BORN, UNNAMED)                        \
 	X(TWIN_BOUND, UNNAMED)                       \
 	X(TWIN_CALL_SET_UP, UNNAMED)                 \
@@ -86,10 +89,13 @@ void ma_fault_point_reached(enum ma_fault_point point);
 
 #define ma_fault_point(name) ma_fault_point_reached(MA_AT_##name)
 /* One step of an injected call: which point that is, its number says. */
-#define ma_fault_point_call(nr, step)                                   \
-	ma_fault_point_reached((nr) == SYS_clone   ? MA_AT_CLONE_##step \
-			       : (nr) == SYS_wait4 ? MA_AT_REAP_##step  \
-						   : MA_AT_TWIN_CALL_##step)
+#define ma_fault_point_call(nr, step)                                                         \
+	do {                                                                                  \
+		if ((nr) != SYS_madvise) /* only where a program has raw data */              \
+			ma_fault_point_reached((nr) == SYS_clone   ? MA_AT_CLONE_##step       \
+					       : (nr) == SYS_wait4 ? MA_AT_REAP_##step        \
+								   : MA_AT_TWIN_CALL_##step); \
+	} while (0)
 #else
 #define ma_fault_point(name) ((void)0)
 #define ma_fault_point_call(nr, step) ((void)0)

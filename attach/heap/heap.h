@@ -53,6 +53,10 @@ struct ma_survey_job {
 	size_t threads_count;
 	const struct ma_run *arenas; /* of pymalloc, sorted: not looked at */
 	size_t arenas_count;
+	const struct ma_run
+		*kept_out; /* sorted: not in the process; read from `live`, a thread of the one it is a copy of */
+	size_t kept_out_count;
+	pid_t live;
 	bool (*give_up)(void *arg); /* asked now and then: true ends it early, with what was found; or NULL */
 	void *arg;
 };

@@ -20,6 +20,24 @@ static bool goes_on(struct ma_window *w)
 	return !w->stopped;
 }
 
+/* Of what is not in the copy only pages that were resident are read, and nothing is read ahead behind them: the process
+ * that runs on would get pages that it never had. */
+static size_t read_at(struct ma_window *w, uint64_t start, size_t bytes)
+{
+	const struct ma_survey_job *job = w->job;
+	for (size_t i = 0; i < job->kept_out_count; i++) {
+		const struct ma_run *r = &job->kept_out[i];
+		if (start < r->start || start >= r->end)
+			continue;
+		size_t k = ma_runs_find(job->runs, start);
+		if (k == job->runs->count || job->runs->v[k].start > start)
+			return 0;
+		uint64_t end = job->runs->v[k].end < r->end ? job->runs->v[k].end : r->end;
+		return ma_mem_read_some(job->live, start, w->data, end - start < bytes ? (size_t)(end - start) : bytes);
+	}
+	return ma_mem_read_some(w->pid, start, w->data, bytes);
+}
+
 const void *ma_window_at(struct ma_window *w, uint64_t addr, size_t bytes)
 {
 	if (addr >= w->start && addr - w->start <= w->bytes && w->bytes - (addr - w->start) >= bytes)
@@ -28,7 +46,7 @@ const void *ma_window_at(struct ma_window *w, uint64_t addr, size_t bytes)
 	w->bytes = 0;
 	if (bytes > 4096 || addr >> 47 || !goes_on(w))
 		return NULL;
-	w->bytes = ma_mem_read_some(w->pid, start, w->data, MA_HEAP_WINDOW);
+	w->bytes = read_at(w, start, MA_HEAP_WINDOW);
 	w->start = start;
 	return addr - start <= w->bytes && w->bytes - (addr - start) >= bytes ? w->data + (addr - start) : NULL;
 }
@@ -43,7 +61,7 @@ bool ma_window_u64(struct ma_window *w, uint64_t addr, uint64_t *ret)
 	if ((addr & 7) || addr >> 47 || !goes_on(w))
 		return false;
 	w->start = addr & ~UINT64_C(4095);
-	w->bytes = ma_mem_read_some(w->pid, w->start, w->data, 4096);
+	w->bytes = read_at(w, w->start, 4096);
 	if (w->bytes < (addr & 4095) + 8)
 		return false;
 	memcpy(ret, w->data + (addr & 4095), 8);

@@ -129,7 +129,7 @@ static struct ma_error *close_open(struct look *l)
 static bool chunk_is_raw(struct look *l, uint64_t start, const struct ma_runs *runs, const struct ma_runs *huge,
 			 struct ma_raw_range *ret)
 {
-	uint64_t end = start + MA_RAW_CHUNK;
+	uint64_t end = start + MA_RAW_STEP;
 	size_t hint = 0;
 	*ret = (struct ma_raw_range){ .start = start, .end = end };
 	for (size_t i = ma_runs_find(runs, start); i < runs->count && runs->v[i].start < end; i++) {
@@ -180,8 +180,8 @@ static struct ma_error *look_at_map(struct look *l, const struct ma_map *m)
 	if (before && !(before->prot & 7) && before->end - before->start <= GUARD_MAX)
 		from += STACK_BYTES; /* of a thread, or anything: with what stands above it one mapping for the kernel
 				      */
-	from = (from + MA_RAW_CHUNK - 1) & ~(MA_RAW_CHUNK - 1);
-	to &= ~(MA_RAW_CHUNK - 1);
+	from = (from + MA_RAW_STEP - 1) & ~(MA_RAW_STEP - 1);
+	to &= ~(MA_RAW_STEP - 1);
 	for (uint64_t at = from; at < to && ma_now_ns() < l->deadline; at += SLICE) {
 		_cleanup_(ma_runs_deinit) struct ma_runs runs = { 0 };
 		_cleanup_(ma_runs_deinit) struct ma_runs huge = { 0 };
@@ -193,9 +193,9 @@ static struct ma_error *look_at_map(struct look *l, const struct ma_map *m)
 			ma_error_free(err);
 			continue;
 		}
-		for (uint64_t c = at; c < end && ma_now_ns() < l->deadline; c += MA_RAW_CHUNK) {
+		for (uint64_t c = at; c < end && ma_now_ns() < l->deadline; c += MA_RAW_STEP) {
 			struct ma_raw_range chunk;
-			if (!ma_raw_arenas_meet(&l->arenas, c, c + MA_RAW_CHUNK) && !in_glibc_heap(l, m, c) &&
+			if (!ma_raw_arenas_meet(&l->arenas, c, c + MA_RAW_STEP) && !in_glibc_heap(l, m, c) &&
 			    chunk_is_raw(l, c, &runs, &huge, &chunk))
 				MA_TRY(add_chunk(l, &chunk));
 		}

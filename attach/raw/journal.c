@@ -48,7 +48,7 @@ bool ma_raw_journal_parse(const char *text, struct ma_raw_journal *ret)
 	memcpy(ret->boot, boot, sizeof(boot));
 	for (text += n; sscanf(text, "%" SCNx64 " %" SCNx64 "%n", &start, &end, &used) == 2; text += used + 1) {
 		if (text[used] != '\n' || ret->count == MA_RAW_RANGES_MAX || start < FIRST_USER_ADDRESS ||
-		    start >= end || end >> 56 || start % MA_RAW_CHUNK || end % MA_RAW_CHUNK)
+		    start >= end || end >> 56 || start % MA_RAW_STEP || end % MA_RAW_STEP)
 			return false;
 		ret->v[ret->count].start = start;
 		ret->v[ret->count++].end = end;
@@ -91,15 +91,17 @@ void ma_raw_journal_write(const struct ma_tracee *t, struct ma_raw *raw)
 	ma_raw_journal_remove(raw);
 }
 
-void ma_raw_journal_remove(struct ma_raw *raw)
+bool ma_raw_journal_remove(struct ma_raw *raw)
 {
+	bool left = false;
 	for (size_t i = 0; i < raw->count; i++)
-		if (raw->v[i].set)
-			return;
+		left = left || raw->v[i].set;
 	if (raw->journal_fd >= 0) {
-		unlink(raw->journal);
-		close(raw->journal_fd);
+		if (!left)
+			unlink(raw->journal);
+		close(raw->journal_fd); /* and with it the lock */
 	}
 	raw->journal_fd = -1;
 	raw->journal[0] = 0;
+	return !left;
 }

@@ -9,19 +9,32 @@
 
 #define TRIES 16
 
+static bool give_back_registers(struct ma_thread *th)
+{
+	struct ma_error *err = ma_regs_set(th->tid, &th->saved);
+	th->regs_changed = err != NULL;
+	ma_error_free(err);
+	return !th->regs_changed;
+}
+
 struct ma_error *ma_raw_advise(struct ma_thread *th, ma_raddr gadget, uint64_t start, uint64_t end, int advice)
 {
 	const struct ma_syscall call = { SYS_madvise, { start, end - start, (uint64_t)advice, 0, 0, 0 } };
 	long result = 0;
 	MA_TRY(ma_thread_block_signals(th));
 	struct ma_error *err = ma_remote_call(th, gadget, &call, &result, NULL);
-	struct ma_error *undo = th->gone ? NULL : ma_thread_restore(th);
-	if (err) {
-		ma_error_free(undo);
+	if (!th->gone && !give_back_registers(th) && !err)
+		err = ma_errorf(MA_ERR_OS, "the registers of thread %d could not be given back", th->tid);
+	if (err)
 		return err;
-	}
-	ma_error_free(undo); /* the release tries again, and says so */
 	return result ? ma_error_os((int)-result, "madvise failed in the target") : NULL;
+}
+
+/* Behind the last call of a row. What fails here is tried again at the release, which says so. */
+static void done(struct ma_thread *th)
+{
+	if (!th->gone)
+		ma_error_free(ma_thread_restore(th));
 }
 
 /* Whose ranges they are: one that we changed is a mapping of its own now, one that the program had kept out of its
@@ -46,6 +59,7 @@ struct ma_error *ma_raw_keep_out(struct ma_tracee *t, struct ma_thread *th, ma_r
 		raw->v[i].set = true; /* before it is: an error may come after the change */
 		err = ma_raw_advise(th, gadget, raw->v[i].start, raw->v[i].end, MADV_DONTFORK);
 	}
+	done(th);
 	/* Also after an error: what was the program's own may not be given back. */
 	struct ma_error *own = raw->count ? drop_its_own(t, raw) : NULL;
 	if (err)
@@ -73,5 +87,6 @@ struct ma_error *ma_raw_give_back(struct ma_thread *th, ma_raddr gadget, struct 
 		else
 			first = err;
 	}
+	done(th);
 	return first;
 }

@@ -14,8 +14,8 @@
 #include "python.h"
 #include "tracee.h"
 
-#define MA_RAW_CHUNK (UINT64_C(2) << 20) /* ranges begin and end at multiples: no huge page is split */
-#define MA_RAW_MIN (2 * MA_RAW_CHUNK)
+#define MA_RAW_STEP (UINT64_C(2) << 20) /* ranges begin and end at multiples: no huge page is split */
+#define MA_RAW_MIN (2 * MA_RAW_STEP)
 #define MA_RAW_RANGES_MAX 256
 
 struct ma_raw_range {
@@ -55,8 +55,8 @@ MA_CHECK struct ma_error *ma_raw_give_back(struct ma_thread *th, ma_raddr gadget
 
 /* Before the first call. Without a place for it there is nothing to keep out: raw->count becomes 0. */
 void ma_raw_journal_write(const struct ma_tracee *t, struct ma_raw *raw);
-/* After the last ma_raw_give_back(); a journal of a range that is still kept out stays. */
-void ma_raw_journal_remove(struct ma_raw *raw);
+/* After the last ma_raw_give_back(). False: a range is still kept out, and the journal stays, for ma_raw_undo_all(). */
+bool ma_raw_journal_remove(struct ma_raw *raw);
 
 /* Is there one that no living tracer holds, of a process that lives? `pid` 0: of any. Only looks. */
 bool ma_raw_is_left(pid_t pid);

@@ -18,8 +18,8 @@ bool ma_raw_arenas_meet(const struct ma_raw_arenas *a, uint64_t start, uint64_t 
 /* Private anonymous memory that may be written: no stack, no heap of malloc, no .bss. */
 bool ma_raw_eligible(const struct ma_maps *maps, const struct ma_map *m);
 
-/* One madvise by a stopped thread, which has its own registers again afterwards: whatever kills us between two calls
- * leaves the program as it was but for the range. */
+/* One madvise by a stopped thread, which has its own registers again afterwards, but all its signals blocked until
+ * ma_thread_restore() or the release. */
 MA_CHECK struct ma_error *ma_raw_advise(struct ma_thread *th, ma_raddr gadget, uint64_t start, uint64_t end,
 					int advice);
 

@@ -32,6 +32,8 @@ struct attach {
 	struct ma_msg_done done;
 	struct ma_undo undo; /* if the tracer is killed now */
 	bool tracer_done, tracer_lost;
+	struct ma_kept_out *kept_out;
+	size_t kept_out_count;
 	const char *phase;
 	uint64_t began, shown;
 };
@@ -70,6 +72,24 @@ static struct ma_error *write_meta(struct attach *a)
 	return ma_meta_emit(a->sink, MA_BLOCK_META, &a->meta);
 }
 
+/* A second attempt replaces the first. */
+static struct ma_error *on_kept_out(struct attach *a, const struct ma_msg *m)
+{
+	size_t n = m->bytes / sizeof(m->u.raw[0]);
+	free(a->kept_out);
+	a->kept_out_count = 0;
+	a->kept_out = calloc(n + 1, sizeof(*a->kept_out));
+	if (!a->kept_out)
+		return &ma_enomem;
+	for (size_t i = 0; i < n; i++)
+		a->kept_out[i] = (struct ma_kept_out){ .start = m->u.raw[i].start,
+						       .end = m->u.raw[i].end,
+						       .resident = m->u.raw[i].resident,
+						       .huge = m->u.raw[i].huge };
+	a->kept_out_count = n;
+	return NULL;
+}
+
 static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
 {
 	switch (m->kind) {
@@ -98,6 +118,8 @@ static struct ma_error *on_message(struct attach *a, struct ma_msg *m)
 		MA_TRY(ma_drain_open(m->fd, &a->drain));
 		ma_fault_point(RING_ARRIVED);
 		return write_meta(a);
+	case MA_MSG_RAW:
+		return on_kept_out(a, m);
 	case MA_MSG_SMAPS:
 		if (a->smaps >= 0)
 			close(a->smaps);
@@ -171,7 +193,7 @@ static struct ma_error *finish(struct attach *a)
 		return ma_errorf(MA_ERR_OS, "the walk ended before its end");
 	ma_fault_point(RING_DRAINED);
 	if (a->smaps >= 0)
-		MA_TRY(ma_meta_regions(a->sink, a->smaps));
+		MA_TRY(ma_meta_regions(a->sink, a->smaps, a->kept_out, a->kept_out_count));
 	if (a->native >= 0)
 		MA_TRY(ma_native_emit(a->sink, a->native));
 	if (a->memory >= 0)
@@ -195,7 +217,8 @@ static struct ma_error *refuse(const struct ma_attach_options *o, const struct m
 
 /* Everything that can be known without stopping it. */
 static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee *t, struct ma_python *py,
-			     struct ma_preflight *pre, struct ma_tracer_job *job, struct ma_buf *meta)
+			     struct ma_preflight *pre, struct ma_raw *raw, struct ma_tracer_job *job,
+			     struct ma_buf *meta)
 {
 	struct ma_status status;
 	struct ma_maps maps = { 0 };
@@ -214,9 +237,12 @@ static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee
 		return err;
 	MA_TRY(ma_maps_read(t->live_dir, "maps", &maps));
 	err = ma_preflight_read(t->live_dir, t->live, &status, &maps, pre);
+	if (!err && o->raw_live && !o->stop && !o->core_out)
+		err = ma_raw_find(t, py, &maps, pre->small_page_bytes, pre->huge_page_bytes, raw);
 	ma_maps_deinit(&maps);
 	if (err)
 		return err;
+	pre->estimate_ns -= raw->saved_ns < pre->estimate_ns ? raw->saved_ns : pre->estimate_ns;
 	MA_TRY(refuse(o, pre));
 	MA_TRY(ma_meta_target(meta, t->dir, o, &status, py, pre));
 	if (o->stop)
@@ -227,6 +253,7 @@ static struct ma_error *look(const struct ma_attach_options *o, struct ma_tracee
 	job->options = o;
 	job->python = py;
 	job->preflight = pre;
+	job->raw = raw;
 	job->start_time = t->start_time;
 	return NULL;
 }
@@ -292,15 +319,16 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 	struct ma_python py = { 0 };
 	struct ma_preflight pre = { 0 };
 	struct ma_tracer_job job = { 0 };
+	struct ma_raw *raw = calloc(1, sizeof(*raw));
 	pid_t tracer = 0;
 	int end = -1;
 
 	progress(&a, "finding");
-	struct ma_error *err = NULL;
+	struct ma_error *err = raw ? NULL : &ma_enomem;
 	if (options->core) /* all is looked at by the tracer: it has to be there first */
 		job.options = options;
-	else
-		err = ma_tracee_explain(&t, look(options, &t, &py, &pre, &job, &a.meta));
+	else if (raw)
+		err = ma_tracee_explain(&t, look(options, &t, &py, &pre, raw, &job, &a.meta));
 	ma_fault_point(TARGET_LOOKED_AT);
 	if (!err)
 		err = ma_tracer_start(&job, &end, &tracer);
@@ -336,6 +364,8 @@ struct ma_error *ma_attach_snapshot(const struct ma_attach_options *options, str
 		close(a.native);
 	if (a.memory >= 0)
 		close(a.memory);
+	free(a.kept_out);
+	free(raw);
 	ma_buf_deinit(&a.meta);
 	ma_buf_deinit(&a.notes);
 	ma_preflight_deinit(&pre);

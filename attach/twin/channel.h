@@ -18,6 +18,7 @@ enum ma_msg_kind {
 	MA_MSG_SMAPS,     /* + memfd with the text of the twin's smaps */
 	MA_MSG_INTERPS,   /* MA_META_INTERP fields, ready for the RESULT block */
 	MA_MSG_NATIVE,    /* + memfd with NATIVE blocks */
+	MA_MSG_RAW,       /* struct ma_msg_raw[]: what was kept out of the copy, before MA_MSG_SMAPS */
 	MA_MSG_MEMORY,    /* + memfd with blocks of kind MALLOC */
 	MA_MSG_UNDO,      /* struct ma_undo: what is to be undone should the tracer be killed from here on */
 	MA_MSG_META,      /* fields, ready for the META block */
@@ -33,7 +34,12 @@ struct ma_msg_stopped {
 
 struct ma_msg_done {
 	uint64_t pause_ns, safe_ns, twin_ns, walk_ns, call_ns, faults, target_faults;
+	uint64_t raw_bytes, raw_saved_ns, live_bytes; /* kept out of the copy; read from the live process later */
 	uint32_t attempts, consistency;
+};
+
+struct ma_msg_raw {
+	uint64_t start, end, resident, huge;
 };
 
 struct ma_msg_error {
@@ -49,6 +55,7 @@ struct ma_msg {
 		struct ma_msg_stopped stopped;
 		struct ma_msg_done done;
 		struct ma_undo undo;
+		struct ma_msg_raw raw[1];  /* more follow */
 		struct ma_msg_error error; /* its text follows */
 	} u;
 };

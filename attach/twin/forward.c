@@ -36,6 +36,15 @@ static bool shares(const struct ma_twin *w, uint64_t start, uint64_t bytes)
 	return false;
 }
 
+/* What a call on memory that was kept out of the twin would do to it can not be seen there. */
+static bool kept_out(const struct ma_twin *w, uint64_t start, uint64_t bytes)
+{
+	bool meets = ma_fill_meets(w->fill, start, bytes);
+	if (meets)
+		w->fill->lost = true;
+	return meets;
+}
+
 /* Memory calls pass on private ranges only; calls that tell and change nothing pass; a wake-up has nobody to wake. A
  * call that could be seen outside is never made. Where Python makes it with the GIL held as a matter of course (fork,
  * descriptors, paths) it fails instead: the exception is raised in the copy alone, and the eval loop is reached a few
@@ -46,16 +55,22 @@ static enum verdict judge(const struct ma_twin *w, long nr, const uint64_t a[6],
 	*answer = 0;
 	switch (nr) {
 	case SYS_mmap:
+		if ((a[3] & MAP_FIXED) && kept_out(w, a[0], a[1]))
+			return END_OF_RUN;
 		return (a[3] & MAP_ANONYMOUS) && (a[3] & MAP_PRIVATE) && !((a[3] & MAP_FIXED) && shares(w, a[0], a[1]))
 			       ? PASS
 			       : END_OF_RUN;
 	case SYS_munmap:
 	case SYS_mprotect:
+		if (nr == SYS_mprotect && kept_out(w, a[0], a[1]))
+			return END_OF_RUN;
 		return shares(w, a[0], a[1]) ? END_OF_RUN : PASS;
 	case SYS_mremap:
+		if (kept_out(w, a[0], a[1]) || kept_out(w, a[4], (a[3] & MREMAP_FIXED) ? a[2] : 0))
+			return END_OF_RUN;
 		return shares(w, a[0], a[1]) || shares(w, a[4], (a[3] & MREMAP_FIXED) ? a[2] : 0) ? END_OF_RUN : PASS;
 	case SYS_madvise:
-		return a[2] == MADV_REMOVE || shares(w, a[0], a[1]) ? END_OF_RUN : PASS;
+		return kept_out(w, a[0], a[1]) || a[2] == MADV_REMOVE || shares(w, a[0], a[1]) ? END_OF_RUN : PASS;
 	case SYS_brk:
 	case SYS_getpid:
 	case SYS_gettid:
@@ -290,10 +305,12 @@ static struct ma_error *run(struct ma_twin *w, const struct ma_python *py, const
 		if (stop.kind == MA_STOP_SIGNAL) {
 			bool ours;
 			MA_TRY(handle_fault(w, stop.value, &ours));
-			if (ours) {
+			if (!ours)
+				MA_TRY(ma_fill_fault(w, stop.value, &ours));
+			else
 				ret->copied++;
+			if (ours)
 				continue;
-			}
 			if (stop.value == SIGSEGV || stop.value == SIGBUS || stop.value == SIGILL ||
 			    stop.value == SIGFPE || stop.value == SIGTRAP) {
 				ret->end = MA_FWD_FAULT;

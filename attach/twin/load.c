@@ -233,6 +233,12 @@ static struct ma_error *on_stop(struct ma_twin *w, const struct ma_loaded *l, st
 			return NULL;
 		fault = true;
 	}
+	if (fault) {
+		bool filled;
+		MA_TRY(ma_fill_fault(w, stop.value, &filled));
+		if (filled)
+			return NULL;
+	}
 	/* Any other signal was meant for the target, not for its twin. */
 	if (!fault && !(stop.kind == MA_STOP_INTERRUPT && asked == FOR_STANDSTILL))
 		return NULL;

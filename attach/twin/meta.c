@@ -118,6 +118,11 @@ void ma_meta_done(struct ma_buf *b, const struct ma_msg_done *d)
 	ma_meta_u64(b, MA_META_WALK_NS, d->walk_ns);
 	ma_meta_u64(b, MA_META_CALL_NS, d->call_ns);
 	ma_meta_u64(b, MA_META_FAULTS, d->faults);
+	if (d->raw_bytes) {
+		ma_meta_u64(b, MA_META_RAW_BYTES, d->raw_bytes);
+		ma_meta_u64(b, MA_META_RAW_SAVED_NS, d->raw_saved_ns);
+		ma_meta_u64(b, MA_META_LIVE_BYTES, d->live_bytes);
+	}
 	ma_meta_u64(b, MA_META_TARGET_FAULTS, d->target_faults);
 }
 
@@ -193,7 +198,7 @@ static void put_region(struct ma_buf *b, const struct ma_maps *maps, size_t i)
 	ma_buf_varint(b, kind_of(maps, i));
 }
 
-struct ma_error *ma_meta_regions(struct ma_sink *sink, int fd)
+struct ma_error *ma_meta_regions(struct ma_sink *sink, int fd, const struct ma_kept_out *kept_out, size_t count)
 {
 	struct stat st;
 	struct ma_maps maps = { 0 };
@@ -208,6 +213,7 @@ struct ma_error *ma_meta_regions(struct ma_sink *sink, int fd)
 	munmap(text, (size_t)st.st_size);
 	if (err)
 		return err;
+	ma_fill_join_maps(&maps, kept_out, count);
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(MA_BLOCK_PAYLOAD);
 	uint32_t records = 0;
 	for (size_t i = 0; i < maps.count && !err; i++) {

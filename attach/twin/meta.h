@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "channel.h"
+#include "fill.h"
 #include "proc.h"
 #include "python.h"
 
@@ -26,6 +27,7 @@ void ma_meta_done(struct ma_buf *b, const struct ma_msg_done *d);
 MA_CHECK struct ma_error *ma_meta_emit(struct ma_sink *sink, enum ma_block_kind kind, const struct ma_buf *b);
 
 /* The text of smaps in `fd`, as REGIONS blocks. Mappings of ours (ring, twin page, agent) are not in it. */
-MA_CHECK struct ma_error *ma_meta_regions(struct ma_sink *sink, int fd);
+MA_CHECK struct ma_error *ma_meta_regions(struct ma_sink *sink, int fd, const struct ma_kept_out *kept_out,
+					  size_t count);
 
 #endif

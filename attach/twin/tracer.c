@@ -11,6 +11,7 @@
 #include "native.h"
 #include "outside.h"
 #include "runners.h"
+#include "settle.h"
 #include "twin.h"
 #include "twin_memory.h"
 #include "wait.h"
@@ -44,6 +45,9 @@ struct tracer {
 	size_t threads_count;
 	ma_raddr gadget;
 	struct ma_twin_pages pages;
+	struct ma_raw raw;     /* kept out of the copy, at the last stop */
+	struct ma_fill fill;   /* and what was read of it since */
+	bool copy_all;         /* what was kept out is needed */
 	uint64_t minor_faults; /* of the target when it ran again */
 	struct ma_msg_done done;
 };
@@ -125,7 +129,8 @@ static struct ma_error *copy_target(struct tracer *t, struct ma_msg_stopped *sto
 	stopped->rss_file = status.rss_file;
 	stopped->rss_shmem = status.rss_shmem;
 	stopped->vm_pte = status.vm_pte;
-	return ma_twin_create(&t->target, th, t->gadget, &t->twin);
+	ma_raw_confirm(&t->target, py, &t->raw);
+	return ma_twin_create(&t->target, th, t->gadget, &t->raw, &t->fill, &t->twin);
 }
 
 /* 0 when it has ended. */
@@ -162,6 +167,35 @@ static struct ma_error *send_tids(struct tracer *t)
 	return ma_buf_error(&b);
 }
 
+/* What is kept out of the children of a program, by us or by an earlier run that was killed. */
+static void undo_raw(struct tracer *t)
+{
+	struct ma_error *err = ma_raw_undo_all();
+	if (err)
+		note(t, err->message);
+	ma_error_free(err);
+}
+
+/* Before the stop: what this copy may do without, on disk before it is done. */
+static void choose_raw(struct tracer *t)
+{
+	t->raw.count = 0;
+	t->raw.journal_fd = -1;
+	if (t->job->raw && !t->copy_all)
+		t->raw = *t->job->raw;
+	ma_raw_journal_write(&t->target, &t->raw);
+	ma_fault_point(JOURNAL_WRITTEN);
+}
+
+/* After the release: nothing is kept out any more, or it is tried once more, in a stop of its own. */
+static void give_back_raw(struct tracer *t)
+{
+	t->done.raw_bytes = t->raw.count ? t->raw.bytes : 0;
+	t->done.raw_saved_ns = t->raw.count ? t->raw.saved_ns : 0;
+	if (!ma_raw_journal_remove(&t->raw))
+		undo_raw(t);
+}
+
 /* One stop of the whole target, from which a twin comes. */
 static struct ma_error *take_twin(struct tracer *t)
 {
@@ -171,8 +205,14 @@ static struct ma_error *take_twin(struct tracer *t)
 	free(t->threads);
 	t->threads = NULL;
 	t->threads_count = 0;
-	MA_TRY(ma_tracee_stop_all(&t->target, o->stop_timeout_ns ? o->stop_timeout_ns : DEFAULT_STOP_NS));
-	struct ma_error *err = copy_target(t, &stopped);
+	choose_raw(t);
+	struct ma_error *err =
+		ma_tracee_stop_all(&t->target, o->stop_timeout_ns ? o->stop_timeout_ns : DEFAULT_STOP_NS);
+	if (err) {
+		ma_raw_journal_remove(&t->raw);
+		return err;
+	}
+	err = copy_target(t, &stopped);
 	if (!err) {
 		t->threads = malloc(t->target.count * sizeof(*t->threads));
 		if (t->threads) {
@@ -183,6 +223,7 @@ static struct ma_error *take_twin(struct tracer *t)
 	struct ma_error *undo = ma_tracee_release(&t->target);
 	t->done.pause_ns += ma_now_ns() - t->target.interrupted_ns;
 	t->done.attempts++;
+	give_back_raw(t);
 	ma_fault_point(TARGET_RELEASED);
 	if (err) {
 		ma_error_free(undo);
@@ -208,6 +249,8 @@ static void end_twin(struct tracer *t)
 	ma_twin_end(&t->twin);
 	ma_fault_point(TWIN_KILLED);
 	ma_twin_pages_deinit(&t->pages);
+	t->done.live_bytes += t->fill.bytes;
+	ma_fill_deinit(&t->fill);
 }
 
 /* Why a runner did not come to its safe point, for a person. */
@@ -273,6 +316,10 @@ static struct ma_error *to_safe_point(struct tracer *t, bool *again)
 		locks += r->v[i].result.locks_taken;
 		late |= r->v[i].result.end == MA_FWD_TIMEOUT;
 		all &= is_safe(&r->v[i]);
+	}
+	if (!all && t->fill.lost) { /* what it needed was not there */
+		t->copy_all = true;
+		late = false;
 	}
 	*again = !all && more && !late;
 	if (*again)
@@ -347,6 +394,17 @@ static struct ma_error *send_native(struct tracer *t)
 	return NULL;
 }
 
+/* What the twin's smaps say of these ranges is true of the twin alone. */
+static void send_kept_out(struct tracer *t)
+{
+	struct ma_msg_raw v[MA_RAW_RANGES_MAX];
+	for (size_t i = 0; i < t->fill.count; i++) {
+		const struct ma_kept_out *r = &t->fill.v[i];
+		v[i] = (struct ma_msg_raw){ r->start, r->end, r->resident, r->huge };
+	}
+	ma_channel_send(t->end, MA_MSG_RAW, v, t->fill.count * sizeof(*v), -1);
+}
+
 /* The twin's smaps: anonymous memory is equal to the kB to the target's, and reading it stops nobody. */
 static struct ma_error *send_smaps(struct tracer *t)
 {
@@ -365,8 +423,9 @@ static struct ma_error *send_smaps(struct tracer *t)
 				return ma_error_os(errno, "cannot keep the regions of the twin");
 			done += w;
 		}
-	ma_channel_send(t->end, MA_MSG_SMAPS, NULL, 0, out);
 	struct ma_error *err = t->job->options->threads_only ? NULL : ma_twin_pages_read(&t->twin, &t->pages);
+	send_kept_out(t);
+	ma_channel_send(t->end, MA_MSG_SMAPS, NULL, 0, out);
 	if (err)
 		note(t, "which pages of the copy are resident could not be read: memory that is mapped but was never "
 			"touched counts like the rest of its mapping");
@@ -381,7 +440,7 @@ static struct ma_error *send_memory(struct tracer *t, const struct ma_loaded *lo
 	if (t->job->options->threads_only)
 		return NULL;
 	phase(t, "surveying");
-	/* Nobody stands still now: the work may not take the processor from the target (settle() below). */
+	/* Nobody stands still now: the work may not take the processor from the target (ma_tracer_settle()). */
 	int nice = getpriority(PRIO_PROCESS, 0);
 	if (nice < 0)
 		setpriority(PRIO_PROCESS, 0, 10);
@@ -399,19 +458,6 @@ static struct ma_error *send_memory(struct tracer *t, const struct ma_loaded *lo
 		close(fd);
 	}
 	return err;
-}
-
-/* What part of a core the walk may take; 0 = all. Where the twin spends the target's CPU quota, because it could not be
- * moved or because we are in the same cgroups ourselves, it is a quarter of that. */
-static double pace_of(const struct tracer *t)
-{
-	_cleanup_free_ char *ours = NULL;
-	_cleanup_close_ int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct ma_preflight *pre = t->job->preflight;
-	struct ma_error *err = self >= 0 ? ma_proc_read(self, "cgroup", 65536, &ours, NULL) : NULL;
-	bool same = !err && ours && pre->cgroups && !strcmp(ours, pre->cgroups);
-	ma_error_free(err);
-	return t->twin.moved && !same ? 0 : pre->cpu_quota / 4;
 }
 
 /* A core file of the twin, as it will be walked. */
@@ -437,8 +483,8 @@ static struct ma_error *walk(struct tracer *t)
 	phase(t, "walking");
 	uint64_t began = ma_now_ns();
 	struct ma_error *err =
-		ma_agent_run(&t->twin, &loaded, o->walk_timeout_ns ? o->walk_timeout_ns : DEFAULT_WALK_NS, pace_of(t),
-			     watch, t, &t->done.faults);
+		ma_agent_run(&t->twin, &loaded, o->walk_timeout_ns ? o->walk_timeout_ns : DEFAULT_WALK_NS,
+			     ma_tracer_pace(t->twin.moved, t->job->preflight), watch, t, &t->done.faults);
 	t->done.walk_ns = ma_now_ns() - began;
 	ma_fault_point(WALK_ENDED);
 	return err ? err : send_memory(t, &loaded);
@@ -456,6 +502,7 @@ static struct ma_error *prepare(struct tracer *t)
 	const struct ma_tracer_job *job = t->job;
 	struct ma_maps maps = { 0 };
 
+	undo_raw(t);
 	MA_TRY(ma_tracee_open(job->options->pid, &t->target));
 	ma_fault_point(TARGET_OPENED);
 	if (t->target.start_time != job->start_time)
@@ -551,50 +598,6 @@ static void run(const struct ma_tracer_job *job, int end)
 	ma_error_free(err);
 }
 
-/* Nothing that stops the command or its terminal stops the tracer. */
-static void settle(void)
-{
-	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN,
-				       SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ, SIGXCPU };
-	sigset_t chld;
-	setsid();
-	prctl(PR_SET_NAME, MA_TRACER_NAME);
-	/* While the target is stopped each of our wake-ups counts. Best effort: it needs CAP_SYS_NICE. */
-	setpriority(PRIO_PROCESS, 0, -20);
-	for (size_t i = 0; i < MA_ARRAY_SIZE(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_SETMASK, &chld, NULL); /* stops arrive by sigtimedwait (wait.h) */
-	/* The tracer must outlive a shortage of memory: the target may hang on it. */
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		if (write(fd, "-1000", 5) < 0) { /* needs CAP_SYS_RESOURCE: without it the score stays as it is */
-		}
-		close(fd);
-	}
-}
-
-/* All but the channel, `kept` (-1 = none), and stderr: a pipe of the command must not stay open through us. */
-static void close_others(int end, int kept)
-{
-	int null = open("/dev/null", O_RDWR);
-	if (null >= 0) {
-		dup2(null, 0);
-		dup2(null, 1);
-		dup2(null, 2);
-		if (null > 2)
-			close(null);
-	}
-	int first = kept >= 3 && kept < end ? kept : end, last = kept >= 3 && kept > end ? kept : end;
-	if (first > 3)
-		syscall(SYS_close_range, 3u, (unsigned)first - 1, 0u);
-	if (last > first + 1)
-		syscall(SYS_close_range, (unsigned)first + 1, (unsigned)last - 1, 0u);
-	syscall(SYS_close_range, (unsigned)last + 1, ~0u, 0u);
-}
-
 struct ma_error *ma_tracer_start(const struct ma_tracer_job *job, int *end_ret, pid_t *tracer_ret)
 {
 	int ends[2];
@@ -607,8 +610,8 @@ struct ma_error *ma_tracer_start(const struct ma_tracer_job *job, int *end_ret, 
 		return ma_error_os(e, "cannot start the tracer");
 	}
 	if (pid == 0) {
-		settle();
-		close_others(ends[1], job->options->core_out ? *job->options->core_out : -1);
+		ma_tracer_settle();
+		ma_tracer_close_others(ends[1], job->options->core_out ? *job->options->core_out : -1);
 		ma_fault_point(TRACER_SETTLED);
 		if (job->options->core || (job->options->stop && !job->reap_only))
 			ma_outside_run(job, ends[1]);

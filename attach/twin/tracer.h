@@ -7,6 +7,7 @@
 #include "channel.h"
 #include "proc.h"
 #include "python.h"
+#include "raw.h"
 
 #include <memattach/attach.h>
 
@@ -17,9 +18,10 @@ struct ma_tracer_job {
 	const struct ma_attach_options *options;
 	const struct ma_python *python;
 	const struct ma_preflight *preflight;
-	bool reap_only;        /* a tracer was killed: only clear away what it left */
-	struct ma_undo undo;   /* and what it had told of that */
-	uint64_t start_time;   /* of the process that was looked at: /proc/PID/stat 22 */
+	const struct ma_raw *raw; /* what may be kept out of the copy */
+	bool reap_only;           /* a tracer was killed: only clear away what it left */
+	struct ma_undo undo;      /* and what it had told of that */
+	uint64_t start_time;      /* of the process that was looked at: /proc/PID/stat 22 */
 	uint64_t runtime_head; /* *(_PyRuntime + interpreters.head) as it was looked at; another value = another program
 				*/
 };

@@ -101,12 +101,12 @@ static struct ma_error *offer_to_oom_killer(struct ma_twin *w)
 	return call(w, &n, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
 }
 
-static struct ma_error *prepare(struct ma_twin *w, bool suspend_seccomp)
+static struct ma_error *prepare(struct ma_twin *w, const struct ma_tracee *t, const struct ma_raw *raw)
 {
 	static const char name[] = MA_TWIN_NAME;
 	long page;
 	/* From here on our death is the twin's death; never the target's. */
-	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | (suspend_seccomp ? PTRACE_O_SUSPEND_SECCOMP : 0);
+	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | (t->suspend_seccomp ? PTRACE_O_SUSPEND_SECCOMP : 0);
 	if (ptrace(PTRACE_SETOPTIONS, w->pid, 0, options))
 		return ma_error_os(errno, "cannot set the options of the twin");
 	ma_fault_point(TWIN_BOUND);
@@ -114,6 +114,7 @@ static struct ma_error *prepare(struct ma_twin *w, bool suspend_seccomp)
 	w->th.have_regs = true;
 	MA_TRY(leave_descriptors(w));
 	ma_fault_point(TWIN_LEFT_DESCRIPTORS);
+	MA_TRY(ma_fill_reserve(w, raw, t->live, t->live_dir));
 	MA_TRY(ma_twin_call(w, "mmap", &page, SYS_mmap, 0, MA_TWIN_PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0));
 	w->page = (ma_raddr)page;
@@ -124,30 +125,58 @@ static struct ma_error *prepare(struct ma_twin *w, bool suspend_seccomp)
 	return offer_to_oom_killer(w);
 }
 
-struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_raddr gadget, struct ma_twin *ret)
+/* From the first changed register to the last one given back. *child stays 0 when there is none. */
+static struct ma_error *clone_thread(struct ma_tracee *t, struct ma_thread *th, ma_raddr gadget, long *result,
+				     pid_t *child)
 {
-	struct ma_twin w = { .gadget = gadget };
-	long result;
-	pid_t child = 0;
 	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
 		       (t->suspend_seccomp ? PTRACE_O_SUSPEND_SECCOMP : 0);
 	struct ma_syscall clone_call = { SYS_clone, { CLONE_FILES, POISON_STACK, 0, 0, 0, 0 } };
 
-	MA_TRY(ma_thread_abort_rseq(t->live, th));
 	MA_TRY(ma_thread_block_signals(th));
 	ma_fault_point(SIGNALS_BLOCKED);
 	if (ptrace(PTRACE_SETOPTIONS, th->tid, 0, options))
 		return ma_error_os(errno, "cannot set the options of thread %d", th->tid);
-	uint64_t began = ma_now_ns();
-	MA_TRY(ma_remote_call(th, gadget, &clone_call, &result, &child));
-	w.origin = th->saved;
+	MA_TRY(ma_remote_call(th, gadget, &clone_call, result, child));
 	/* before it is given back what was told of: a twin that nobody knows of would stay as a zombie */
-	ma_tracee_tell(t, (struct ma_undo){ .mask = th->mask, .masked = th->tid, .twin = child });
+	ma_tracee_tell(t, (struct ma_undo){ .mask = th->mask, .masked = th->tid, .twin = *child });
 	/* At once: from here on the death of the tracer leaves the target as it was, whatever is still to be done. */
 	struct ma_error *undo = ma_thread_restore(th);
-	w.call_ns = ma_now_ns() - began;
 	ma_fault_point(REGISTERS_RESTORED);
 	ma_error_free(undo); /* the release tries again, and says so */
+	return NULL;
+}
+
+/* The clone, with raw data kept out of it. What can not be kept out is copied. */
+static struct ma_error *clone_without(struct ma_tracee *t, struct ma_thread *th, ma_raddr gadget, struct ma_raw *raw,
+				      long *result, pid_t *child)
+{
+	struct ma_error *failed = ma_raw_keep_out(t, th, gadget, raw);
+	if (failed) {
+		ma_error_free(failed);
+		failed = ma_raw_give_back(th, gadget, raw);
+		if (failed)
+			return failed;
+		raw->count = 0;
+	}
+	ma_fault_point(RAW_KEPT_OUT);
+	struct ma_error *err = clone_thread(t, th, gadget, result, child);
+	ma_error_free(ma_raw_give_back(th, gadget, raw)); /* the caller sees what is still set */
+	ma_fault_point(RAW_GIVEN_BACK);
+	return err;
+}
+
+struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_raddr gadget, struct ma_raw *raw,
+				struct ma_fill *fill, struct ma_twin *ret)
+{
+	struct ma_twin w = { .gadget = gadget, .fill = fill };
+	long result = 0;
+	pid_t child = 0;
+	MA_TRY(ma_thread_abort_rseq(t->live, th));
+	uint64_t began = ma_now_ns();
+	MA_TRY(clone_without(t, th, gadget, raw, &result, &child));
+	w.origin = th->saved;
+	w.call_ns = ma_now_ns() - began;
 	if (result < 0)
 		return refused(result);
 	if (child <= 0)
@@ -164,7 +193,7 @@ struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_ra
 	} while (stop.kind != MA_STOP_INTERRUPT && stop.kind != MA_STOP_GROUP);
 	w.th.stopped = true;
 	ma_fault_point(TWIN_BORN);
-	struct ma_error *err = prepare(&w, t->suspend_seccomp);
+	struct ma_error *err = prepare(&w, t, raw);
 	if (err) {
 		ma_twin_end(&w);
 		return err;
@@ -192,6 +221,8 @@ struct ma_error *ma_twin_isolate(struct ma_twin *w, const char *cgroups, char **
 	if (dir < 0)
 		return ma_error_os(errno, "cannot open %s", path);
 	MA_TRY(ma_maps_read(dir, "maps", &w->maps));
+	if (w->fill)
+		MA_TRY(ma_fill_settle(w));
 	for (size_t i = 0; i < w->maps.count; i++) {
 		const struct ma_map *m = &w->maps.v[i];
 		if ((m->prot & 8) && (m->prot & 2))

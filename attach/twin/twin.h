@@ -3,6 +3,7 @@
 #ifndef MA_TWIN_H
 #define MA_TWIN_H
 
+#include "fill.h"
 #include "remote_call.h"
 
 struct ma_twin {
@@ -11,10 +12,11 @@ struct ma_twin {
 	struct ma_thread th;   /* its one thread; th.saved are the registers that injected calls start from */
 	struct ma_regs origin; /* the registers of the thread it is a copy of, at the stop */
 	ma_raddr gadget;
-	ma_raddr page;       /* one private page of its own for strings and small structs */
-	struct ma_maps maps; /* of the twin, without anything of ours */
-	bool moved;          /* it is in our cgroups: its work is not charged to the target */
-	uint64_t call_ns;    /* from the first change of the target's registers to their restoration */
+	ma_raddr page;        /* one private page of its own for strings and small structs */
+	struct ma_maps maps;  /* of the twin, without anything of ours, and as if nothing had been kept out */
+	struct ma_fill *fill; /* what was kept out; the caller's, NULL = none */
+	bool moved;           /* it is in our cgroups: its work is not charged to the target */
+	uint64_t call_ns;     /* from the first change of the target's registers to their restoration */
 	uint64_t born_ns;
 };
 
@@ -30,10 +32,12 @@ typedef struct ma_error *(*ma_watch)(void *arg);
 #define MA_TWIN_NAME "memattach-twin"
 
 /* In the stopped target: `th` performs clone(CLONE_FILES, exit signal 0). The twin then gives up the shared descriptor
- * table before it does anything else, and offers itself to the OOM killer. When it fails nothing is left.
+ * table before it does anything else, and offers itself to the OOM killer. When it fails nothing is left. `raw` is kept
+ * out of it, as far as the target lets us: raw->v[i].set afterwards is what could not be given back; `fill` says where
+ * the twin has nothing.
  * Precondition: all threads of t are stopped; th is one of them. */
-MA_CHECK struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_raddr gadget,
-					 struct ma_twin *ret);
+MA_CHECK struct ma_error *ma_twin_create(struct ma_tracee *t, struct ma_thread *th, ma_raddr gadget, struct ma_raw *raw,
+					 struct ma_fill *fill, struct ma_twin *ret);
 
 /* After the target runs again: session, name, no core file, lowest priority; every writable shared mapping is made
  * read-only. `cgroups`: of the target, the twin leaves them for ours; *why_ret says why if that failed (caller frees).

@@ -25,6 +25,8 @@ struct ma_error *ma_twin_pages_read(const struct ma_twin *w, struct ma_twin_page
 	if (dir < 0)
 		return ma_error_os(errno, "cannot open %s", path);
 	struct ma_error *err = ma_runs_read(dir, &w->maps, &ret->runs, &ret->huge);
+	if (!err && w->fill)
+		err = ma_fill_runs(w->fill, &ret->runs, &ret->huge);
 	ret->known = !err;
 	return err;
 }
@@ -187,6 +189,9 @@ static struct ma_error *survey(const struct ma_twin *w, const struct ma_loaded *
 		return &ma_enomem;
 	for (size_t i = 0; i < threads_count; i++)
 		t[i] = (struct ma_heap_thread){ threads[i].tls, (uint64_t)threads[i].tid };
+	struct ma_run kept_out[MA_RAW_RANGES_MAX];
+	for (size_t i = 0; w->fill && i < w->fill->count; i++)
+		kept_out[i] = (struct ma_run){ w->fill->v[i].start, w->fill->v[i].end };
 	const struct ma_survey_job job = {
 		.pid = w->pid,
 		.maps = &w->maps,
@@ -196,6 +201,9 @@ static struct ma_error *survey(const struct ma_twin *w, const struct ma_loaded *
 		.threads_count = threads_count,
 		.arenas = arenas,
 		.arenas_count = arenas_count,
+		.kept_out = kept_out,
+		.kept_out_count = w->fill ? w->fill->count : 0,
+		.live = w->fill ? w->fill->live : 0,
 		.give_up = give_up,
 		.arg = watching,
 	};
@@ -209,8 +217,20 @@ static struct ma_error *survey(const struct ma_twin *w, const struct ma_loaded *
 	return err;
 }
 
-static struct ma_error *write_all(struct out *o, const struct ma_twin_pages *pages, const struct ma_survey *s)
+static struct ma_error *put_live(struct out *o, const struct ma_fill *f)
 {
+	for (size_t i = 0; f && i < f->count; i++) {
+		ma_buf_varint(&o->field, f->v[i].start);
+		ma_buf_varint(&o->field, f->v[i].end - f->v[i].start);
+		MA_TRY(field(o, MA_MAL_LIVE));
+	}
+	return NULL;
+}
+
+static struct ma_error *write_all(struct out *o, const struct ma_twin *w, const struct ma_twin_pages *pages,
+				  const struct ma_survey *s)
+{
+	MA_TRY(put_live(o, w->fill));
 	MA_TRY(put_runs(o, &pages->runs, MA_MAL_PAGES));
 	MA_TRY(put_runs(o, &pages->huge, MA_MAL_HUGE));
 	MA_TRY(put_survey(o, s));
@@ -233,7 +253,7 @@ struct ma_error *ma_twin_memory(const struct ma_twin *w, const struct ma_loaded 
 	struct out o = { .fd = fd,
 			 .block = MA_BUF_INIT(MA_BLOCK_PAYLOAD + sizeof(struct ma_block_hdr)),
 			 .field = MA_BUF_INIT(FIELD_MAX) };
-	struct ma_error *err = write_all(&o, pages, &s);
+	struct ma_error *err = write_all(&o, w, pages, &s);
 	ma_buf_deinit(&o.block);
 	ma_buf_deinit(&o.field);
 	ma_survey_deinit(&s);

@@ -23,7 +23,7 @@ enum ma_cli_option {
 	MA_OPT_BRIEF = 1 << 6,        /* --brief */
 	MA_OPT_FULL = 1 << 7,         /* --full */
 	MA_OPT_HTML = 1 << 8,         /* --html FILE */
-	MA_OPT_MAX_PAUSE = 1 << 9,    /* --max-pause MS */
+	MA_OPT_MAX_PAUSE = 1 << 9,    /* --max-pause MS, --raw HOW */
 	MA_OPT_NATIVE = 1 << 10,      /* --native */
 	MA_OPT_VALUES = 1 << 11,      /* --values none|hash|prefix:N|all */
 	MA_OPT_AT = 1 << 12,          /* --at 90%|SIZE */
@@ -70,6 +70,7 @@ struct ma_cli {
 	bool colour;           /* bars and colour: standard output is a terminal, and neither --no-color nor NO_COLOR */
 	unsigned columns;      /* width of the terminal, else 80 */
 	uint64_t max_pause_ns; /* 0 = no limit */
+	bool raw_live;         /* large raw data is not copied */
 	uint64_t fail_over;    /* bytes, 0 = no limit */
 	const char *fail_growth; /* NULL = none */
 	enum ma_values values;

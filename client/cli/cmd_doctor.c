@@ -86,6 +86,11 @@ static void print_text(const struct ma_cli *cli, const struct ma_doctor *d)
 			rowf(cli, "CPU quota", "%.2f cores; the copy is moved out of it where that is permitted",
 			     d->cpu_quota);
 	}
+	if (d->left_kept_out)
+		row(cli, "to be undone",
+		    "a memattach that was killed left memory kept out of its children, which may crash: the next "
+		    "snapshot, "
+		    "of any process, gives it back");
 	row(cli, "anything in the way", d->in_the_way);
 	if (d->note)
 		row(cli, "worth knowing", d->note);
@@ -117,6 +122,7 @@ static struct ma_error *print_json(const struct ma_cli *cli, const struct ma_doc
 	ma_buf_printf(&b, ",\n  \"obstacle\": %s", d->obstacle ? "true" : "false");
 	field(&b, "in_the_way", d->in_the_way);
 	field(&b, "note", d->note);
+	ma_buf_printf(&b, ",\n  \"left_kept_out\": %s", d->left_kept_out ? "true" : "false");
 	ma_buf_printf(&b, ",\n  \"estimate_ns\": %" PRIu64 ",\n  \"small_page_bytes\": %" PRIu64, d->estimate_ns,
 		      d->small_page_bytes);
 	ma_buf_printf(&b, ",\n  \"huge_page_bytes\": %" PRIu64 ",\n  \"rss_anon_bytes\": %" PRIu64, d->huge_page_bytes,

@@ -22,6 +22,7 @@ enum {
 	OPT_BRIEF,
 	OPT_FULL,
 	OPT_MAX_PAUSE,
+	OPT_RAW,
 	OPT_NATIVE,
 	OPT_VALUES,
 	OPT_AT,
@@ -67,6 +68,7 @@ static const struct option long_options[] = {
 	{ "brief", no_argument, NULL, OPT_BRIEF },
 	{ "full", no_argument, NULL, OPT_FULL },
 	{ "max-pause", required_argument, NULL, OPT_MAX_PAUSE },
+	{ "raw", required_argument, NULL, OPT_RAW },
 	{ "native", no_argument, NULL, OPT_NATIVE },
 	{ "values", required_argument, NULL, OPT_VALUES },
 	{ "at", required_argument, NULL, OPT_AT },
@@ -118,6 +120,7 @@ static const struct {
 	{ MA_OPT_BRIEF, "    --brief", "", "without who holds what: soon, and in little memory" },
 	{ MA_OPT_FULL, "    --full", "", "with who holds what, also in JSON and where memory is short" },
 	{ MA_OPT_MAX_PAUSE, "    --max-pause", " MS", "refuse when the process would be stopped for longer" },
+	{ MA_OPT_MAX_PAUSE, "    --raw", " HOW", "large raw data: copy (default), live (a shorter stop)" },
 	{ MA_OPT_STOP, "    --stop", "", "no clone: stop it for as long as its memory takes to copy" },
 	{ MA_OPT_CORE, "    --core", " FILE", "a core file of the copy, too: it has all values" },
 	{ MA_OPT_EXE, "    --exe", " PYTHON", "core:FILE: the program that ran, where it is elsewhere now" },
@@ -309,6 +312,12 @@ static struct ma_error *read_options(int argc, char **argv, struct ma_cli *cli, 
 			break;
 		case OPT_MAX_PAUSE:
 			MA_TRY(parse_ms(optarg, &cli->max_pause_ns));
+			*given |= MA_OPT_MAX_PAUSE;
+			break;
+		case OPT_RAW:
+			cli->raw_live = !strcmp(optarg, "live");
+			if (!cli->raw_live && strcmp(optarg, "copy") != 0)
+				return ma_errorf(MA_ERR_USAGE, "--raw wants live or copy, not '%s'", optarg);
 			*given |= MA_OPT_MAX_PAUSE;
 			break;
 		case OPT_NATIVE:

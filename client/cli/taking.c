@@ -91,6 +91,8 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 			.native = cli->native,
 			.values = { .mode = cli->values, .limit = cli->values_limit },
 			.max_pause_ns = cli->max_pause_ns,
+			/* in several processes the same page may be counted once only if it is in each of the copies */
+			.raw_live = cli->raw_live && !cli->tree && !cli->cgroup,
 			.progress = isatty(STDERR_FILENO) ? show_progress : NULL,
 			.progress_arg = &progress,
 			.cancel = ma_interrupt_cancel(),

@@ -266,6 +266,9 @@ static void set_process(json_t *root, const struct ma_snap_meta *m, int *failed)
 	set(root, "twin_ns", number(m->twin_ns), failed);
 	set(root, "walk_ns", number(m->walk_ns), failed);
 	set(root, "call_ns", number(m->call_ns), failed);
+	set(root, "raw_bytes", number(m->raw_bytes), failed);
+	set(root, "raw_saved_ns", number(m->raw_saved_ns), failed);
+	set(root, "live_bytes", number(m->live_bytes), failed);
 	set(root, "target_faults", number(m->target_faults), failed);
 }
 

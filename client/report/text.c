@@ -81,6 +81,9 @@ static void head(const struct ma_page *p, const struct ma_analysis *a)
 	else
 		fprintf(p->out, "\nstopped %s   %s", ma_human_duration(b1, m->pause_ns),
 			m->source == MA_SOURCE_STOPPED ? "while it was copied   " : "");
+	if (m->raw_bytes)
+		fprintf(p->out, "%s of raw data not copied (-%s)   ", ma_human_bytes(b1, m->raw_bytes, p->opt->bytes),
+			ma_human_duration(b2, m->raw_saved_ns));
 	if (m->target_faults)
 		fprintf(p->out, "then %s page faults   ", ma_human_count(b1, m->target_faults));
 	if (m->consistency == MA_CONS_SAFE_POINT)

@@ -38,6 +38,9 @@ struct ma_attach_options {
 	uint64_t stop_timeout_ns; /* longest time to wait for all threads to stop; 0 = 1 s */
 	uint64_t safe_timeout_ns; /* longest run forward of the twin; 0 = 2 s */
 	uint64_t walk_timeout_ns; /* the twin's life; 0 = 120 s */
+	/* Large ranges that hold no Python object are kept out of the copy where that shortens the stop; what is looked at in
+	 * them is read from the process later. */
+	bool raw_live;
 	uint64_t max_pause_ns;    /* refuse when the estimate of the stop is above it; 0 = no limit */
 	void (*progress)(void *arg, const struct ma_attach_progress *p); /* may be NULL */
 	void *progress_arg;

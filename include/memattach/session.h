@@ -73,6 +73,7 @@ struct ma_doctor {
 	uint64_t rss_anon, cgroup_limit, cgroup_usage;
 	/* resident bytes in large ranges that hold no Python object, and what they cost of the stop when they are copied */
 	uint64_t raw_bytes, raw_saved_ns;
+	bool left_kept_out; /* a tracer was killed before it gave all of that back: the next snapshot does */
 	bool obstacle;    /* no twin can be made */
 	char *in_the_way; /* "no seccomp, no other tracer, no userfaultfd" or what is */
 	double cpu_quota; /* cores of its cgroup, 0 = none */

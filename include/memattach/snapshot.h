@@ -74,6 +74,7 @@ struct ma_snap_interp_state {
 
 struct ma_snap_meta { /* absent numbers are 0, absent strings are "" */
 	uint64_t taken_realtime_ns, taken_monotonic_ns, pid, parent_pid, uid, start_time, uptime_ns;
+	uint64_t raw_bytes, raw_saved_ns, live_bytes; /* kept out of the copy; 0 = nothing was */
 	uint64_t pause_ns, safe_ns, twin_ns, walk_ns, call_ns, attempts, faults, target_faults;
 	uint64_t rss_anon, rss_file, rss_shmem, vm_pte, cgroup_limit, cgroup_usage;
 	uint64_t source; /* enum ma_source */

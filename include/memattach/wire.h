@@ -229,7 +229,9 @@ enum ma_region_kind {
  * SPAN, by the tool: v start, v bytes, v enum ma_malloc_span, v thread id (0 = none).
  * FILL, by the agent: an arena of pymalloc: v address, v bytes of it that were ever handed out in pools, v bytes in used
  *   blocks, v bytes in free blocks of used pools, v used pools.
- * ZERO, by the tool: v start, v bytes, v bytes of huge pages in it that hold nothing but zeros and lie in free memory. */
+ * ZERO, by the tool: v start, v bytes, v bytes of huge pages in it that hold nothing but zeros and lie in free memory.
+ * LIVE, by the tool: v start, v bytes: raw data that was kept out of the copy. What is said of its contents (VALUES,
+ *   CONTENTS, SPAN) and of its pages was read from the process while it ran on. */
 enum ma_malloc_tag {
 	MA_MAL_PAGES = 1,
 	MA_MAL_HUGE = 2,
@@ -237,6 +239,7 @@ enum ma_malloc_tag {
 	MA_MAL_SPAN = 4,
 	MA_MAL_FILL = 5,
 	MA_MAL_ZERO = 6,
+	MA_MAL_LIVE = 7,
 };
 
 enum ma_malloc_span {
@@ -290,6 +293,9 @@ enum ma_meta_tag {
 	MA_META_ARCH = 31,
 	MA_META_CALL_NS = 33 /* the injected clone calls alone: the time in which the tracer may not be killed */,
 	MA_META_TARGET_FAULTS = 34 /* minor page faults of the process while the twin lived: most are copies on write */,
+	MA_META_RAW_BYTES = 35 /* resident bytes of raw data that were kept out of the copy, MALLOC's LIVE says where; absent: none */,
+	MA_META_RAW_SAVED_NS = 36 /* about what that saved of the stop */,
+	MA_META_LIVE_BYTES = 37 /* of them read from the process while it ran, for contents */,
 	MA_META_VALUES_LIMIT = 55 /* N of prefix:N; of `all` MA_VALUE_TEXT_MAX */,
 	MA_META_VALUES_STR_BASE = 56 /* size of a str in ASCII less its length */,
 	MA_META_VALUES_KEY_ID = 57 /* hashes of two snapshots can be compared when it is the same */,

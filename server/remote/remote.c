@@ -169,6 +169,7 @@ static struct ma_error *request(struct coming *c, const struct ma_remote_link *l
 		.values_limit = o->attach.values.limit,
 		.note = note,
 		.max_pause_ns = o->attach.max_pause_ns,
+		.raw_live = o->attach.raw_live,
 		.stop_timeout_ns = o->attach.stop_timeout_ns,
 		.safe_timeout_ns = o->attach.safe_timeout_ns,
 		.walk_timeout_ns = o->attach.walk_timeout_ns,

@@ -157,6 +157,7 @@ static struct ma_error *look(const struct ma_tracee *t, struct ma_doctor *d)
 	d->pid = t->pid;
 	d->pid_inside = leader.nspid_count ? leader.nspid[leader.nspid_count - 1] : t->pid;
 	d->rss_anon = status.rss_anon;
+	d->left_kept_out = ma_raw_is_left(t->pid);
 	d->threads = status.threads;
 	MA_TRY(ma_cmdline_read(t->live_dir, &d->command));
 	MA_TRY(look_at_permission(t, d));

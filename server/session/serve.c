@@ -145,6 +145,7 @@ static struct ma_error *take(const struct ma_snapshot_request *r, struct ma_outb
 			.safe_timeout_ns = r->safe_timeout_ns,
 			.walk_timeout_ns = r->walk_timeout_ns,
 			.max_pause_ns = r->max_pause_ns,
+			.raw_live = r->raw_live,
 			.progress = on_progress,
 			.progress_arg = outbox,
 			.cancel = &w->cancel,

@@ -37,6 +37,7 @@ const struct ma_field ma_snapshot_request_fields[] = {
 	FIELD(13, U64, ma_snapshot_request, rate),
 	FIELD(14, KEY, ma_snapshot_request, resume),
 	FIELD(15, U32, ma_snapshot_request, keep_s),
+	FIELD(16, BOOL, ma_snapshot_request, raw_live),
 };
 COUNT(ma_snapshot_request);
 
@@ -98,6 +99,7 @@ const struct ma_field ma_doctor_fields[] = {
 	FIELD(20, U32, ma_doctor, threads),
 	FIELD(21, U64, ma_doctor, raw_bytes),
 	FIELD(22, U64, ma_doctor, raw_saved_ns),
+	FIELD(23, BOOL, ma_doctor, left_kept_out),
 };
 COUNT(ma_doctor);
 

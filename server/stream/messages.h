@@ -17,7 +17,7 @@ struct ma_hello {
 
 struct ma_snapshot_request {
 	pid_t pid;
-	bool threads_only, native;
+	bool threads_only, native, raw_live;
 	uint32_t values, values_limit; /* enum ma_values; MA_VALUES_PREFIX */
 	uint8_t key[MA_SIPHASH_KEY_BYTES];
 	char *note;

@@ -14,7 +14,7 @@ FIELDS = {"schema": int, "pid": int, "pid_inside": int, "command": str, "python"
           "build": (str, type(None)), "would_work": bool, "may_attach": bool, "may_attach_text": str, "supported": bool,
           "layouts": str, "obstacle": bool, "in_the_way": str, "note": (str, type(None)), "estimate_ns": int,
           "small_page_bytes": int, "huge_page_bytes": int, "rss_anon_bytes": int, "cgroup_limit_bytes": int,
-          "cgroup_usage_bytes": int, "cpu_quota_millicores": int, "threads": int, "raw_bytes": int, "raw_saved_ns": int}
+          "cgroup_usage_bytes": int, "cpu_quota_millicores": int, "threads": int, "raw_bytes": int, "raw_saved_ns": int, "left_kept_out": bool}
 
 
 def examine(memattach, pid, code, *words, wrap=()):

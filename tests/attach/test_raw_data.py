@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large ranges without a Python object: what is taken for one, and that nothing else is."""
+"""Large ranges without a Python object: what is taken for one, that a snapshot without a copy of them says the same, and that
+they are given back to the program whatever is killed."""
 import json
+import os
+import re
+from pathlib import Path
 
 import pytest
 import test_data
+from unharmed import Unharmed
 
-DATA = test_data.chosen()
+MB = 1 << 20
+SMALL_PAGES = {"NUMPY_MADVISE_HUGEPAGE": "0"}
+# of a report: what differs between two snapshots of the same heap
+OF_THE_MOMENT = re.compile(r"(snapshot|taken_at|uptime.*|.*_ns|target_faults|notes|raw.*|live_bytes|attempts|consistency|"
+                           r"copy_faults|.*pause.*)$")
 
 
-@pytest.fixture(scope="session", params=DATA or [None], ids=lambda p: p.id if p else "none")
+@pytest.fixture(scope="session", params=test_data.chosen() or [None], ids=lambda p: p.id if p else "none")
 def data_python(request):
     if not request.param:
         pytest.skip("no CPython 3.11 or 3.13 of pyenv")
@@ -18,27 +27,75 @@ def data_python(request):
     return path
 
 
-SMALL_PAGES = {"NUMPY_MADVISE_HUGEPAGE": "0"}
-
-
 def doctor(memattach, pid):
     done = memattach.run("doctor", pid, "--json")
     assert done.rc == 0, done
     return json.loads(done.out)
 
 
-def test_doctor_counts_raw_data(python, start, memattach):
+def mappings(pid):
+    """Every mapping with the flags that the kernel keeps of it."""
+    text = Path(f"/proc/{pid}/smaps").read_text()
+    heads = re.findall(r"^([0-9a-f]+-[0-9a-f]+ \S+ .*)$", text, re.M)
+    flags = re.findall(r"^VmFlags: (.*)$", text, re.M)
+    assert len(heads) == len(flags)
+    return list(zip(heads, flags))
+
+
+def kept_out(pid):
+    return [m for m, flags in mappings(pid) if "dc" in flags.split()]
+
+
+def journals():
+    run = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(run) / "memattach" if run else Path(f"/tmp/memattach-{os.geteuid()}")
+    return folder
+
+
+def journals_of(pid):
+    return [f for f in journals().glob(f"undo-{pid}-*")]
+
+
+def full_report(memattach, t, *args):
+    done = memattach.run(t.pid, *args, "--full", "--json", "-o", memattach.new_path())
+    assert done.rc == 0, done
+    return json.loads(done.out)
+
+
+def same(memattach, t, raw):
+    """A snapshot with everything in the copy, and one without the raw data: they say the same."""
+    before = mappings(t.pid)
+    with Unharmed(t):
+        live, expected = (full_report(memattach, t, "--raw", how) for how in ("live", "copy"))
+        assert mappings(t.pid) == before
+    for key in expected:
+        if not OF_THE_MOMENT.match(key):
+            assert live[key] == expected[key], key
+    assert live["faults"] == 0 and live["refcount_excess"] == 0
+    assert live["raw_bytes"] >= raw * 30 * MB and expected["raw_bytes"] == 0
+    assert live["raw_saved_ns"] > 1_000_000
+    assert sum(m["bytes"] for m in live["memory"]) == live["rss_bytes"]
+    assert not journals_of(t.pid)
+    assert t.ask("fork", "forked") == "forked 0"
+    return live
+
+
+def test_the_same_without_a_copy(python, start, memattach):
     t = start(python, "raw_data", env=SMALL_PAGES)
     got = doctor(memattach, t.pid)
     # bytes, bytearray, mapping, array, and the program's own; not the references
-    assert 4 * 30 << 20 <= got["raw_bytes"] <= 4 * 40 + 16 << 20
+    assert 4 * 30 * MB <= got["raw_bytes"] <= (4 * 40 + 16) * MB
     assert 2_000_000 <= got["raw_saved_ns"] < got["estimate_ns"]
+    assert len(kept_out(t.pid)) == 1
+    live = same(memattach, t, 4)
+    assert live["raw_bytes"] <= 4 * 40 * MB, "what the program keeps out itself was never in the copy"
+    assert len(kept_out(t.pid)) == 1
     t.end_well()
 
 
-def test_doctor_counts_arrays(data_python, start, memattach):
+def test_arrays_without_a_copy(data_python, start, memattach):
     t = start(data_python, "raw_data", env=SMALL_PAGES)
-    assert 6 * 30 << 20 <= doctor(memattach, t.pid)["raw_bytes"] <= 6 * 40 + 16 << 20
+    same(memattach, t, 6)
     t.end_well()
 
 
@@ -46,4 +103,64 @@ def test_doctor_on_a_small_process(one_python, start, memattach):
     t = start(one_python, "idle")
     got = doctor(memattach, t.pid)
     assert (got["raw_bytes"], got["raw_saved_ns"]) == (0, 0)
+    t.end_well()
+
+
+POINTS = ["JOURNAL_WRITTEN", "RAW_KEPT_OUT", "REGISTERS_RESTORED", "RAW_GIVEN_BACK"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_the_command_undoes(one_python, start, faulty, point):
+    """The tracer dies while the ranges are kept out of the program's children."""
+    t = start(one_python, "raw_data")
+    before = mappings(t.pid)
+    done, reached = faulty.run_with(f"{point}:kill-tracer", t.pid, "--raw", "live", "-o", faulty.new_path())
+    assert reached and done.rc == 1 and "is cleared away" in done.err, done
+    assert mappings(t.pid) == before
+    assert not journals_of(t.pid)
+    assert t.ask("fork", "forked") == "forked 0"
+    t.end_well()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_later_run_undoes(one_python, start, memattach, faulty, point):
+    """Tracer and command die; a run for another process finds the journal."""
+    t, other = start(one_python, "raw_data"), start(one_python, "idle")
+    before = mappings(t.pid)
+    _, reached = faulty.run_with(f"{point}:kill-both", t.pid, "--raw", "live", "-o", faulty.new_path())
+    assert reached
+    faulty.wait_gone()
+    assert len(journals_of(t.pid)) == 1
+    if point in POINTS[1:3]:
+        assert len(kept_out(t.pid)) > 1
+    assert "kept out" in memattach.run("doctor", t.pid).out
+    memattach.snap(other.pid)
+    assert mappings(t.pid) == before
+    assert not journals_of(t.pid)
+    assert t.ask("fork", "forked") == "forked 0"
+    t.end_well()
+
+
+def test_journals_that_are_none(one_python, start, memattach):
+    """Of a process that is gone, of another boot, cut off, of others' ranges: nothing is done, and they go."""
+    t = start(one_python, "idle")
+    before = mappings(t.pid)
+    stat = Path(f"/proc/{t.pid}/stat").read_text().rpartition(")")[2].split()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    heap = [m for m, _ in mappings(t.pid) if "[heap]" in m][0].split("-")[0]
+    begin = int(heap, 16) // (2 * MB) * 2 * MB
+    ranges = f"{begin:x} {begin + 8 * MB:x}\n"
+    texts = [f"memattach undo 1\nboot {boot}\npid {t.pid} start {stat[19]}\n{ranges}end\n",
+             f"memattach undo 1\nboot {boot}\npid {t.pid} start 1\n{ranges}end\n",
+             f"memattach undo 1\nboot 0\npid {t.pid} start {stat[19]}\n{ranges}end\n",
+             f"memattach undo 1\nboot {boot}\npid {t.pid} start {stat[19]}\n{ranges}", ""]
+    memattach.snap(t.pid)  # makes the folder
+    for i, text in enumerate(texts):
+        path = journals() / f"undo-{t.pid}-{i}"
+        path.write_text(text)
+        path.chmod(0o600)
+    with Unharmed(t):
+        memattach.snap(t.pid)
+    assert not journals_of(t.pid)
+    assert mappings(t.pid) == before
     t.end_well()

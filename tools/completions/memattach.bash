@@ -23,7 +23,7 @@ _memattach()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in -*) continue ;; esac
-		case ${COMP_WORDS[i - 1]} in -o | --output | --html | --format | --table | --type | --max-pause | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --identity | --known-hosts | --ssh-config | --ca | --cert | --key | --limit-rate | --linger) continue ;; esac
+		case ${COMP_WORDS[i - 1]} in -o | --output | --html | --format | --table | --type | --max-pause | --raw | --values | --pid | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --identity | --known-hosts | --ssh-config | --ca | --cert | --key | --limit-rate | --linger) continue ;; esac
 		command=$word
 		break
 	done
@@ -34,13 +34,14 @@ _memattach()
 	--type | --max-pause | --name | --keep | --every | --count | --at | --fail-over | --fail-growth | --limit-rate | --linger) return ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W 'json csv arrow collapsed speedscope pprof heapsnapshot hprof' -- "$cur"); return ;;
 	--table) mapfile -t COMPREPLY < <(compgen -W 'objects edges types frames memory all' -- "$cur"); return ;;
+	--raw) mapfile -t COMPREPLY < <(compgen -W 'copy live' -- "$cur"); return ;;
 	--values) mapfile -t COMPREPLY < <(compgen -W 'none hash prefix: all' -- "$cur"); return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		local options='--no-color --help' far='--identity --known-hosts --ssh-config --sudo --ca --cert --key'
 		case $command in
-		'') options+=" --tree --cgroup --name --keep --version --output --json --bytes --max-pause --values $far --limit-rate --resume --linger" ;;
-		snap) options+=" --tree --cgroup --name --every --count --keep --output --max-pause --values $far --limit-rate --resume --linger" ;;
+		'') options+=" --tree --cgroup --name --keep --version --output --json --bytes --max-pause --raw --values $far --limit-rate --resume --linger" ;;
+		snap) options+=" --tree --cgroup --name --every --count --keep --output --max-pause --raw --values $far --limit-rate --resume --linger" ;;
 		report) options+=' --html --tree --pid --name --json --bytes --type' ;;
 		diff) options+=' --html --pid --name --json --bytes --fail-over --fail-growth' ;;
 		query) options+=' --pid --name --csv --json' ;;
@@ -48,10 +49,10 @@ _memattach()
 		check) options+=' --pid --name' ;;
 		ls) options+=' --json --bytes --pid --name --prune' ;;
 		rm) options+=' --keep --pid --name' ;;
-		stacks) options+=" --json --max-pause --native $far --limit-rate" ;;
+		stacks) options+=" --json --max-pause --raw --native $far --limit-rate" ;;
 		doctor) options+=" --json $far" ;;
-		watch) options+=' --at --output --max-pause --values' ;;
-		[0-9]* | ssh* | tls*) options+=" --tree --keep --output --json --bytes --max-pause --values $far --limit-rate --resume --linger" ;;
+		watch) options+=' --at --output --max-pause --raw --values' ;;
+		[0-9]* | ssh* | tls*) options+=" --tree --keep --output --json --bytes --max-pause --raw --values $far --limit-rate --resume --linger" ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return

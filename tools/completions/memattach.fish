@@ -28,6 +28,7 @@ complete -c memattach -n "__fish_seen_subcommand_from report diff query export c
 complete -c memattach -n "__fish_seen_subcommand_from help" -a 'snap report diff query export ls rm check stacks doctor watch'
 complete -c memattach -n "not __fish_seen_subcommand_from report diff query check ls rm stacks doctor help" -s o -l output -r -F -d 'where the snapshot goes'
 complete -c memattach -n "not __fish_seen_subcommand_from report diff query export check ls rm doctor help" -l max-pause -x -d 'refuse a longer stop (ms)'
+complete -c memattach -n "not __fish_seen_subcommand_from report diff query export check ls rm doctor help" -l raw -x -a 'copy live' -d 'large raw data'
 complete -c memattach -n "not __fish_seen_subcommand_from report diff query export check ls rm stacks doctor help" -l values -x -a 'none hash prefix: all' -d 'of contents of objects'
 complete -c memattach -n "not __fish_seen_subcommand_from snap check rm help" -l json -d 'machine-readable'
 complete -c memattach -n "not __fish_seen_subcommand_from snap query check rm stacks doctor watch help" -l bytes -d 'exact numbers'
