@@ -13,7 +13,7 @@
 #include <sys/uio.h>
 
 #define PAGE UINT64_C(4096)
-#define LOOK_NS 1000000000u /* what was not reached by then is copied */
+#define LOOK_NS 4000000000u /* what was not reached by then is copied: some 20 GB of small pages */
 #define SAVES_AT_LEAST_NS 2000000u
 #define WORDS 8u /* of each page: where an object with a GC head and a block's head before it has its type */
 #define BATCH 128u

@@ -35,8 +35,9 @@ struct ma_raw {
 	int journal_fd;                           /* locked as long as this tracer lives; -1 = none */
 };
 
-/* Looks for ranges in a process that runs: page sizes, and some words of every page in them. Takes at most a second,
- * and no time worth mentioning where it can not pay. All that speaks against it is no error: then ret->count is 0. */
+/* Looks for ranges in a process that runs: page sizes, and some words of every page in them. Takes at most four
+ * seconds, and no time worth mentioning where it can not pay. All that speaks against it is no error: then ret->count
+ * is 0. */
 MA_CHECK struct ma_error *ma_raw_find(const struct ma_tracee *t, const struct ma_python *py, const struct ma_maps *maps,
 				      uint64_t small_bytes, uint64_t huge_bytes, struct ma_raw *ret);
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an attach costs, as ratios measured in one run (README.md has a table of them):
 
-    python3 tests/bench/attach.py [--small] [--no-peers] [--rounds N] [--python PYTHON] [--json FILE]
+    python3 tests/bench/attach.py [--small] [--no-peers] [--rounds N] [--raw-mib N] [--only-raw] [--python PYTHON]
+                                  [--json FILE]
 
 Starts heap_program.py (8 M objects, 520 MB), and in each round lets it fork itself and attaches to it, so that stall
 and fork are measured side by side in the same process. Then guppy3 and pympler do the like of it inside fresh copies of
@@ -25,8 +26,8 @@ MEMATTACH = Path(os.environ.get("MEMATTACH_BIN") or HERE.parent.parent / "BUILD"
 class Program:
     """heap_program.py, spoken to over its pipes."""
 
-    def __init__(self, python, n):
-        self.process = subprocess.Popen([python, str(HERE / "heap_program.py"), str(n)], stdin=subprocess.PIPE,
+    def __init__(self, python, n, raw_mib=0):
+        self.process = subprocess.Popen([python, str(HERE / "heap_program.py"), str(n), str(raw_mib)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.hello = self.read()
         self.pid = self.hello["pid"]
@@ -200,6 +201,34 @@ def measure_attach(options, table):
     return stall
 
 
+def measure_raw(options, table):
+    """Raw data: the stall with all of it in the copy, and with nothing of it, beside a fork of the same round."""
+    program = Program(options.python, 10_000, 64 if options.small else options.raw_mib)
+    forks, stalls, pauses = [], {"copy": [], "live": []}, {"copy": [], "live": []}
+    saved = 0
+    with tempfile.TemporaryDirectory(prefix="memattach-bench-") as folder:
+        path = Path(folder) / "raw.mas"
+        for i in range(options.rounds):
+            forks += program.ask("fork 1")["fork_ns"]
+            for how, those in stalls.items():
+                time.sleep(0.3)
+                program.ask("gap")
+                report, _, _ = take(program.pid, path, "--raw", how, watch=False)
+                those.append(program.ask("gap")["gap_ns"])
+                pauses[how].append(report["pause_ns"])
+                saved = report["raw_bytes"]
+                path.unlink()
+    program.end()
+    median = statistics.median
+    table.row(f"{program.hello['raw'] / 2**30:.2f} GiB of raw data: bare fork(), median", milliseconds(median(forks)))
+    for how, those in stalls.items():
+        table.row(f"  --raw {how}: stall seen by the program, median (worst)",
+                  f"{milliseconds(median(those))} ({milliseconds(max(those))})")
+        table.row(f"  --raw {how}: pause_ns, median (best)", f"{milliseconds(median(pauses[how]))} ({milliseconds(min(pauses[how]))})",
+                  "at most 3 ms" if how == "live" else "", median(pauses[how]) <= 3e6 if how == "live" and not options.small else None)
+    table.row("  not copied", megabytes(saved))
+
+
 def measure_peer(options, table, command, name, stall):
     program = Program(options.python, options.n)
     before = program.rss()
@@ -229,12 +258,19 @@ def main():
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--python", default=default_python())
+    parser.add_argument("--raw-mib", type=int, default=4096, help="raw data of the program that has some; 0: without it")
+    parser.add_argument("--only-raw", action="store_true", help="that program alone")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     options.n = 10_000 if options.small else 1_000_000
 
     table = Table()
+    if options.only_raw:
+        measure_raw(options, table)
+        return 1 if table.failed else 0
     stall = measure_attach(options, table)
+    if options.raw_mib:
+        measure_raw(options, table)
     if options.peers and has_peers(options.python):
         measure_peer(options, table, "guppy", "guppy3 heap()", stall)
         measure_peer(options, table, "muppy", "pympler muppy", stall)

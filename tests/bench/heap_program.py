@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The program that tests/bench/attach.py measures: N objects with a __dict__ and a dict of N tuples and lists, eight
-objects for each N, and a thread whose heartbeat shows how long the program stood still. One JSON line of answer for
+objects for each N, on request some MiB of raw data, and a thread whose heartbeat shows how long the program stood still. One JSON line of answer for
 each command line on stdin: `gap`, `fork N`, `grow N`, `beat 0|1`, `guppy`, `muppy`, `quit`."""
 import gc
 import json
@@ -75,6 +75,7 @@ def muppy_summary():
 
 def main():
     n = int(sys.argv[1])
+    raw = bytearray(b"\1") * ((int(sys.argv[2]) if len(sys.argv) > 2 else 0) << 20)  # one block, in pages of 4 KiB
     gc.disable()  # while building, else half the time goes there
     records = [Record(i) for i in range(n)]
     table = {i + 10_000_000: ("value %d" % i, [i * 0.5]) for i in range(n)}
@@ -85,7 +86,7 @@ def main():
     def answer(**fields):
         print(json.dumps(fields), flush=True)
 
-    answer(pid=os.getpid(), python=sys.version.split()[0], records=len(records), entries=len(table))
+    answer(pid=os.getpid(), python=sys.version.split()[0], records=len(records), entries=len(table), raw=len(raw))
     for line in sys.stdin:
         command, *args = line.split()
         if command == "quit":
