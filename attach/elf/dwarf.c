@@ -85,6 +85,28 @@ static void take(struct wants *w, struct want *want, const Dwarf_Die *die)
 	w->missing--;
 }
 
+/* Where the section that `p` points into ends in memory; NULL when there is none. */
+static const char *section_end(Dwarf *dbg, const char *p)
+{
+	Elf *elf = dwarf_getelf(dbg);
+	for (Elf_Scn *scn = elf_nextscn(elf, NULL); scn; scn = elf_nextscn(elf, scn)) {
+		const Elf_Data *data = elf_getdata(scn, NULL);
+		const char *start = data ? data->d_buf : NULL;
+		if (start && p >= start && p < start + data->d_size)
+			return start + data->d_size;
+	}
+	return NULL;
+}
+
+/* The name of a DIE. libdw does not look for the end of a string: at the end of its section it may have none. */
+static const char *name_of(Dwarf_Die *die)
+{
+	Dwarf_Attribute attr;
+	const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attr));
+	const char *end = name ? section_end(dwarf_cu_getdwarf(attr.cu), name) : NULL;
+	return end && memchr(name, 0, (size_t)(end - name)) ? name : NULL;
+}
+
 static void visit_typedef(struct wants *w, struct want *want, Dwarf_Die *die)
 {
 	Dwarf_Die target;
@@ -95,7 +117,7 @@ static void visit_typedef(struct wants *w, struct want *want, Dwarf_Die *die)
 	if (is_complete(&target)) {
 		take(w, want, &target);
 	} else if (!want->tag && (tag == DW_TAG_structure_type || tag == DW_TAG_union_type)) {
-		want->tag = dwarf_diename(&target);
+		want->tag = name_of(&target);
 		want->tag_kind = tag;
 		if (want->tag)
 			filter_add(w, want->tag);
@@ -107,7 +129,7 @@ static void visit(struct wants *w, Dwarf_Die *die)
 	int tag = dwarf_tag(die);
 	if (tag != DW_TAG_typedef && tag != DW_TAG_structure_type && tag != DW_TAG_union_type)
 		return;
-	const char *name = dwarf_diename(die);
+	const char *name = name_of(die);
 	if (!name || !filter_has(w, name))
 		return;
 	for (size_t i = 0; i < w->count; i++) {
@@ -177,7 +199,7 @@ static bool find_member(Dwarf_Die *die, const char *name, size_t len, unsigned d
 	do {
 		if (dwarf_tag(&m) != DW_TAG_member)
 			continue;
-		const char *its = dwarf_diename(&m);
+		const char *its = name_of(&m);
 		uint64_t inner = 0, offset;
 		Dwarf_Die type;
 		if (its && (strncmp(its, name, len) || its[len]))

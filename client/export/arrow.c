@@ -64,8 +64,19 @@ static struct ma_error *begin_batch(struct arrow *a)
 	return NULL;
 }
 
+/* nanoarrow leaves the rest of the last byte of a bitmap as it was in memory. */
+static void clear_rest(struct ArrowArray *column)
+{
+	struct ArrowBitmap *b = ArrowArrayValidityBitmap(column);
+	unsigned used = (unsigned)(b->size_bits % 8);
+	if (used && b->buffer.data)
+		b->buffer.data[b->size_bits / 8] &= (uint8_t)((1u << used) - 1);
+}
+
 static struct ma_error *write_batch(struct arrow *a)
 {
+	for (int64_t i = 0; i < a->batch.n_children; i++)
+		clear_rest(a->batch.children[i]);
 	TRY_ARROW(a, ArrowArrayFinishBuildingDefault(&a->batch, &a->error));
 	TRY_ARROW(a, ArrowArrayViewSetArray(&a->view, &a->batch, &a->error));
 	TRY_ARROW(a, ArrowIpcWriterWriteArrayView(&a->writer, &a->view, &a->error));
