@@ -130,6 +130,16 @@ static int refcnt_sane(struct maa *m, addr_t a)
 	return m->minor >= 12 ? rdu32(a) != 0 : rd64(a) - 1 < 1ull << 32;
 }
 
+/* An object that is part of an image: None, a type that a library defines. */
+static int is_static_object(struct maa *m, addr_t a)
+{
+	addr_t type;
+	if ((a & 7) || maa_place(m, a) != MA_PLACE_STATIC || !maa_readable(m, a + 8))
+		return 0;
+	type = rd64(a + OB_TYPE);
+	return type && !(type & 7) && maa_readable(m, type) && refcnt_sane(m, a) && maa_type_get(m, type) != NULL;
+}
+
 /* Is there an object at `a`, in a block of its own? */
 static int is_object(struct maa *m, addr_t a)
 {
@@ -187,6 +197,14 @@ static int was_seen(const struct maa *m, addr_t a)
 	return n < m->seen_count;
 }
 
+/* The globals of a module: its keys are names, whoever is met first that has it. */
+static int is_globals(struct maa *m, addr_t a)
+{
+	const struct maa_type *t = maa_type_get(m, rd64(a + OB_TYPE));
+	return t && t->kind == K_DICT && maa_dict_find_text(m, a, "__name__", 8, NULL) &&
+	       maa_dict_find_text(m, a, "__builtins__", 12, NULL);
+}
+
 static void words(struct maa *m, struct maa_w *w, addr_t a, uint64_t count, addr_t skip, unsigned depth);
 
 static void word(struct maa *m, struct maa_w *w, addr_t x, unsigned depth)
@@ -194,10 +212,15 @@ static void word(struct maa *m, struct maa_w *w, addr_t x, unsigned depth)
 	if ((x & 7) || x < 4096 || x >> 47 || !maa_readable(m, x))
 		return;
 	unsigned place = maa_place(m, x);
+	if (m->no_calls && place == MA_PLACE_STATIC && is_static_object(m, x) && !was_seen(m, x) &&
+	    maa_reach(m, x, 0)) {
+		edge_room(m, w); /* tp_traverse would have told it */
+		edge_raw(w, x, MA_EDGE_GUESSED);
+	}
 	if (place != MA_PLACE_ARENA && place != MA_PLACE_MALLOC)
 		return;
 	if (is_object(m, x)) {
-		if (was_seen(m, x) || x == m->cur || !maa_reach(m, x, 0))
+		if (was_seen(m, x) || x == m->cur || !maa_reach(m, x, m->no_calls && is_globals(m, x) ? TAG_ATTR : 0))
 			return;
 		edge_room(m, w);
 		edge_raw(w, x, MA_EDGE_GUESSED);
@@ -234,39 +257,10 @@ static void words(struct maa *m, struct maa_w *w, addr_t a, uint64_t count, addr
 
 typedef int (*traverse_fn)(addr_t self, int (*visit)(addr_t, struct maa *), struct maa *arg);
 
-void maa_visit_native(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t)
-{
-	const struct ma_layout *L = m->L;
-	m->seen_count = 0;
-	if (t->traverse && m->cur_gc && !m->no_calls) {
-		((traverse_fn)t->traverse)(a, seen_visit, m);
-		maa_visit_traverse(m, w, a, t->traverse);
-	}
-	if (t->native && maa_visit_arrow(m, a, t))
-		return;
-	/* weak references to it are not its own: tp_weaklistoffset stands behind traverse, clear and richcompare */
-	int64_t weak = (int64_t)rd64(t->addr + (uint64_t)L->type_traverse + 24);
-	uint64_t from = t->itemsize ? 24 : 16, bytes = t->body;
-	if (t->itemsize && rd64(a + OB_SIZE) < 4096)
-		bytes += rd64(a + OB_SIZE) * (uint64_t)t->itemsize;
-	uint64_t n = bytes > from ? (bytes - from) / 8 : 0;
-	words(m, w, a + from, n < WORDS_MAX ? n : WORDS_MAX, weak > 0 ? a + (uint64_t)weak : 0, 0);
-}
-
-/* An object that is part of an image: None, a type that a library defines. */
-static int is_static_object(struct maa *m, addr_t a)
-{
-	addr_t type;
-	if ((a & 7) || maa_place(m, a) != MA_PLACE_STATIC || !maa_readable(m, a + 8))
-		return 0;
-	type = rd64(a + OB_TYPE);
-	return type && !(type & 7) && maa_readable(m, type) && refcnt_sane(m, a) && maa_type_get(m, type) != NULL;
-}
-
 static void word_edge(struct maa *m, struct maa_w *w, addr_t x)
 {
-	if (!x || (x & 7) || x >> 47 || x == m->cur || !maa_readable(m, x) ||
-	    (!is_object(m, x) && !is_static_object(m, x)) || !maa_reach(m, x, 0))
+	if (was_seen(m, x) || !x || (x & 7) || x >> 47 || x == m->cur || !maa_readable(m, x) ||
+	    (!is_object(m, x) && !is_static_object(m, x)) || !maa_reach(m, x, is_globals(m, x) ? TAG_ATTR : 0))
 		return;
 	edge_room(m, w);
 	edge_raw(w, x, MA_EDGE_GUESSED);
@@ -281,6 +275,49 @@ static int is_member(struct maa *m, const struct maa_type *t, uint32_t offset, u
 	return 0;
 }
 
+/* What the type itself says that it keeps: where its dict is, and what its members are. */
+static void visit_told(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t)
+{
+	if (t->base_managed) {
+		maa_visit_managed(m, w, a, t);
+	} else if (t->dictoffset) {
+		addr_t dict = maa_dict_at(m, a, t);
+		maa_edge_tagged(m, w, dict, N_DICT, TAG_ATTR);
+		seen_visit(dict, m);
+	}
+	for (uint32_t i = 0; i < t->members_count; i++) {
+		const struct maa_slot *s = &m->slots[t->members + i];
+		if ((int64_t)s->offset == t->dictoffset || is_member(m, t, s->offset, i))
+			continue;
+		maa_edge_named(m, w, rd64(a + s->offset), s->name_id);
+		seen_visit(rd64(a + s->offset), m);
+	}
+}
+
+void maa_visit_native(struct maa *m, struct maa_w *w, addr_t a, const struct maa_type *t)
+{
+	const struct ma_layout *L = m->L;
+	m->seen_count = 0;
+	if (t->traverse && m->cur_gc && !m->no_calls) {
+		((traverse_fn)t->traverse)(a, seen_visit, m);
+		maa_visit_traverse(m, w, a, t->traverse);
+	}
+	if (t->traverse && m->cur_gc && m->no_calls)
+		visit_told(m, w, a, t);
+	if (t->native && maa_visit_arrow(m, a, t)) {
+		for (uint64_t off = 16; m->no_calls && off + 8 <= t->body && off < WORDS_MAX * 8; off += 8)
+			word_edge(m, w, rd64(a + off));
+		return;
+	}
+	/* weak references to it are not its own: tp_weaklistoffset stands behind traverse, clear and richcompare */
+	int64_t weak = (int64_t)rd64(t->addr + (uint64_t)L->type_traverse + 24);
+	uint64_t from = t->itemsize ? 24 : 16, bytes = t->body;
+	if (t->itemsize && rd64(a + OB_SIZE) < 4096)
+		bytes += rd64(a + OB_SIZE) * (uint64_t)t->itemsize;
+	uint64_t n = bytes > from ? (bytes - from) / 8 : 0;
+	words(m, w, a + from, n < WORDS_MAX ? n : WORDS_MAX, weak > 0 ? a + (uint64_t)weak : 0, 0);
+}
+
 void maa_visit_words(struct maa *m, struct maa_w *w, addr_t a)
 {
 	const struct maa_type *t = m->cur_type;
@@ -288,15 +325,8 @@ void maa_visit_words(struct maa *m, struct maa_w *w, addr_t a)
 	/* weak references to it are not its own: tp_weaklistoffset stands behind traverse, clear and richcompare */
 	int64_t weak = (int64_t)rd64(t->addr + (uint64_t)L->type_traverse + 24);
 	uint64_t from = t->itemsize ? 24 : 16, to = t->body;
-	if (t->base_managed)
-		maa_visit_managed(m, w, a, t);
-	else if (t->dictoffset)
-		maa_edge_tagged(m, w, maa_dict_at(m, a, t), N_DICT, TAG_ATTR);
-	for (uint32_t i = 0; i < t->members_count; i++) {
-		const struct maa_slot *s = &m->slots[t->members + i];
-		if ((int64_t)s->offset != t->dictoffset && !is_member(m, t, s->offset, i))
-			maa_edge_named(m, w, rd64(a + s->offset), s->name_id);
-	}
+	visit_told(m, w, a, t);
+	m->seen_count = 0; /* a place that was told is known by its offset: another one may hold the same */
 	if (t->itemsize && rd64(a + OB_SIZE) < WORDS_MAX * 8)
 		to += rd64(a + OB_SIZE) * (uint64_t)t->itemsize;
 	if (to > from + WORDS_MAX * 8)
@@ -309,6 +339,7 @@ void maa_visit_words(struct maa *m, struct maa_w *w, addr_t a)
 
 void maa_visit_state(struct maa *m, struct maa_w *w, addr_t state, uint64_t bytes)
 {
+	m->seen_count = 0;
 	uint64_t n = bytes / 8 < WORDS_MAX ? bytes / 8 : WORDS_MAX;
 	for (uint64_t i = 0; i < n && !(state & 7) && maa_readable(m, state + 8 * i); i++)
 		word_edge(m, w, rd64(state + 8 * i));

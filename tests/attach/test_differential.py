@@ -5,10 +5,16 @@ is counted."""
 import collections
 import json
 
+import pytest
 from test_data import data_python  # noqa: F401
 from test_outside import exe_of
 
 GUESSED = "<guessed>"
+# Visitors of ours write their edges, in the twin as in the husk.
+OURS = {"dict", "list", "tuple", "set", "frozenset", "function", "type", "code", "cell", "method", "generator", "coroutine", "frame",
+        "slice", "range", "builtin_function_or_method", "method_descriptor", "wrapper_descriptor", "getset_descriptor",
+        "member_descriptor", "weakref", "collections.deque", "collections.defaultdict", "collections.OrderedDict",
+        "datetime.datetime", "numpy.ndarray", "numpy.dtype"}
 
 
 def both(memattach, pid, python, tmp_path):
@@ -52,9 +58,14 @@ def compare(memattach, a, b):
     counts = collections.Counter(objects=len(twin), lost=len(set(twin) - set(husk)), extra=len(set(husk) - set(twin)))
     for src in set(twin) & set(husk):
         want, got = told.get(src, []), seen.get(src, [])
-        if twin[src][0] not in guessers:
-            assert want == got, (src, twin[src], want[:5], got[:5])
+        if want == got and twin[src][0] not in guessers:
             counts["exact"] += len(want)
+            continue
+        # a dict of C code may be known for globals, whose keys are names, by another reference than in the twin
+        renamed = twin[src][0] == "dict" and [d for d, _ in want] == [d for d, _ in got]
+        counts["renamed"] += renamed
+        assert renamed or twin[src][0] not in OURS, (src, twin[src], want[:5], got[:5])
+        if renamed:
             continue
         left = collections.Counter(dst for dst, name in want if name != GUESSED)
         found = collections.Counter(dst for dst, _ in got)
@@ -62,7 +73,7 @@ def compare(memattach, a, b):
         counts["right"] += sum((left & found).values())
         counts["missing"] += sum((left - found).values())
         counts["wrong"] += sum((found - left).values()) - sum(name == GUESSED for _, name in want)
-    return dict(counts)
+    return counts
 
 
 def test_same_memory(python, start, memattach, tmp_path, record_property):
@@ -71,14 +82,16 @@ def test_same_memory(python, start, memattach, tmp_path, record_property):
     t.end_well()
     record_property("differential", json.dumps(found))
     print(found)
-    assert found["exact"] > 10 * found["told"] > 0, found
+    assert not found["renamed"] and found["exact"] > 10 * found["told"] > 0, found
     assert found["missing"] < 0.2 * found["told"] and found["wrong"] < 0.3 * found["told"], found
     assert found["lost"] < 0.01 * found["objects"] and found["extra"] < 0.01 * found["objects"], found
 
 
+@pytest.mark.long
 def test_same_memory_with_pandas(data_python, start, memattach, tmp_path, record_property):  # noqa: F811
     t = start(data_python, "data_frames")
     found = compare(memattach, *both(memattach, t.pid, data_python, tmp_path))
     record_property("differential", json.dumps(found))
     print(found)
+    assert found["renamed"] < 0.01 * found["objects"]
     assert found["lost"] < 0.02 * found["objects"] and found["extra"] < 0.02 * found["objects"], found

@@ -49,7 +49,7 @@ def gcore(t, folder):
 
 def exe_of(python):
     """Where the program of a tree is for us."""
-    return ("--exe", f"{python.tree}{python.path}") if python.tree else ()
+    return ("--exe", f"{python.tree}{python.path}") if getattr(python, "tree", None) else ()
 
 
 def from_core(memattach, path, *options):
