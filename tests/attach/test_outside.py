@@ -2,6 +2,7 @@
 """Memory that is no twin's: core files, which the kernel or gcore wrote, and those that are none."""
 import json
 import os
+import random
 import shutil
 import signal
 import struct
@@ -164,6 +165,41 @@ def test_refused(one_python, start, memattach, tmp_path):
     refused(6, "broken core file")
     refused(2, "is not the program that ran", "build id", file=path, options=("--exe", "/bin/sh"))
     refused(2, "is no executable", file=path, options=("--exe", __file__))
+    path.unlink()
+
+
+def test_damaged(one_python, start, memattach, tmp_path):
+    """Words of its headers, notes and memory are others: it is read or refused with one line, and nothing is left."""
+    path, _ = kernel_core(start, one_python, tmp_path / "dump")
+    whole, made, out = path.read_bytes(), tmp_path / "made", tmp_path / "out"
+    notes = next(h for _, h in headers(path) if h[0] == 4)
+    path.unlink()
+    choose = random.Random(20261121)
+    for _ in range(16):
+        data = bytearray(whole)
+        for _ in range(choose.choice((1, 4, 16))):
+            first, last = choose.choice(((0, 64), (64, notes[2]), (notes[2], notes[2] + notes[5]), (notes[2], len(data))))
+            struct.pack_into("<Q", data, choose.randrange(first, last - 8) & ~7,
+                             choose.choice((0, 1, 4095, 0xffff, 0xffffffff, 1 << 40, 1 << 47, (1 << 63) - 1, (1 << 64) - 1)))
+        made.write_bytes(data)
+        done = memattach.run("snap", f"core:{made}", "-o", out)
+        assert done.rc in (0, 2, 5, 6, 7) and len(done.err.splitlines()) == (done.rc != 0), done
+        if done.rc:
+            check_nothing_left(out)
+        else:
+            out.unlink()
+    memattach.wait_gone()
+
+
+def test_killed_meanwhile(one_python, start, memattach, tmp_path):
+    """Neither the tracer nor the husk outlives the command."""
+    path, _ = kernel_core(start, one_python, tmp_path / "dump")
+    for _ in range(4):
+        p = memattach.start("snap", f"core:{path}", "-o", tmp_path / "out")
+        wait_until(lambda: memattach.tracer_of(p) or p.poll() is not None, what="a tracer", step=0)
+        p.kill()
+        p.wait(30)
+        memattach.wait_gone(30)
     path.unlink()
 
 
