@@ -114,6 +114,9 @@ struct ma_error *ma_take_snapshot(const struct ma_cli *cli, struct ma_taking *t,
 	if (!t->threads_only && cli->values != MA_VALUES_NONE)
 		MA_TRY(key_of(t, options.attach.values.key));
 	options.attach.note = t->note;
+	if (cli->raw_live && (cli->stop || cli->core || t->target.core))
+		return ma_errorf(MA_ERR_USAGE,
+				 "--raw live keeps data out of a copy: not with --stop, --core and core files");
 	if (cli->stop && (far || t->target.core || cli->core || cli->native))
 		return ma_errorf(MA_ERR_USAGE,
 				 "--stop goes with processes of this machine, without --core and --native");

@@ -67,6 +67,7 @@ def test_bounded(one_python, start, memattach):
         check_error(memattach.run(t.pid, "--stop", "--max-pause", 1, "-o", path), 7, "--max-pause allows 1 ms")
         check_nothing_left(path)
         check_error(memattach.run(t.pid, "--stop", "--core", path, "-o", path), 2, "--stop")
+        check_error(memattach.run(t.pid, "--stop", "--raw", "live", "-o", path), 2, "--raw live")
     t.end_well()
 
 
