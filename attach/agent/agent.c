@@ -19,6 +19,11 @@ static int memory_init(struct maa *m)
 	uint64_t bytes = m->args->scratch_bytes;
 	m->bump_end = (uint8_t *)m->args->scratch + bytes;
 	m->whard = bytes / 64;
+	/* Each reference takes a word of the memory. */
+	for (uint64_t i = 0; i < m->args->maps_count; i++) {
+		const struct maa_map *x = (const struct maa_map *)m->args->maps + i;
+		m->visits_max += (x->end - x->start) / 8;
+	}
 	m->wcap = 1u << 19;
 	if (m->wcap > m->whard / 2)
 		m->wcap = m->whard / 2;

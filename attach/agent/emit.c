@@ -30,10 +30,9 @@ MAA_COLD void maa_push_slow(struct maa *m, uint64_t item)
 
 void maa_record_cont(struct maa *m, struct maa_w *w)
 {
-	uint64_t edges = w->edges;
+	m->stat[MA_STAT_EDGES] += w->edges; /* these are out, whatever becomes of the rest */
 	m->cur_extra |= MA_OX_CONT;
 	maa_record_start(m, w);
-	w->edges = edges;
 	maa_header_write(m, w, MA_OF_EDGES);
 }
 

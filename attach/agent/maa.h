@@ -121,6 +121,7 @@ struct maa_type {
 	uint8_t fast;         /* enum maa_fast: how fast.c writes it */
 	uint8_t size_kind;    /* enum maa_kind: whose __sizeof__ it has */
 	uint8_t value;        /* enum ma_value_kind + 1; 0 = nothing of its contents is written */
+	uint8_t endless;      /* so often its tp_traverse did not come to an end */
 	int64_t basicsize;
 	int32_t itemsize;
 	int32_t dictoffset; /* of the __dict__ that MT_CLASS adds, or that a static type has; 0 = none */
@@ -310,6 +311,8 @@ struct maa {
 	uint32_t in_record; /* 1: begun, 2: its header is written */
 	addr_t cur_dict;
 	struct maa_w *traverse_w;
+	uint64_t visits, visits_max;   /* of the tp_traverse at hand, and what no object can have */
+	uint64_t standstills;          /* of args->standstills, those seen to */
 
 	/* ranges */
 	struct maa_range *arenas, *statics; /* sorted; neighbours are one */

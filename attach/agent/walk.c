@@ -202,9 +202,15 @@ static uint32_t member_name(struct maa *m, addr_t dst)
 	return 0;
 }
 
+#define ENDLESS_MAX 2u
+
 static int traverse_visit(addr_t dst, struct maa *m)
 {
 	struct maa_w *w = m->traverse_w;
+	if (++m->visits > m->visits_max) {
+		m->cur_type->endless++;
+		__builtin_trap();
+	}
 	if (dst == m->cur_type->addr && (m->cur_type->flags & MT_HEAP) && !m->type_edge_dropped) {
 		m->type_edge_dropped = 1; /* implied */
 		return 0;
@@ -239,7 +245,12 @@ void maa_visit_traverse(struct maa *m, struct maa_w *w, addr_t a, addr_t fn)
 		maa_visit_words(m, w, a);
 		return;
 	}
+	/* 2 s for each object of such a type would be the whole walk: a fault at once, so that it is marked as the
+	 * others. */
+	if (m->cur_type->endless >= ENDLESS_MAX)
+		__builtin_trap();
 	m->traverse_w = w;
+	m->visits = 0;
 	m->type_edge_dropped = m->lru_edge_kept = 0;
 	m->cur_dict = m->cur_type->dictoffset ? maa_dict_at(m, a, m->cur_type) : 0;
 	if (m->cur_type->base_managed)
@@ -423,6 +434,9 @@ void maa_fault(struct maa *m)
 {
 	m->stat[MA_STAT_FAULTS]++;
 	m->args->current = m->cur;
+	if (m->standstills != m->args->standstills && m->in_record && m->cur_type)
+		m->cur_type->endless++;
+	m->standstills = m->args->standstills;
 	if (m->in_record)
 		maa_record_fault(m);
 	maa_beat(m);

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -17,6 +18,7 @@
 #include <time.h>
 
 #define STACK_BYTES (1u << 20) /* a tp_traverse of an extension may be greedy */
+#define STACK_GUARD 65536u     /* below it is our own memory */
 #define SCRATCH_MIN (64ull << 20)
 #define STANDSTILL_NS 2000000000u
 #define SLICE_NS 50000000u
@@ -150,7 +152,10 @@ struct ma_error *ma_agent_load(struct ma_twin *w, const struct ma_python *py, co
 		err = ma_twin_call(w, "mprotect of the agent", NULL, SYS_mprotect, code, bytes, PROT_READ | PROT_EXEC,
 				   0, 0, 0);
 	if (!err)
-		err = map(w, &l, "mmap of the agent's stack", STACK_BYTES, 0, &stack);
+		err = map(w, &l, "mmap of the agent's stack", STACK_GUARD + STACK_BYTES, 0, &stack);
+	if (!err)
+		err = ma_twin_call(w, "mprotect below the agent's stack", NULL, SYS_mprotect, stack, STACK_GUARD,
+				   PROT_NONE, 0, 0, 0);
 	if (!err)
 		err = map_scratch(w, &l);
 	if (!err)
@@ -164,13 +169,13 @@ struct ma_error *ma_agent_load(struct ma_twin *w, const struct ma_python *py, co
 	}
 	ma_fault_point(AGENT_LOADED);
 	l.entry = code + blob->entry;
-	l.stack_end = stack + STACK_BYTES;
+	l.stack_end = stack + STACK_GUARD + STACK_BYTES;
 	*ret = l;
 	return NULL;
 }
 
 /* Back to the agent's own recovery point. *can: it had one. */
-static struct ma_error *recover(struct ma_twin *w, const struct ma_loaded *l, bool *can)
+static struct ma_error *recover(struct ma_twin *w, const struct ma_loaded *l, bool standstill, bool *can)
 {
 	struct maa_args args;
 	struct ma_regs regs;
@@ -178,6 +183,11 @@ static struct ma_error *recover(struct ma_twin *w, const struct ma_loaded *l, bo
 	*can = args.recover_pc != 0;
 	if (!*can)
 		return NULL;
+	if (standstill) {
+		args.standstills++;
+		MA_TRY(ma_mem_write(w->pid, l->args + offsetof(struct maa_args, standstills), &args.standstills,
+				    sizeof(args.standstills)));
+	}
 	MA_TRY(ma_regs_get(w->pid, &regs));
 	ma_regs_call(&regs, args.recover_pc, args.recover_sp, l->args);
 	return ma_regs_set(w->pid, &regs);
@@ -243,7 +253,7 @@ static struct ma_error *on_stop(struct ma_twin *w, const struct ma_loaded *l, st
 	if (!fault && !(stop.kind == MA_STOP_INTERRUPT && asked == FOR_STANDSTILL))
 		return NULL;
 	bool can;
-	MA_TRY(recover(w, l, &can));
+	MA_TRY(recover(w, l, !fault, &can));
 	if (can && *faults < MAX_FAULTS)
 		++*faults;
 	else if (fault)

@@ -57,6 +57,8 @@ struct maa_args {
 	uint64_t recover_pc, recover_sp, exit_pc;
 	uint64_t current; /* the object being walked, for the message about a fault */
 	uint64_t arena_ranges, arena_ranges_count; /* where pymalloc's arenas are: pairs of start and end, sorted */
+	/* written by the tool: how often it brought the agent back because nothing moved */
+	uint64_t standstills;
 };
 
 /* The linked blob, embedded in ma_agent_blob. */

@@ -193,6 +193,17 @@ def test_stdout_closed(one_python, start, memattach):
 
 
 # ---------------------------------------------------------------- files that are not whole or not ours
+def test_output_to_a_full_device(one_python, start, memattach):
+    """What is said can not be written: an error, and the snapshot is there."""
+    t = start(one_python, "idle")
+    path = memattach.new_path()
+    with Unharmed(t), open("/dev/full", "w") as full:
+        p = subprocess.run([memattach.path, str(t.pid), "-o", path], stdout=full, stderr=subprocess.PIPE, env=memattach.environ())
+    assert p.returncode == 1 and len(p.stderr.splitlines()) == 1, p
+    assert memattach.run("check", path).rc == 0
+    t.end_well()
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The bytes of a real snapshot."""

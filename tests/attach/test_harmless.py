@@ -181,6 +181,26 @@ def test_every_signal_arrives(hazard_python, start, memattach):
     assert t.finish()[:2] == (["done"], 0)
 
 
+@pytest.mark.parametrize("kind", ["blocked", "pending", "ignored", "handled"])
+def test_sigtrap_is_its_own(one_python, start, memattach, kind):
+    """Breakpoints and single steps would reset its handler and its mask."""
+    t = start(one_python, "traps", kind)
+    with Unharmed(t):
+        memattach.snapshot(t.pid)
+    assert t.end_well() == baseline(one_python, "traps", kind)
+
+
+def test_reads_with_o_direct(one_python, start, memattach, tmp_path):
+    """Under way while the copy is made: every byte arrives."""
+    t = start(one_python, "odirect", tmp_path)
+    if "not on this file system" in t.lines:
+        pytest.skip("no O_DIRECT in " + str(tmp_path))
+    for _ in range(10):
+        with Unharmed(t, quiet=False):
+            memattach.snapshot(t.pid)
+    assert t.end_well()[0] == ["done"]
+
+
 def pending(pid):
     with open(f"/proc/{pid}/status") as f:
         return sum(int(line.split()[1], 16) for line in f if line.startswith(("SigPnd", "ShdPnd")))

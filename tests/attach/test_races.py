@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends at the wrong moment: of the target, of memattach, of its tracer; each at many moments of the attach."""
+import ctypes
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ import pytest
 from faulty import points
 from memattach import check_error, check_nothing_left
 from target import baseline, wait_until
-from unharmed import Unharmed, children, state, tracers
+from unharmed import Unharmed, children, state, status, tracers
 
 
 def recovered(t, memattach, seconds=10):
@@ -231,4 +232,76 @@ def test_short_of_time_to_stop(one_python, start, memattach, tmp_path):
         check_nothing_left(path)
     wait_until(lambda: not tracers(t.pid), 10)
     t.ask("release", "released")
+    assert t.end_well()[1] == 0
+
+
+CLONE3 = 435
+
+
+def start_as(pid, command):
+    """Runs `command` under a number of our choice (clone3, set_tid); None where that is not allowed."""
+    wanted = ctypes.c_int(pid)
+    args = (ctypes.c_uint64 * 11)(0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(wanted), 1, 0)
+    null = os.open("/dev/null", os.O_RDWR)
+    made = ctypes.CDLL(None, use_errno=True).syscall(CLONE3, args, ctypes.sizeof(args))
+    if made == 0:
+        try:
+            for n in range(3):
+                os.dup2(null, n)
+            os.execv(command[0], command)
+        finally:
+            os._exit(127)
+    os.close(null)
+    return made if made > 0 else None
+
+
+@pytest.mark.parametrize("point", ["TARGET_LOOKED_AT", "TRACER_SETTLED"])
+def test_number_used_again(one_python, start, faulty, need_root, point):
+    """The process ends and another one gets its number, while memattach looks elsewhere: that other one is not touched."""
+    t = start(one_python, "idle")
+    path = faulty.new_path()
+    faulty.fault = f"{point}:stop"
+    p = faulty.start("snap", t.pid, "-o", path)
+    stopped = wait_until(lambda: [q for q in faulty.processes() if state(q) == "T"])
+    t.signal(signal.SIGKILL)
+    t.popen.wait(10)
+    other = start_as(t.pid, [one_python.path, "-c", "import time; time.sleep(600)"])
+    try:
+        if other:
+            wait_until(lambda: "ep" in open(f"/proc/{other}/wchan").read() and state(other) == "S", what="asleep")
+            before = status(other)
+        for q in stopped:
+            os.kill(q, signal.SIGCONT)
+        _, err = p.communicate(timeout=60)
+        if not other:
+            pytest.skip("no clone3 with a number of our choice here")
+        assert p.returncode == 3 and b"exited" in err and len(err.splitlines()) == 1, (p.returncode, err)
+        check_nothing_left(path)
+        after = status(other)
+        assert {k: v for k, v in after.items() if v != before[k]} == {}, "the other process was touched"
+    finally:
+        if other:
+            os.kill(other, signal.SIGKILL)
+            os.waitpid(other, 0)
+
+
+def test_user_changed_meanwhile(one_python, start, faulty, need_root):
+    """It gives up root between the look and the stop: done or refused, and unharmed."""
+    t = start(one_python, "idle")
+    for point in ("TARGET_LOOKED_AT", "TARGET_OPENED", "THREAD_SEIZED"):
+        path = faulty.new_path()
+        faulty.fault = f"{point}:stop"
+        p = faulty.start("snap", t.pid, "-o", path)
+        faulty.fault = None
+        stopped = wait_until(lambda: [q for q in faulty.processes() if state(q) == "T"])
+        if point == "TARGET_LOOKED_AT":
+            t.ask("harm setuid", "harmed")
+        (faulty.folder / "acted").unlink()
+        with Unharmed(t, quiet=False, ignore="^tracers$"):
+            for q in stopped:
+                os.kill(q, signal.SIGCONT)
+            _, err = p.communicate(timeout=60)
+            assert p.returncode in (0, 3, 4), (p.returncode, err)
+            faulty.wait_gone()
+        whole_or_absent(faulty, path)
     assert t.end_well()[1] == 0

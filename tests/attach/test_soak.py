@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many snapshots in a row of one target that never pauses: no fault, no refcount excess, hardly ever "arbitrary"."""
+"""Many snapshots in a row of one target that never pauses: no fault, no refcount excess, hardly ever "arbitrary". tools/soak
+does so with everything, at random; here is only that it sees a harm."""
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from memattach import check_report
@@ -59,3 +64,17 @@ def test_shared_long(python, start, memattach):
     for _ in range(60):
         memattach.snapshot(t.pid, path)
     assert t.end_well() == baseline(python, "shared", "threads")
+
+
+def test_the_soak_sees_a_harm(memattach, faulty, tmp_path):
+    """With a memattach that kills whatever it is given."""
+    for name in ("memattach", "memattach-faults"):
+        fake = tmp_path / name
+        fake.write_text(f'#!/bin/sh\n[ "$MEMATTACH_FAULT" != list ] || exec {faulty.path}\n'
+                        'for word; do case $word in [1-9]*) kill -KILL "$word" ;; esac; done\nexit 1\n')
+        fake.chmod(0o755)
+    soak = Path(__file__).resolve().parents[2] / "tools" / "soak"
+    done = subprocess.run([sys.executable, soak, "--minutes", "0.05", "--jobs", "1", "--seed", "5", "--binary", tmp_path / "memattach"],
+                          capture_output=True, text=True, env=memattach.environ())
+    assert done.returncode == 1, done
+    assert "harmed targets: 0" not in done.stdout and "harmed targets: " in done.stdout

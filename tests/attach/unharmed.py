@@ -163,7 +163,7 @@ class Unharmed:
         last, end = None, time.monotonic() + 10
         while time.monotonic() < end:
             now = self.filter(capture(self.target.pid))
-            if now == last:
+            if now == last and not any(v == "running" for k, v in now.items() if k.endswith(" syscall")):
                 return
             last = now
             time.sleep(0.02)

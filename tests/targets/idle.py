@@ -58,6 +58,10 @@ def harm(kind):
             libc.syscall(231, 0)
     elif kind == "thread":
         threading.Thread(target=GATE.acquire, daemon=True).start()
+    elif kind == "setuid":
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
     elif kind == "nice":
         os.nice(1)
     elif kind == "oom":
