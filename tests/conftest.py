@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,39 @@ ANALYSIS = {"test_suspects", "test_same_memory", "test_paths", "test_waste", "te
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+    parser.addoption("--repeat", type=int, default=1, help="run each test marked fault so often, but those that repeat by themselves")
+    parser.addoption("--repeat-minutes", type=float, default=0, help="skip what is left of the repetitions after this time")
 
 
 def is_long(config):
     return config.getoption("--long") or os.environ.get("MEMATTACH_LONG") == "1"
 
 
+BEGAN = pytest.StashKey()
+
+
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=repetition_of)
     if is_long(config):
         return
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.skip(reason="long: run with --long or MEMATTACH_LONG=1"))
+
+
+def pytest_sessionstart(session):
+    session.config.stash[BEGAN] = time.monotonic()
+
+
+def pytest_runtest_setup(item):
+    """Repetitions come in rounds: each test once, then each once more."""
+    minutes = item.config.getoption("--repeat-minutes")
+    if minutes and repetition_of(item) and time.monotonic() - item.config.stash[BEGAN] > minutes * 60:
+        pytest.skip("the time for repetitions is over")
+
+
+def repetition_of(item):
+    return getattr(item, "callspec", None) and item.callspec.params.get("repetition") or 0
 
 
 def pytest_report_header(config):
@@ -59,6 +81,11 @@ def chosen_for(metafunc, every):
 def pytest_generate_tests(metafunc):
     """`python` is every supported Python, or some of them (SAMPLED, ANALYSIS); `one_python` is 3.11;
     `hazard_python` is 3.11 and the newest; `leak_python` is four of them."""
+    fault = metafunc.definition.get_closest_marker("fault")
+    count = metafunc.config.getoption("--repeat")
+    if fault and count > 1 and not fault.kwargs.get("once"):
+        metafunc.fixturenames.append("repetition")
+        metafunc.parametrize("repetition", range(count), ids=lambda n: f"time{n}")
     every = pythons.supported()
     wanted = chosen_for(metafunc, every)
     for name, chosen in (("python", wanted), ("one_python", pythons.one(every)), ("hazard_python", pythons.two(every)),
@@ -73,23 +100,33 @@ def memattach_path():
 
 
 @pytest.fixture
-def memattach(tmp_path):
+def memattach(request, tmp_path):
     path = memattach_path()
     if not os.access(path, os.X_OK):
         pytest.fail(f"no memattach at {path}: build it, or set MEMATTACH_BIN", pytrace=False)
     m = Memattach(path, tmp_path)
     yield m
     m.close()
+    check_words(request, m)
+
+
+def check_words(request, *tools):
+    """A test that stands for a refusal in docs/safety.md has seen the words that stand there."""
+    said = [text for m in tools for text in m.said]
+    for mark in request.node.iter_markers("fault"):
+        words = mark.kwargs.get("refused")
+        assert not words or not said or any(words in text for text in said), f"never printed '{words}': {said}"
 
 
 @pytest.fixture
-def faulty(tmp_path):
+def faulty(request, tmp_path):
     path = memattach_path().parent / "memattach-faults"
     if not os.access(path, os.X_OK):
         pytest.skip(f"no {path}: built with MA_TESTS")
     m = Faulty(path, tmp_path)
     yield m
     m.close()
+    check_words(request, m)
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ struct ma_regs {
 };
 
 /* One system call for a tracee to make. */
+/* Where a stack faults at the first push or pop. */
+#define MA_NO_STACK 16u
+
 struct ma_syscall {
 	long nr;
 	uint64_t args[6];
@@ -35,6 +38,10 @@ void ma_regs_set_pc(struct ma_regs *regs, uint64_t pc);
 
 /* Makes `regs` perform `call` at the system call instruction `gadget`. */
 void ma_regs_prepare(struct ma_regs *regs, ma_raddr gadget, const struct ma_syscall *call);
+/* Leaves no stack, frame or way back: should the tracer be killed in the call, whoever goes on behind it faults at
+ * once, rather than run the program astray with our registers. In the vdso that is `leave; ret`, for which a frame
+ * pointer is as good as a stack: a copy ran on in the program's code, with the program's descriptors (tools/soak). */
+void ma_regs_no_return(struct ma_regs *regs);
 /* What the system call returned: a value or -errno. */
 long ma_regs_result(const struct ma_regs *regs);
 void ma_regs_set_result(struct ma_regs *regs, long value);

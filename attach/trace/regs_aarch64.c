@@ -83,6 +83,11 @@ void ma_regs_prepare(struct ma_regs *regs, ma_raddr gadget, const struct ma_sysc
 		regs->r.regs[i] = call->args[i];
 }
 
+void ma_regs_no_return(struct ma_regs *regs)
+{
+	regs->r.sp = regs->r.regs[29] = regs->r.regs[30] = MA_NO_STACK;
+}
+
 long ma_regs_result(const struct ma_regs *regs)
 {
 	return (long)regs->r.regs[0];

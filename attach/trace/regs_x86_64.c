@@ -68,6 +68,11 @@ void ma_regs_prepare(struct ma_regs *regs, ma_raddr gadget, const struct ma_sysc
 	regs->r.r9 = call->args[5];
 }
 
+void ma_regs_no_return(struct ma_regs *regs)
+{
+	regs->r.rsp = regs->r.rbp = MA_NO_STACK;
+}
+
 long ma_regs_result(const struct ma_regs *regs)
 {
 	return (long)regs->r.rax;

@@ -165,6 +165,7 @@ struct ma_error *ma_remote_call(struct ma_thread *th, ma_raddr gadget, const str
 	for (int tries = 0;; tries++) {
 		struct ma_regs regs = th->saved;
 		ma_regs_prepare(&regs, gadget, call);
+		ma_regs_no_return(&regs);
 		th->regs_changed = true;
 		MA_TRY(ma_regs_set(th->tid, &regs));
 		ma_fault_point_call(call->nr, SET_UP);

@@ -236,7 +236,7 @@ static struct ma_error *on_stop(struct ma_twin *w, const struct ma_loaded *l, st
 		     (stop.value == SIGSEGV || stop.value == SIGBUS || stop.value == SIGFPE || stop.value == SIGILL);
 	*over = false;
 	if (stop.kind == MA_STOP_SIGNAL && stop.value == SIGTRAP) {
-		struct progress now;
+		struct progress now = { 0 };
 		MA_TRY(read_progress(w, l, &now));
 		*over = now.done != 0;
 		if (*over)
@@ -261,6 +261,16 @@ static struct ma_error *on_stop(struct ma_twin *w, const struct ma_loaded *l, st
 	return NULL;
 }
 
+/* "The process is gone", of the twin, is not what its target is. */
+static struct ma_error *of_twin(struct ma_twin *w, struct ma_error *err)
+{
+	if (!err || err->code != MA_ERR_TARGET_GONE)
+		return err;
+	ma_error_free(err);
+	w->th.gone = true;
+	return ma_errorf(MA_ERR_OS, "the twin was killed during the walk (out of memory?)");
+}
+
 struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint64_t timeout_ns, double pace,
 			      ma_watch watch, void *arg, uint64_t *faults_ret)
 {
@@ -275,18 +285,18 @@ struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint
 	for (;;) {
 		struct ma_stop stop;
 		if (resume && ptrace(PTRACE_CONT, w->pid, 0, 0))
-			return ma_error_os(errno, "cannot continue the twin");
+			return errno == ESRCH ? of_twin(w, ma_errorf(MA_ERR_TARGET_GONE, "gone"))
+					      : ma_error_os(errno, "cannot continue the twin");
 		ma_fault_point(WALK_STARTED);
 		int n = ma_wait_tid(w->pid, ma_now_ns() + (paced ? PACE_RUN_NS : SLICE_NS), &stop);
 		resume = n > 0;
 		MA_TRY(watch(arg));
 		if (n < 0 || (n > 0 && (stop.kind == MA_STOP_EXITED || stop.kind == MA_STOP_KILLED))) {
-			w->th.gone = true;
-			return ma_errorf(MA_ERR_OS, "the twin was killed during the walk (out of memory?)");
+			return of_twin(w, ma_errorf(MA_ERR_TARGET_GONE, "gone"));
 		}
 		if (n > 0) {
 			bool over;
-			MA_TRY(on_stop(w, l, stop, asked, &faults, &over));
+			MA_TRY(of_twin(w, on_stop(w, l, stop, asked, &faults, &over)));
 			if (over) {
 				*faults_ret = faults;
 				return NULL;
@@ -296,9 +306,9 @@ struct ma_error *ma_agent_run(struct ma_twin *w, const struct ma_loaded *l, uint
 			asked = NOT_ASKED;
 			continue;
 		}
-		struct progress now;
+		struct progress now = { 0 };
 		uint64_t t = ma_now_ns();
-		MA_TRY(read_progress(w, l, &now));
+		MA_TRY(of_twin(w, read_progress(w, l, &now)));
 		if (now.heartbeat != last.heartbeat || now.head - now.tail >= MA_RING_SLOTS)
 			moved = t;
 		last = now;

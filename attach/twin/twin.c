@@ -26,10 +26,6 @@
 #define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
 #endif
 
-/* A stack that faults at the first push: if the tracer dies before PTRACE_O_EXITKILL is set, the twin can not run far.
- */
-#define POISON_STACK 16u
-
 static struct ma_error *call(struct ma_twin *w, long *result, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
 			     uint64_t e, uint64_t f)
 {
@@ -131,7 +127,7 @@ static struct ma_error *clone_thread(struct ma_tracee *t, struct ma_thread *th, 
 {
 	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
 		       (t->suspend_seccomp ? PTRACE_O_SUSPEND_SECCOMP : 0);
-	struct ma_syscall clone_call = { SYS_clone, { CLONE_FILES, POISON_STACK, 0, 0, 0, 0 } };
+	struct ma_syscall clone_call = { SYS_clone, { CLONE_FILES, MA_NO_STACK, 0, 0, 0, 0 } };
 
 	MA_TRY(ma_thread_block_signals(th));
 	ma_fault_point(SIGNALS_BLOCKED);

@@ -58,7 +58,7 @@ class Memattach:
         self.path, self.folder = str(path), Path(folder)
         self.mark = f"{os.getpid()}-{next(self.counter)}"
         self.names = (self.folder / f"snap{n}.mas" for n in itertools.count())
-        self.running = []
+        self.running, self.said = [], []
 
     def environ(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
@@ -82,6 +82,7 @@ class Memattach:
             raise AssertionError(f"memattach {args} did not end within {timeout} s: {err!r}") from None
         finally:
             self.running.remove(p)
+        self.said += [err.decode(errors="replace")] if err else []
         return Done([str(a) for a in args], p.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def new_path(self):

@@ -14,6 +14,8 @@ from target import baseline, wait_until
 from unharmed import Unharmed, state
 
 
+@pytest.mark.fault(17, "SIGSEGV, SIGBUS (a truncated file), SIGFPE, SIGILL, stack overflow, wild pointers in a tp_traverse",
+                   "costs the objects of that type their references")
 @pytest.mark.parametrize("kind", ["segv", "bus", "overflow", "division", "illegal", "wild"])
 def test_traverse_that_faults(hazard_python, start, memattach, native, kind):
     """It costs the objects of that type what they refer to, and nothing else."""
@@ -26,6 +28,8 @@ def test_traverse_that_faults(hazard_python, start, memattach, native, kind):
     assert t.end_well() == baseline(hazard_python, "breaker", native("breaker"), "good")
 
 
+@pytest.mark.fault(17, "an endless loop, endless references",
+                   "given up after 2 s, or as many references as memory has words; two objects of a type", once=True)
 @pytest.mark.parametrize("kind", ["loop", "endless"])
 def test_traverse_that_never_ends(one_python, start, memattach, native, kind):
     """Such an object is given up after two seconds, or when it names more references than there are words in memory; after two
@@ -40,6 +44,7 @@ def test_traverse_that_never_ends(one_python, start, memattach, native, kind):
     assert t.end_well() == baseline(one_python, "breaker", native("breaker"), "good")
 
 
+@pytest.mark.fault(17, "it ends the copy", "an error", refused="the twin was killed during the walk")
 def test_traverse_that_leaves(one_python, start, memattach, native):
     """It ends the copy: an error that says so, and no file."""
     t = start(one_python, "breaker", native("breaker"), "leaves")
@@ -50,6 +55,7 @@ def test_traverse_that_leaves(one_python, start, memattach, native):
     assert t.end_well() == baseline(one_python, "breaker", native("breaker"), "good")
 
 
+@pytest.mark.fault(17, "nobody empties the ring for 3 s; then the command is killed", "the agent waits", once=True)
 @pytest.mark.parametrize("then", ["goes on", "killed"])
 def test_full_ring(one_python, start, faulty, then):
     """Nobody empties the ring: the agent waits, and is not taken for one that hangs (2 s)."""
@@ -148,6 +154,8 @@ def walk_damaged(memattach, t, what):
     return None
 
 
+@pytest.mark.fault(18, "one word wrong: 36 kinds, of sizes, types, keys, GC lists, classes",
+                   "all other objects are found, the file is whole", once=True)
 def test_damaged_heap(one_python, start, memattach, request):
     """One word of one object is wrong: that object may be lost, 5,000 others are found."""
     t = start(one_python, "corrupt")
@@ -170,6 +178,7 @@ def test_damaged_heap(one_python, start, memattach, request):
     assert t.end_well() == baseline(one_python, "corrupt")
 
 
+@pytest.mark.fault(18, "a reference to memory that is not filled yet", "the same")
 def test_half_made_object(one_python, start, memattach, request):
     """A reference leads to memory of which only the head is written yet."""
     t = start(one_python, "corrupt")
@@ -193,6 +202,7 @@ def test_half_made_object(one_python, start, memattach, request):
     assert t.end_well() == baseline(one_python, "corrupt")
 
 
+@pytest.mark.fault(18, "random words near objects", "the same", once=True)
 def test_random_damage(one_python, start, memattach, request):
     """Any word near any of the objects, any value that could be a pointer, a size, or neither."""
     chance = random.Random(20)

@@ -97,6 +97,7 @@ def test_too_old(start, memattach, old):
             p.wait()
 
 
+@pytest.mark.fault(21, "strace is there already", "refused", refused="traced by")
 def test_already_traced(one_python, start, memattach):
     if not shutil.which("strace"):
         pytest.skip("no strace on this machine")
@@ -158,6 +159,7 @@ def small_disk(tmp_path, need_root):
         subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.fault(24, "a full disk", "an error, and no file")
 @pytest.mark.parametrize("size", [4096, 65536, 262144])
 def test_disk_full(one_python, start, memattach, small_disk, size):
     folder = small_disk(size)
@@ -181,6 +183,7 @@ def test_file_size_limit(one_python, start, memattach):
     t.end_well()
 
 
+@pytest.mark.fault(24, "nobody reads (SIGPIPE)", "the snapshot is whole")
 def test_stdout_closed(one_python, start, memattach):
     """A reader of our output that went away, and /dev/full."""
     t = start(one_python, "idle")
@@ -193,6 +196,7 @@ def test_stdout_closed(one_python, start, memattach):
 
 
 # ---------------------------------------------------------------- files that are not whole or not ours
+@pytest.mark.fault(24, "the terminal is /dev/full", "an error; the snapshot is whole")
 def test_output_to_a_full_device(one_python, start, memattach):
     """What is said can not be written: an error, and the snapshot is there."""
     t = start(one_python, "idle")
@@ -257,6 +261,7 @@ def good_or_one_line(done):
         assert len(done.err.splitlines()) == 1 and done.err.startswith("memattach: "), done
 
 
+@pytest.mark.fault(25, "a file cut off at each of many places", "an error, or all that is whole")
 def test_truncated_file(memattach, tmp_path, whole):
     """Cut at 24 places: check says so; report and query give what is whole, and say what is missing, or refuse."""
     path = tmp_path / "cut"
@@ -268,6 +273,8 @@ def test_truncated_file(memattach, tmp_path, whole):
             good_or_one_line(offline(memattach, command, path))
 
 
+@pytest.mark.fault(25, "a file with bytes changed; fuzz targets (tests/fuzz) beside",
+                   "an error, or what the checksums allow", once=True)
 def test_damaged_file(memattach, tmp_path, whole):
     """One bit changed, at 40 places drawn with a fixed seed: check finds every one."""
     rng, path = random.Random(3), tmp_path / "damaged"

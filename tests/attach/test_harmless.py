@@ -60,6 +60,7 @@ def test_memory_is_not_written(hazard_python, start, memattach):
 ENDS_IN_A_SERIES = {"epoll_pwait2 600 s", "recvfrom 600 s", "accept 600 s", "rt_sigtimedwait 600 s", "semtimedop"}
 
 
+@pytest.mark.fault(1, "47 kinds of call, each blocked in a thread of its own", "they stay blocked; nothing of the stop is seen")
 def test_blocking_calls_stay_blocked(hazard_python, start, memattach):
     """47 kinds of call. A call that the attach ends returns early, or gives something else at the release."""
     wanted = baseline(hazard_python, "blocked", wrap=IPC)
@@ -72,6 +73,8 @@ def test_blocking_calls_stay_blocked(hazard_python, start, memattach):
     assert t.end_well() == wanted
 
 
+@pytest.mark.fault(1, "five snapshots in a row of the same",
+                   "calls whose timeout would begin anew each time see EINTR from the second one on", once=True)
 def test_blocking_calls_in_a_series(hazard_python, start, memattach):
     t = start(hazard_python, "blocked", wrap=IPC)
     for _ in range(5):
@@ -83,6 +86,7 @@ def test_blocking_calls_in_a_series(hazard_python, start, memattach):
     assert all(line.endswith(": -1 4") for line in early.values()), early
 
 
+@pytest.mark.fault(1, "registers of each blocked thread", "as before, but for what is left of a timeout")
 def test_registers_of_blocked_calls(one_python, start, memattach):
     """/proc/PID/task/TID/syscall holds number, arguments, stack pointer and instruction pointer of a blocked thread."""
     t = start(one_python, "blocked", wrap=IPC)
@@ -116,6 +120,7 @@ def attach_for(memattach, pid, stop, rate, out):
         stop.wait(max(0.0, 1 / rate - (time.monotonic() - begin)))
 
 
+@pytest.mark.fault(1, "timeouts of 1 s under five snapshots a second", "they end within 1.3 s, none early", once=True)
 def test_timeouts_end_in_time(hazard_python, start, memattach):
     """1 s timeouts under 5 attaches a second end within 1.3 s, and none before its time."""
     t = start(hazard_python, "timeouts")
@@ -143,6 +148,8 @@ def test_timeouts_end_in_time(hazard_python, start, memattach):
     assert t.end_well()[1] == 0
 
 
+@pytest.mark.fault(2, "real-time signals, a thousand a second",
+                   "as many arrive as were sent: the mask is all blocked during our call", once=True)
 def test_every_signal_arrives(hazard_python, start, memattach):
     """Real-time signals queue, so their number is exact. SIGTRAP, too, is the program's own."""
     t = start(hazard_python, "signals")
@@ -181,6 +188,8 @@ def test_every_signal_arrives(hazard_python, start, memattach):
     assert t.finish()[:2] == (["done"], 0)
 
 
+@pytest.mark.fault(9, "SIGTRAP blocked, pending, ignored, handled",
+                   "mask, handler and pending signal as before: no breakpoint, no single step")
 @pytest.mark.parametrize("kind", ["blocked", "pending", "ignored", "handled"])
 def test_sigtrap_is_its_own(one_python, start, memattach, kind):
     """Breakpoints and single steps would reset its handler and its mask."""
@@ -190,6 +199,7 @@ def test_sigtrap_is_its_own(one_python, start, memattach, kind):
     assert t.end_well() == baseline(one_python, "traps", kind)
 
 
+@pytest.mark.fault(19, "three threads in O_DIRECT reads", "every byte arrives; before Linux 6.5 refused", once=True)
 def test_reads_with_o_direct(one_python, start, memattach, tmp_path):
     """Under way while the copy is made: every byte arrives."""
     t = start(one_python, "odirect", tmp_path)
@@ -206,6 +216,7 @@ def pending(pid):
         return sum(int(line.split()[1], 16) for line in f if line.startswith(("SigPnd", "ShdPnd")))
 
 
+@pytest.mark.fault(6, "children made and waited for without a pause", "each is seen once, no other one ever", once=True)
 @pytest.mark.parametrize("kind", ["fork", "subprocess", "thread"])
 def test_children(hazard_python, start, memattach, kind):
     t = start(hazard_python, "forks", kind)
@@ -215,6 +226,8 @@ def test_children(hazard_python, start, memattach, kind):
     assert t.end_well() == baseline(hazard_python, "forks", kind)
 
 
+@pytest.mark.fault(7, "pipes, ports, epoll and flock, closed and looked at without a pause",
+                   "closed at once: the twin leaves the table of descriptors in its first call", once=True)
 def test_descriptors_have_no_copy(hazard_python, start, memattach):
     """What the program closes is closed at once: end of file, port, lock, epoll; also while the twin lives."""
     t = start(hazard_python, "closer", 300000)
@@ -224,6 +237,7 @@ def test_descriptors_have_no_copy(hazard_python, start, memattach):
     assert t.end_well() == baseline(hazard_python, "closer", 300000)
 
 
+@pytest.mark.fault(10, "SIGSTOP before", "walked, and still stopped; the parent sees no other event")
 def test_stopped_stays_stopped(hazard_python, start, memattach):
     t = start(hazard_python, "idle")
     t.signal(signal.SIGSTOP)
@@ -240,6 +254,7 @@ def test_stopped_stays_stopped(hazard_python, start, memattach):
     assert t.end_well() == baseline(hazard_python, "idle")
 
 
+@pytest.mark.fault(10, "the same with eight busy threads", "the same")
 def test_busy_stopped_stays_stopped(one_python, start, memattach):
     t = start(one_python, "threads", 8)
     t.signal(signal.SIGSTOP)
@@ -251,6 +266,7 @@ def test_busy_stopped_stays_stopped(one_python, start, memattach):
     assert t.end_well() == baseline(one_python, "threads", 8)
 
 
+@pytest.mark.fault(10, "SIGSTOP and SIGCONT at any moment", "the last one decides, as without us", once=True)
 def test_stopped_and_continued_while_attached(one_python, start, memattach):
     """SIGSTOP and SIGCONT at any moment: the last one of them decides, as without us."""
     t = start(one_python, "threads", 8)
@@ -272,6 +288,7 @@ def test_stopped_and_continued_while_attached(one_python, start, memattach):
     assert t.end_well() == baseline(one_python, "threads", 8)
 
 
+@pytest.mark.fault(6, "the parent of the target waits for it", "neither a stop nor SIGCHLD")
 def test_parent_sees_no_event(one_python, start, memattach):
     """We are the target's parent: the attach gives us neither a stop nor a SIGCHLD to wait for."""
     t = start(one_python, "idle")

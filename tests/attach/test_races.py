@@ -45,6 +45,7 @@ def time_of_one(memattach, pid):
     return time.monotonic() - begin
 
 
+@pytest.mark.fault(3, "SIGKILL of the command at 20 moments", "the tracer gives everything back", once=True)
 @pytest.mark.parametrize("program,count", [("idle", 20), ("threads 8", 20)], ids=["idle", "busy"])
 def test_memattach_killed(one_python, start, memattach, program, count):
     """SIGKILL of the command at growing delays: the tracer restores the target and reaps what was there."""
@@ -103,6 +104,7 @@ def test_interrupted(one_python, start, memattach, number):
     t.end_well()
 
 
+@pytest.mark.fault(3, "SIGKILL of the tracer at 30 moments", "the kernel and the command give everything back", once=True)
 @pytest.mark.parametrize("program", ["idle", "threads 8"], ids=["idle", "busy"])
 def test_tracer_killed(one_python, start, memattach, faulty, program):
     """SIGKILL of the tracer at many moments is survived but inside an injected call: its log says where it was."""
@@ -141,6 +143,7 @@ def test_tracer_killed(one_python, start, memattach, faulty, program):
     t.end_well()
 
 
+@pytest.mark.fault(12, "return, _exit, abort, exec while it is attached", "done, or refused; its exit code is its own", once=True)
 @pytest.mark.parametrize("kind", ["return", "_exit", "abort", "exec", "thread"])
 def test_target_ends_meanwhile(one_python, start, memattach, kind):
     """Exit, abort or exec of the target at many moments: done or "target gone", never a hang, and its exit code is its own."""
@@ -181,6 +184,7 @@ def test_target_killed_meanwhile(one_python, start, memattach):
         memattach.wait_gone()
 
 
+@pytest.mark.fault(12, "a program that executes itself 80 times", "done, or refused", once=True)
 def test_exec_loop(one_python, start, memattach):
     """A program that runs itself anew 80 times, attached all the while."""
     t = start(one_python, "exec_loop", 0, 80)
@@ -201,6 +205,7 @@ def select_line(t):
     return bool(select.select([t.popen.stdout], [], [], 0)[0])
 
 
+@pytest.mark.fault(12, "an interpreter that is not up yet", "done, or refused", once=True)
 def test_starting_python(one_python, memattach):
     """Attached before it is up: done, gone, or not (yet) a Python; never harmed."""
     import subprocess
@@ -219,6 +224,7 @@ def test_starting_python(one_python, memattach):
                 p.wait()
 
 
+@pytest.mark.fault(13, "a vfork parent, which no stop reaches", "given up after a second, or walked once the child has executed")
 def test_short_of_time_to_stop(one_python, start, memattach, tmp_path):
     """A vfork parent does not stop until its child has exec'd: a bounded wait, then a refusal or a snapshot."""
     t = start(one_python, "vforker", tmp_path)
@@ -255,6 +261,7 @@ def start_as(pid, command):
     return made if made > 0 else None
 
 
+@pytest.mark.fault(22, "another process gets the number between the look and the stop", "refused", refused="the process exited")
 @pytest.mark.parametrize("point", ["TARGET_LOOKED_AT", "TRACER_SETTLED"])
 def test_number_used_again(one_python, start, faulty, need_root, point):
     """The process ends and another one gets its number, while memattach looks elsewhere: that other one is not touched."""
@@ -285,6 +292,7 @@ def test_number_used_again(one_python, start, faulty, need_root, point):
             os.waitpid(other, 0)
 
 
+@pytest.mark.fault(22, "the target gives up root before, or during, the stop", "done, or refused")
 def test_user_changed_meanwhile(one_python, start, faulty, need_root):
     """It gives up root between the look and the stop: done or refused, and unharmed."""
     t = start(one_python, "idle")

@@ -17,6 +17,7 @@ def refused(memattach, t, code, *words):
     t.end_well()
 
 
+@pytest.mark.fault(14, "a userfaultfd that a fork would wait for", "refused", refused="userfaultfd")
 def test_userfaultfd_with_event_fork(one_python, start, memattach):
     """The clone would wait for the reader of the event, a thread that we stopped."""
     t = start(one_python, "uffd")

@@ -37,10 +37,12 @@ def soak(python, start, memattach, count, *program, kept=5000, allowed=0, **opti
     assert t.end_well() == baseline(python, *program, **options)
 
 
+@pytest.mark.fault(18, "stopped in the middle of collections, 50 times", "run on to a safe point in the copy", once=True)
 def test_collecting(one_python, start, memattach):
     soak(one_python, start, memattach, 50, "gcloop", 2)
 
 
+@pytest.mark.fault(18, "stopped in the middle of malloc, 50 times", "the same", once=True)
 def test_native_malloc(one_python, start, memattach, native):
     """Native threads in malloc with one arena: the copy may meet a lock whose owner is not in it."""
     soak(one_python, start, memattach, 50, "malloc_threads", native("malloc_threads"), allowed=3, env={"MALLOC_ARENA_MAX": "1"})

@@ -52,6 +52,7 @@ def test_interpreter_options(one_python, start, memattach, option):
     t.end_well()
 
 
+@pytest.mark.fault(20, "DONTFORK, WIPEONFORK, locked, closed, cut off, huge", "as before, and the rest is walked")
 def test_strange_memory(hazard_python, start, memattach):
     t = start(hazard_python, "regions")
     with Unharmed(t):
@@ -61,6 +62,8 @@ def test_strange_memory(hazard_python, start, memattach):
     assert t.end_well() == baseline(hazard_python, "regions")
 
 
+@pytest.mark.fault(11, "threads that begin and end all the time",
+                   "the list of threads is read until it has nothing new", once=True)
 def test_thread_storm(hazard_python, start, memattach):
     t = start(hazard_python, "storm")
     for _ in range(15):
@@ -70,6 +73,7 @@ def test_thread_storm(hazard_python, start, memattach):
     assert t.end_well() == baseline(hazard_python, "storm")
 
 
+@pytest.mark.fault(11, "300 threads", "all in one stop")
 def test_many_threads(one_python, start, memattach):
     t = start(one_python, "threads", 300)
     with Unharmed(t, quiet=False):
@@ -121,6 +125,8 @@ def test_deep(python, start, memattach):
     assert t.end_well() == baseline(python, "deep")
 
 
+@pytest.mark.fault(8, "one request polled, one held by a worker of the kernel",
+                   "each completes as asked: workers are not stopped")
 def test_io_uring(hazard_python, start, memattach):
     wanted = baseline(hazard_python, "uring")
     t = start(hazard_python, "uring")
@@ -196,6 +202,7 @@ def test_closed_descriptors(one_python, start, memattach, closed):
     t.end_well()
 
 
+@pytest.mark.fault(24, "whoever reads the output is slow", "the target runs on")
 def test_slow_reader(one_python, start, memattach):
     """Our output is not read for a while: the target does not wait for that."""
     t = start(one_python, "threads", 8)

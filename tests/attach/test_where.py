@@ -73,6 +73,7 @@ def test_pid_1_of_a_namespace(hazard_python, start, memattach, need_root):
     assert t.end_well()[:2] == baseline(hazard_python, "idle")[:2]
 
 
+@pytest.mark.fault(6, "an init of a pid namespace that waits for any child", "the twin is not among them")
 def test_forking_pid_1(one_python, start, memattach, need_root):
     """An init waits for any child: the twin must not be among them."""
     t = start(one_python, "forks", "fork", wrap=("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"), pid_of=only_child)
@@ -82,6 +83,7 @@ def test_forking_pid_1(one_python, start, memattach, need_root):
     t.end_well()
 
 
+@pytest.mark.fault(23, "files that only the target sees", "read through /proc/PID/root")
 def test_mount_namespace(one_python, start, memattach, need_root, tmp_path):
     """The interpreter's files are where only the target sees them."""
     if subprocess.run(["unshare", "--mount", "true"]).returncode:
@@ -109,6 +111,7 @@ def test_root_attaches_another_user(start, memattach, need_root, public_targets)
     t.end_well()
 
 
+@pytest.mark.fault(21, "the same user, without privilege", "done")
 def test_user_attaches_own_process(start, public_memattach, need_root, public_targets):
     memattach, folder = public_memattach
     t = start(public_python(), "idle", wrap=as_user(NOBODY), program_dir=public_targets)
@@ -119,6 +122,7 @@ def test_user_attaches_own_process(start, public_memattach, need_root, public_ta
     t.end_well()
 
 
+@pytest.mark.fault(21, "another user", "refused by the kernel")
 def test_user_may_not_attach_root(one_python, start, public_memattach, need_root):
     memattach, folder = public_memattach
     t = start(one_python, "idle")
@@ -141,6 +145,8 @@ def test_user_may_not_attach_another_user(start, public_memattach, need_root, pu
 CLONE, CLONE3, CLOSE_RANGE, MMAP = 56, 435, 436, 9
 
 
+@pytest.mark.fault(4, "filters that answer clone, close_range, memfd_create with an error or death",
+                   "the filter is lifted for the stop, or an error")
 @pytest.mark.parametrize("action,numbers", [("errno", (CLONE, CLONE3)), ("kill", (CLONE, CLONE3)), ("errno", (CLOSE_RANGE,)),
                                             ("errno", (CLOSE_RANGE, 272)), ("kill", (CLOSE_RANGE,)), ("errno", (319,)),
                                             ("kill", (319, 438))],
@@ -159,6 +165,7 @@ def test_seccomp(hazard_python, start, memattach, action, numbers):
     assert t.end_well() == baseline(hazard_python, "seccomp", action, *numbers)
 
 
+@pytest.mark.fault(4, "a filter, and nobody who may lift it", "refused", refused="seccomp")
 def test_seccomp_refused_without_privilege(start, public_memattach, need_root, public_targets):
     """Without CAP_SYS_ADMIN nobody can tell whether the filter would kill: no twin, and the reason is named."""
     memattach, folder = public_memattach
@@ -191,6 +198,7 @@ def test_cpu_quota(one_python, cgroup, memattach, need_root):
         t.close()
 
 
+@pytest.mark.fault(15, "a pids group that is full", "refused", refused="limit on processes")
 def test_pids_limit(one_python, cgroup, memattach, need_root):
     """No room for one more process: one clear line, and the target is unharmed."""
     from target import Target
@@ -215,6 +223,7 @@ def test_pids_limit(one_python, cgroup, memattach, need_root):
         t.close()
 
 
+@pytest.mark.fault(5, "a memory group with little room", "refused beforehand or given up; the twin is what the kernel takes")
 def test_memory_limit(one_python, cgroup, memattach, need_root):
     """A memory control group with little room: the target is not the one that the kernel ends."""
     from target import Target
@@ -231,6 +240,7 @@ def test_memory_limit(one_python, cgroup, memattach, need_root):
         t.close()
 
 
+@pytest.mark.fault(12, "the main thread has ended", "another thread stands for it")
 def test_without_main_thread(hazard_python, start, memattach):
     """The main thread has exited: /proc/PID/maps and exe are empty, the leader is a zombie that cannot be traced."""
     t = start(hazard_python, "zombie_leader")
@@ -242,6 +252,7 @@ def test_without_main_thread(hazard_python, start, memattach):
     assert t.end_well() == baseline(hazard_python, "zombie_leader")
 
 
+@pytest.mark.fault(23, "its files removed, or replaced", "read from memory")
 @pytest.mark.parametrize("what", ["removed", "replaced"])
 def test_deleted_interpreter(one_python, start, memattach, tmp_path, what):
     """The files that the target runs were removed, or replaced by others, since it started, as an upgrade does."""
