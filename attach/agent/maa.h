@@ -311,8 +311,8 @@ struct maa {
 	uint32_t in_record; /* 1: begun, 2: its header is written */
 	addr_t cur_dict;
 	struct maa_w *traverse_w;
-	uint64_t visits, visits_max;   /* of the tp_traverse at hand, and what no object can have */
-	uint64_t standstills;          /* of args->standstills, those seen to */
+	uint64_t visits, visits_max; /* of the tp_traverse at hand, and what no object can have */
+	uint64_t standstills;        /* of args->standstills, those seen to */
 
 	/* ranges */
 	struct maa_range *arenas, *statics; /* sorted; neighbours are one */
