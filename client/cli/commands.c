@@ -34,7 +34,7 @@ static struct ma_error *not_built(const struct ma_cli *cli)
 	"where the program is now. Nothing of it is run: where an extension or a rare type would have to be asked "    \
 	"for\n"                                                                                                        \
 	"its references, they are guessed from its words and shown as <guessed>.\n"                                    \
-	"With --stop a process is not cloned: it stands still while its memory is copied, 0.4 ms a MB, at most half "  \
+	"With --stop a process is not cloned: it stands still while its memory is copied, 0.9 ms a MB, at most half "  \
 	"a\n"                                                                                                          \
 	"second unless --max-pause says else, and is read like a core. For those that may not be cloned.\n"            \
 	"With --core FILE a core file is written of the copy, at its safe point: what gcore makes, without its "       \
