@@ -223,6 +223,14 @@ def test_nobody_there(memattach, daemon):
     check_error(memattach.run("tls://no.such.host.invalid/1", *files(d.dir)), 1, "no.such.host.invalid")
 
 
+@pytest.mark.long
+def test_silence(memattach, daemon):
+    """Who accepts and says nothing is given up after 20 s."""
+    d = daemon()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        check_error(memattach.run(f"tls://127.0.0.1:{silent.getsockname()[1]}/1", *files(d.dir)), 1, ("timeout", "timed out", "within"))
+
+
 def test_busy(one_python, start, memattach, daemon):
     t = start(one_python, "idle")
     d = daemon(["client * *"], "--per-address", 1, "--requests", 2)
