@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from protocol import Far, frame, parse, u32, u64
 from target import wait_until
 from unharmed import Unharmed, children, tracers
 
-KEY = bytes(range(1, 17))
+KEY = os.urandom(16)  # the name of the socket is made of it: another run of these tests has another one
 
 
 def fetch(client, t, path, *args):
@@ -186,6 +187,12 @@ def test_without_a_time(one_python, start, memattach, stdio):
     t.end_well()
 
 
+def names_of(pid):
+    """Of the abstract sockets of ours that a process has."""
+    inodes = {os.readlink(fd)[8:-1] for fd in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(fd).startswith("socket:[")}
+    return {line.split()[-1] for line in open("/proc/net/unix") if "@memattach-" in line and line.split()[6] in inodes}
+
+
 def test_another_user(need_root, one_python, start, memattach, stdio):
     """Who has the key but is another user gets nothing, nor may he take the place of what is kept."""
     t = start(one_python, "idle")
@@ -194,12 +201,12 @@ def test_another_user(need_root, one_python, start, memattach, stdio):
     assert f.answer()[-1][0] == protocol.DONE
     other = ("setpriv", "--reuid=nobody", "--clear-groups")
     assert ask_again(stdio(other))[0] == protocol.ERROR
-    mine, = (line.split()[-1] for line in open("/proc/net/unix") if "@memattach-" in line)
+    name, = names_of(f.p.pid)
     f.send(frame(protocol.RECEIVED))
     f.p.stdin.close()
     assert f.p.wait(30) == 0
     squat = subprocess.Popen((*other, "python3", "-c", "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET);"
-                              r"s.bind('\0' + sys.argv[1]); s.listen(); print(flush=True); s.accept()[0].recv(1)", mine[1:]),
+                              r"s.bind('\0' + sys.argv[1]); s.listen(); print(flush=True); s.accept()[0].recv(1)", name[1:]),
                              stdout=subprocess.PIPE)
     squat.stdout.readline()
     assert ask_again(stdio())[0] == protocol.ERROR
