@@ -53,7 +53,7 @@ static bool runs(const struct ma_snap_native_frame *v, size_t count, size_t i, c
 void ma_native_place(const struct ma_snap_tables *tab, const struct ma_snap_thread *th, const struct ma_snap_native *n,
 		     uint32_t *begin)
 {
-	const struct ma_snap_native_frame *v = tab->native_frames + n->frames_begin;
+	const struct ma_snap_native_frame *v = tab->native_frames ? tab->native_frames + n->frames_begin : NULL;
 	const struct ma_snap_frame *frames = tab->frames;
 	size_t count = n->frames_end - n->frames_begin, loops = 0, before = 0, all = 0;
 	uint32_t at = th->frames_begin,

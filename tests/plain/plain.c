@@ -65,9 +65,9 @@ static void plant(const struct plain_test *t)
 		lost[0] = 1;
 		lost = NULL;
 	} else if (!strcmp(what, "overflow")) {
-		char *volatile block = malloc(100);
+		volatile char *volatile block = malloc(100);
 		block[100] = 1;
-		free(block);
+		free((void *)block);
 	}
 }
 
