@@ -198,7 +198,7 @@ def test_cpu_quota(one_python, cgroup, memattach, need_root):
         t.close()
 
 
-@pytest.mark.fault(15, "a pids group that is full", "refused", refused="limit on processes")
+@pytest.mark.fault(15, "a pids group that is full", "refused", refused="processes that pids.max allows")
 def test_pids_limit(one_python, cgroup, memattach, need_root):
     """No room for one more process: one clear line, and the target is unharmed."""
     from target import Target
