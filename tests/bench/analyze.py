@@ -7,7 +7,7 @@
 Takes two snapshots of heap_program.py (8 M objects, then 1 % more), ends it, and runs report, diff and queries on the files: wall time, CPU time of all
 threads, peak of resident memory; the best of N rounds. --cpu judges by CPU time, for a machine that others use too; of what has two
 threads, by half of it. Then exports the snapshot as HPROF and gives that to hprof-analyzer (crates.io), once, unless --no-peers.
---linear: also reports of 5 M and 50 M objects that synthetic_snapshot makes: memory and time for each object.
+--linear: also reports of 5 M and 100 M objects that synthetic_snapshot makes: memory and time for each object.
 --small: a hundredth of the objects, no limits. Exits with 1 if a limit of the project is passed."""
 import argparse
 import json
@@ -29,7 +29,7 @@ WORK = {
     "by address": (["query", "{new}", "SELECT type, size FROM objects WHERE addr = 140000000000000"], 0.5, None, 1),
     "GROUP BY": (["query", "{new}", "SELECT type, sum(size), count(*) FROM objects GROUP BY type"], 4.0, None, 1),
 }
-LINEAR = (5_000_000, 50_000_000)
+LINEAR = (5_000_000, 100_000_000)
 LINEAR_BYTES = 40    # of memory, for each object of the larger
 LINEAR_GROWTH = 1.5  # CPU time for each object of the larger by that of the smaller
 
