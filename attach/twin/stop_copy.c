@@ -357,7 +357,6 @@ struct ma_error *ma_stop_copy_take(struct ma_tracee *t, uint64_t room_bytes, uin
 	if (pagemap < 0)
 		return ma_error_os(errno, "cannot read pagemap");
 	k.pagemap = pagemap;
-	t->repair = false; /* that is a change of registers */
 	MA_TRY(ma_tracee_stop_all(t, stop_timeout_ns));
 	k.deadline = t->interrupted_ns + limit_ns;
 	struct ma_error *err = copy_all(&k);

@@ -24,7 +24,7 @@ struct ma_stop_copy {
 	uint64_t pause_ns;
 };
 
-/* Seizes and stops all threads of `t`, reads, and lets them go: no register of them changes, and nothing is called in
+/* Seizes and stops all threads of `t`, reads, and lets them go as after any other stop (tracee.h); nothing is called in
  * them. `room_bytes` are set aside before, so that the stop need not wait for them. Longer than `limit_ns` gives it up:
  * MA_ERR_LIMIT. *ret is to be ended with ma_stop_copy_deinit(), also after an error. */
 MA_CHECK struct ma_error *ma_stop_copy_take(struct ma_tracee *t, uint64_t room_bytes, uint64_t stop_timeout_ns,

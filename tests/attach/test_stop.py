@@ -9,13 +9,14 @@ import pytest
 
 import target
 from memattach import MEMORY_ROWS, Snapshot, check_error, check_nothing_left
-from target import wait_until
+from target import baseline, wait_until
 from unharmed import Unharmed, tracers
 
 sys.path.insert(0, str(target.TARGETS))
 from things import COUNTS  # noqa: E402
 
 CLONE, CLONE3 = 56, 435
+IPC = () if os.geteuid() else ("unshare", "--ipc")
 
 
 def stopped(memattach, pid, *options):
@@ -49,6 +50,15 @@ def test_a_filter_that_kills(one_python, start, memattach):
         snap = stopped(memattach, t.pid)
     assert snap.counts().get("__main__.Kept") == 5000
     t.end_well()
+
+
+def test_blocking_calls_stay_blocked(one_python, start, memattach):
+    wanted = baseline(one_python, "blocked", wrap=IPC)
+    t = start(one_python, "blocked", wrap=IPC)
+    # what is left of a timeout is put into its register, and restart_syscall is another number
+    with Unharmed(t, ignore=r"^thread \d+ syscall$"):
+        assert stopped(memattach, t.pid).counts().get("__main__.Kept") == 5000
+    assert t.end_well() == wanted
 
 
 def test_while_it_runs(one_python, start, memattach):
