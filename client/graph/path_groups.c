@@ -368,7 +368,7 @@ static struct ma_error *finish(struct grouping *x, uint64_t least, struct ma_pat
 	}
 	for (size_t i = p.count; i-- > 0;) {
 		struct ma_path_group *gr = &p.groups[i];
-		gr->text = names.data + text[i];
+		gr->text = ma_buf_text(&names) + text[i];
 		gr->total = add(gr->total, gr->bytes);
 		gr->total_objects += gr->objects;
 		p.bytes = add(p.bytes, gr->bytes);

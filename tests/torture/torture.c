@@ -233,9 +233,11 @@ static void planted(void)
 {
 	if (!faulty_hit())
 		return;
-	if (!strcmp(plant, "leak"))
-		must(malloc(100) != NULL, "plant");
-	else if (!strcmp(plant, "crash"))
+	if (!strcmp(plant, "leak")) {
+		char *volatile lost = malloc(100);
+		must(lost != NULL, "plant");
+		lost = NULL;
+	} else if (!strcmp(plant, "crash"))
 		raise(SIGSEGV);
 	else if (!strcmp(plant, "silence"))
 		outcome->rc = 1;
