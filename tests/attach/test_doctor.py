@@ -138,5 +138,6 @@ def test_doctor_reads_no_descriptor(one_python, start, memattach):
     examine(memattach, t.pid, 0, wrap=("strace", "-f", "-o", str(trace), "-e", "trace=openat,readlinkat,readlink,newfstatat"))
     lines = trace.read_text().splitlines()
     assert any('"status"' in line for line in lines), "strace sees what is read of the target"
+    lines = [line for line in lines if 'newfstatat' not in line or '"fd",' not in line]  # their number: no file is held for it
     assert not [line for line in lines if '"fd"' in line or '"fd/' in line or '"fdinfo' in line or f"/{t.pid}/fd" in line]
     t.end_well()
