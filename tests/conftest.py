@@ -22,11 +22,11 @@ REPO = Path(__file__).resolve().parent.parent
 
 # What these files and functions test does not depend on how a version was built: without --long they take one Python of
 # each version.
-SAMPLED = {"test_unusual", "test_stop", "test_values", "test_memory", "test_malloc", "test_interpreters", "test_edge_names", "test_soak",
-           "test_where", "test_harmless", "test_books", "test_sites", "test_busy", "test_under_an_init",
-           "test_container_with_a_root_of_its_own", "test_threads_and_frames", "test_a_collection_under_way", "test_raw_data"}
-# What these test is done with the finished snapshot: without --long they take the four of `leak_python`.
-ANALYSIS = {"test_suspects", "test_same_memory", "test_paths", "test_waste", "test_tree", "test_ways"}
+SAMPLED = {"test_stop", "test_malloc", "test_interpreters", "test_soak", "test_harmless", "test_books", "test_busy", "test_under_an_init",
+           "test_container_with_a_root_of_its_own", "test_threads_and_frames", "test_a_collection_under_way"}
+# What these test is done with the finished snapshot, or differs with what `leak_python` has four kinds of: without --long they take those.
+FEW = {"test_suspects", "test_same_memory", "test_paths", "test_waste", "test_tree", "test_ways", "test_unusual", "test_values", "test_memory",
+       "test_edge_names", "test_where", "test_sites", "test_raw_data"}
 
 
 def pytest_addoption(parser):
@@ -75,11 +75,11 @@ def chosen_for(metafunc, every):
     if is_long(metafunc.config) or os.environ.get("MEMATTACH_SUPPORT"):  # the support matrix is made of all that were found
         return every
     names = {metafunc.module.__name__, metafunc.function.__name__}
-    return pythons.four(every) if names & ANALYSIS else pythons.sample(every) if names & SAMPLED else every
+    return pythons.four(every) if names & FEW else pythons.sample(every) if names & SAMPLED else every
 
 
 def pytest_generate_tests(metafunc):
-    """`python` is every supported Python, or some of them (SAMPLED, ANALYSIS); `one_python` is 3.11;
+    """`python` is every supported Python, or some of them (SAMPLED, FEW); `one_python` is 3.11;
     `hazard_python` is 3.11 and the newest; `leak_python` is four of them."""
     fault = metafunc.definition.get_closest_marker("fault")
     count = metafunc.config.getoption("--repeat")
