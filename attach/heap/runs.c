@@ -2,11 +2,11 @@
 #include "runs.h"
 
 #include "cleanup.h"
+#include "pagemap_scan.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define RUNS_MAX (4u << 20)
@@ -65,18 +65,6 @@ uint64_t ma_runs_bytes(const struct ma_runs *r, uint64_t start, uint64_t end, si
 	return bytes;
 }
 
-/* As in <linux/fs.h> of Linux 6.7, which is newer than the headers we build with. */
-struct scan_region {
-	uint64_t start, end, categories;
-};
-struct scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
-#define SCAN_PRESENT 8u
-#define SCAN_ZERO 32u
-#define SCAN_HUGE 64u
 #define SCAN_REGIONS 512
 
 struct reading {

@@ -1,26 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* pages.c - page sizes of a live process and the stop they mean, without its smaps: that would hold its mmap lock for
  * 10 ms a GB. PAGEMAP_SCAN (Linux 6.7) holds it too, but for one short range at a time. */
+#include "pagemap_scan.h"
 #include "proc_preflight.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
-
-/* As in <linux/fs.h> of Linux 6.7, which is newer than the headers we build with. */
-struct scan_region {
-	uint64_t start, end, categories;
-};
-struct scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
-#define SCAN_PRESENT 8u /* PAGE_IS_PRESENT */
-#define SCAN_ZERO 32u   /* PAGE_IS_PFNZERO */
-#define SCAN_HUGE 64u   /* PAGE_IS_HUGE */
 
 /* One call ends after 512 pages found (2 MB) or this range, so the lock is free again within some 100 us. Reserved
  * regions without a page have no page tables: there the range grows. */

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "channel.h"
 
+#include "buffer.h"
+#include "cleanup.h"
+#include "proc.h"
+
 #include <errno.h>
+#include <memattach/wire.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -95,4 +102,28 @@ bool ma_channel_closed(int end)
 {
 	struct pollfd p = { .fd = end, .events = POLLRDHUP };
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR));
+}
+
+struct ma_error *ma_channel_send_tids(int end, int dir, const struct ma_thread *threads, size_t count)
+{
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(MA_MSG_MAX - 1);
+	for (size_t i = 0; i < count; i++) {
+		char path[48], comm[64] = "";
+		_cleanup_free_ char *text = NULL;
+		snprintf(path, sizeof(path), "task/%d/comm", threads[i].tid);
+		struct ma_error *err = ma_proc_read(dir, path, sizeof(comm) - 1, &text, NULL);
+		if (!err)
+			snprintf(comm, sizeof(comm), "%.*s", (int)strcspn(text, "\n"), text);
+		ma_error_free(err);
+		ma_buf_varint(&b, MA_META_TID);
+		ma_buf_varint(&b, 16 + strlen(comm));
+		ma_buf_u64(&b, (uint64_t)threads[i].tid);
+		ma_buf_u64(&b, threads[i].tls);
+		ma_buf_add(&b, comm, strlen(comm));
+		if (b.len > MA_MSG_MAX - 256 || i + 1 == count) {
+			ma_channel_send(end, MA_MSG_TIDS, ma_buf_text(&b), b.len, -1);
+			b.len = 0;
+		}
+	}
+	return ma_buf_error(&b);
 }

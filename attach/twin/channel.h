@@ -65,6 +65,8 @@ MA_CHECK struct ma_error *ma_channel_create(int ends[2]);
 /* fd < 0: none. False when the other end is gone. `data` is at most MA_MSG_MAX - 1 bytes. */
 bool ma_channel_send(int end, enum ma_msg_kind kind, const void *data, size_t bytes, int fd);
 bool ma_channel_send_error(int end, const struct ma_error *err);
+/* The threads of the process `dir` with their names, as MA_MSG_TIDS. */
+MA_CHECK struct ma_error *ma_channel_send_tids(int end, int dir, const struct ma_thread *threads, size_t count);
 /* 1: a message. 0: none within timeout_ms. -1: the other end is gone. */
 int ma_channel_receive(int end, int timeout_ms, struct ma_msg *ret);
 struct ma_error *ma_channel_error(const struct ma_msg *msg);

@@ -321,28 +321,6 @@ static struct ma_error *of_core(struct outside *o)
 
 /* ------------------------------------------------------------------ a process that is stopped */
 
-static struct ma_error *send_tids(const struct outside *o)
-{
-	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(MA_MSG_MAX - 1);
-	for (size_t i = 0; i < o->threads_count && b.len < MA_MSG_MAX - 4096; i++) {
-		char path[48], comm[64] = "";
-		_cleanup_free_ char *text = NULL;
-		snprintf(path, sizeof(path), "task/%d/comm", o->threads[i].tid);
-		struct ma_error *err = ma_proc_read(o->target.dir, path, sizeof(comm) - 1, &text, NULL);
-		if (!err)
-			snprintf(comm, sizeof(comm), "%.*s", (int)strcspn(text, "\n"), text);
-		ma_error_free(err);
-		ma_buf_varint(&b, MA_META_TID);
-		ma_buf_varint(&b, 16 + strlen(comm));
-		ma_buf_u64(&b, (uint64_t)o->threads[i].tid);
-		ma_buf_u64(&b, o->threads[i].tls);
-		ma_buf_add(&b, comm, strlen(comm));
-	}
-	MA_TRY(ma_buf_error(&b));
-	ma_channel_send(o->end, MA_MSG_TIDS, ma_buf_text(&b), b.len, -1);
-	return NULL;
-}
-
 static struct ma_error *stop_and_copy(struct outside *o)
 {
 	const struct ma_attach_options *opt = o->job->options;
@@ -383,7 +361,7 @@ static struct ma_error *of_process(struct outside *o)
 	o->threads = ma_take_ptr(o->copy.threads);
 	o->threads_count = o->copy.threads_count;
 	ma_channel_send(o->end, MA_MSG_STOPPED, &o->copy.stopped, sizeof(o->copy.stopped), -1);
-	MA_TRY(send_tids(o));
+	MA_TRY(ma_channel_send_tids(o->end, o->target.dir, o->threads, o->threads_count));
 	MA_TRY(make_husk(o));
 	o->python = o->job->python;
 	struct ma_error *err = ma_mem_read_u64(

@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "mapped_file.h"
 #include "mem.h"
+#include "pagemap_scan.h"
 #include "wait.h"
 
 #include <elf.h>
@@ -11,7 +12,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -24,19 +24,6 @@
 #define GAP_MAX (256u << 10)
 #define COPIED_FILE_MAX (64u << 20)
 
-/* As in <linux/fs.h> of Linux 6.7, which is newer than the headers we build with. */
-struct scan_region {
-	uint64_t start, end, categories;
-};
-struct scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-#define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
-#define SCAN_FILE 4u
-#define SCAN_PRESENT 8u
-#define SCAN_SWAPPED 16u
-#define SCAN_ZERO 32u
 #define SCAN_REGIONS 512
 
 struct copying {

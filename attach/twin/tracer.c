@@ -141,32 +141,6 @@ static uint64_t minor_faults(const struct tracer *t)
 	return s.minor_faults;
 }
 
-static struct ma_error *send_tids(struct tracer *t)
-{
-	const struct ma_thread *threads = t->threads;
-	size_t count = t->threads_count;
-	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(MA_MSG_MAX - 1);
-	for (size_t i = 0; i < count; i++) {
-		char path[48], comm[64] = "";
-		_cleanup_free_ char *text = NULL;
-		snprintf(path, sizeof(path), "task/%d/comm", threads[i].tid);
-		struct ma_error *err = ma_proc_read(t->target.dir, path, sizeof(comm) - 1, &text, NULL);
-		if (!err)
-			snprintf(comm, sizeof(comm), "%.*s", (int)strcspn(text, "\n"), text);
-		ma_error_free(err);
-		ma_buf_varint(&b, MA_META_TID);
-		ma_buf_varint(&b, 16 + strlen(comm));
-		ma_buf_u64(&b, (uint64_t)threads[i].tid);
-		ma_buf_u64(&b, threads[i].tls);
-		ma_buf_add(&b, comm, strlen(comm));
-		if (b.len > MA_MSG_MAX - 256 || i + 1 == count) {
-			ma_channel_send(t->end, MA_MSG_TIDS, ma_buf_text(&b), b.len, -1);
-			b.len = 0;
-		}
-	}
-	return ma_buf_error(&b);
-}
-
 /* What is kept out of the children of a program, by us or by an earlier run that was killed. */
 static void undo_raw(struct tracer *t)
 {
@@ -235,7 +209,7 @@ static struct ma_error *take_twin(struct tracer *t)
 	/* The target runs again. */
 	t->minor_faults = minor_faults(t);
 	ma_channel_send(t->end, MA_MSG_STOPPED, &stopped, sizeof(stopped), -1);
-	return send_tids(t);
+	return ma_channel_send_tids(t->end, t->target.dir, t->threads, t->threads_count);
 }
 
 static void end_twin(struct tracer *t)
