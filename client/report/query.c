@@ -24,29 +24,40 @@ struct sink {
 	size_t kept;
 };
 
-static void cell_bytes(sqlite3_stmt *stmt, int column, const char **p, size_t *bytes)
+/* Of what is not NULL, SQLite has no text where memory ran out, or where it is an empty blob. */
+static struct ma_error *cell_bytes(sqlite3_stmt *stmt, int column, const char **p, size_t *bytes)
 {
 	*p = (const char *)sqlite3_column_text(stmt, column);
 	*bytes = *p ? (size_t)sqlite3_column_bytes(stmt, column) : 0;
-	if (!*p)
-		*p = "";
+	if (*p)
+		return NULL;
+	*p = "";
+	return sqlite3_errcode(sqlite3_db_handle(stmt)) == SQLITE_NOMEM ? &ma_enomem : NULL;
+}
+
+/* A column's name: there is one but where memory ran out. */
+static struct ma_error *column_name(sqlite3_stmt *stmt, int column, const char **ret)
+{
+	*ret = sqlite3_column_name(stmt, column);
+	return *ret ? NULL : &ma_enomem;
 }
 
 static struct ma_error *csv_line(struct sink *s, bool head)
 {
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(CELL_LIMIT);
 	for (int i = 0; i < s->columns; i++) {
-		const char *p = head ? sqlite3_column_name(s->stmt, i) : NULL;
-		size_t bytes = p ? strlen(p) : 0;
+		const char *p;
+		size_t bytes;
 		int type = head ? SQLITE_TEXT : sqlite3_column_type(s->stmt, i);
-		if (!head)
-			cell_bytes(s->stmt, i, &p, &bytes);
+		MA_TRY(head ? column_name(s->stmt, i, &p) : cell_bytes(s->stmt, i, &p, &bytes));
+		if (head)
+			bytes = strlen(p);
 		if (i)
 			ma_buf_u8(&b, ',');
 		if (type == SQLITE_INTEGER || type == SQLITE_FLOAT) /* a number with a minus is no formula */
 			ma_buf_add(&b, p, bytes);
 		else
-			ma_escape_csv(&b, p ? p : "", bytes);
+			ma_escape_csv(&b, p, bytes);
 	}
 	ma_buf_str(&b, "\r\n");
 	if (b.data)
@@ -54,7 +65,7 @@ static struct ma_error *csv_line(struct sink *s, bool head)
 	return ma_buf_error(&b);
 }
 
-static void json_value(struct ma_buf *b, sqlite3_stmt *stmt, int i)
+static struct ma_error *json_value(struct ma_buf *b, sqlite3_stmt *stmt, int i)
 {
 	const char *p;
 	size_t bytes;
@@ -72,10 +83,11 @@ static void json_value(struct ma_buf *b, sqlite3_stmt *stmt, int i)
 		ma_buf_str(b, "null");
 		break;
 	default:
-		cell_bytes(stmt, i, &p, &bytes);
+		MA_TRY(cell_bytes(stmt, i, &p, &bytes));
 		ma_escape_json(b, p, bytes);
 		break;
 	}
+	return NULL;
 }
 
 static struct ma_error *json_line(struct sink *s)
@@ -83,11 +95,12 @@ static struct ma_error *json_line(struct sink *s)
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(CELL_LIMIT);
 	ma_buf_str(&b, s->rows ? ",\n  {" : "\n  {");
 	for (int i = 0; i < s->columns; i++) {
-		const char *name = sqlite3_column_name(s->stmt, i);
+		const char *name;
+		MA_TRY(column_name(s->stmt, i, &name));
 		ma_buf_str(&b, i ? ", " : "");
-		ma_escape_json(&b, name ? name : "", name ? strlen(name) : 0);
+		ma_escape_json(&b, name, strlen(name));
 		ma_buf_str(&b, ": ");
-		json_value(&b, s->stmt, i);
+		MA_TRY(json_value(&b, s->stmt, i));
 	}
 	ma_buf_str(&b, "}");
 	if (b.data)
@@ -111,8 +124,10 @@ static struct ma_error *table_head(struct sink *s)
 {
 	for (int i = 0; i < s->columns; i++) {
 		_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(CELL_LIMIT);
-		const char *name = sqlite3_column_name(s->stmt, i);
-		ma_escape_text(&b, name ? name : "", name ? strlen(name) : 0);
+		const char *name;
+		MA_TRY(column_name(s->stmt, i, &name));
+		ma_escape_text(&b, name, strlen(name));
+		MA_TRY(ma_buf_error(&b));
 		size_t columns = ma_text_columns(ma_buf_text(&b));
 		if (columns > s->width[i])
 			s->width[i] = columns;
@@ -154,7 +169,7 @@ static struct ma_error *table_line(struct sink *s)
 		size_t bytes;
 		int type = sqlite3_column_type(s->stmt, i);
 		bool right = type == SQLITE_INTEGER || type == SQLITE_FLOAT;
-		cell_bytes(s->stmt, i, &p, &bytes);
+		MA_TRY(cell_bytes(s->stmt, i, &p, &bytes));
 		ma_escape_text(&b, p, bytes);
 		MA_TRY(ma_buf_error(&b));
 		if (!keep) {
