@@ -289,8 +289,8 @@ static struct ma_error *read_core(struct ma_core *c)
 				 S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
 	c->bytes = (uint64_t)st.st_size;
 	MA_TRY(read_header(c, &eh, &count));
-	_cleanup_free_ Elf64_Phdr *ph = malloc(count * sizeof(*ph));
-	c->segments = calloc(count, sizeof(*c->segments));
+	_cleanup_free_ Elf64_Phdr *ph = calloc(count + 1, sizeof(*ph));
+	c->segments = calloc(count + 1, sizeof(*c->segments));
 	if (!ph || !c->segments)
 		return &ma_enomem;
 	MA_TRY(read_at(c->fd, eh.e_phoff, ph, count * sizeof(*ph)));

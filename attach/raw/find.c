@@ -258,26 +258,30 @@ static uint64_t max_map_count(void)
 	return n;
 }
 
+struct place {
+	const struct ma_map *map;
+};
+
 static int larger(const void *a, const void *b)
 {
-	const struct ma_map *const *x = a, *const *y = b;
-	uint64_t p = (*x)->end - (*x)->start, q = (*y)->end - (*y)->start;
+	const struct place *x = a, *y = b;
+	uint64_t p = x->map->end - x->map->start, q = y->map->end - y->map->start;
 	return p > q ? -1 : p < q;
 }
 
 static struct ma_error *look_at_all(struct look *l, struct ma_raw *ret)
 {
 	size_t n = 0;
-	_cleanup_free_ const struct ma_map **v = calloc(l->maps->count, sizeof(*v));
+	_cleanup_free_ struct place *v = calloc(l->maps->count, sizeof(*v));
 	if (!v)
 		return &ma_enomem;
 	for (size_t i = 0; i < l->maps->count; i++)
 		if (l->maps->v[i].end - l->maps->v[i].start >= MA_RAW_MIN && ma_raw_eligible(l->maps, &l->maps->v[i]))
-			v[n++] = &l->maps->v[i];
+			v[n++].map = &l->maps->v[i];
 	if (n)
 		qsort(v, n, sizeof(*v), larger);
 	for (size_t i = 0; i < n; i++)
-		MA_TRY(look_at_map(l, v[i]));
+		MA_TRY(look_at_map(l, v[i].map));
 	if (l->count)
 		choose(l, ret);
 	return NULL;
