@@ -80,9 +80,21 @@ void ma_escape_utf8(struct ma_buf *b, const char *p, size_t bytes)
 	}
 }
 
+/* Does a spreadsheet run what begins so? Some do with the full-width forms of the four signs, too. */
+static bool is_formula(const char *p, size_t bytes)
+{
+	static const char signs[] = "=+-@\t\r\n";
+	uint32_t cp;
+	if (!bytes || !decode((const unsigned char *)p, bytes, &cp))
+		return false;
+	if (cp > 0xff00 && cp < 0xff5f)
+		cp -= 0xff00 - 0x20;
+	return cp && cp < 0x80 && strchr(signs, (int)cp);
+}
+
 void ma_escape_csv(struct ma_buf *b, const char *p, size_t bytes)
 {
-	bool formula = bytes && strchr("=+-@\t\r", p[0]) && p[0];
+	bool formula = is_formula(p, bytes);
 	bool quote = formula;
 	for (size_t i = 0; i < bytes && !quote; i++)
 		quote = p[i] == '"' || p[i] == ',' || p[i] == '\n' || p[i] == '\r';

@@ -14,8 +14,8 @@ void ma_escape_text(struct ma_buf *b, const char *p, size_t bytes);
 void ma_escape_utf8(struct ma_buf *b, const char *p, size_t bytes);
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void ma_escape_json(struct ma_buf *b, const char *p, size_t bytes);
-/* One CSV field (RFC 4180): quoted where it must be; a ' goes before a leading = + - @, tab or carriage return,
- * which a spreadsheet would run as a formula. */
+/* One CSV field (RFC 4180): quoted where it must be; a ' goes before a leading = + - @ (also in full width), tab,
+ * carriage return or line feed, which a spreadsheet would run as a formula. */
 void ma_escape_csv(struct ma_buf *b, const char *p, size_t bytes);
 /* Columns that UTF-8 text without controls takes on a terminal: 2 for East Asian wide, 0 for combining marks. */
 size_t ma_text_columns(const char *text);

@@ -333,12 +333,12 @@ static void notes(const struct ma_page *p, const struct ma_analysis *a)
 	}
 }
 
+#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,"
+
 /* `text` as one word of a shell, on the way to the terminal. */
 static void shell_word(const struct ma_page *p, const char *text)
 {
-	bool plain = text[0] &&
-		     !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,")];
-	if (plain) {
+	if (text[0] && !text[strspn(text, PLAIN)]) {
 		fputs(text, p->out);
 		return;
 	}
@@ -370,6 +370,8 @@ static void next(const struct ma_page *p, const struct ma_analysis *a)
 	const struct ma_totals *t = &a->graph->totals;
 	bool class = a->held.classes_count && a->held.classes[0].bytes >= t->bytes / 200;
 	const char *type = class ? a->held.classes[0].name : t->types_count ? t->types[0].name : "dict";
+	if (type[strspn(type, PLAIN "<>[] ")] || strlen(type) > 200) /* `$(...)` in a type's name is not for a shell */
+		type = "dict";
 	size_t path = ma_text_columns(p->opt->path);
 	fputs("\nnext  memattach report ", p->out);
 	shell_word(p, p->opt->path);
@@ -378,8 +380,7 @@ static void next(const struct ma_page *p, const struct ma_analysis *a)
 	shell_word(p, p->opt->path);
 	next_line(p, 70 + path + strlen(type));
 	fputs("\"SELECT * FROM objects WHERE type = '", p->out);
-	ma_page_cell(p, type, strlen(type), 200, false);
-	fputs("' LIMIT 9\"\n", p->out);
+	fprintf(p->out, "%s' LIMIT 9\"\n", type);
 }
 
 struct ma_error *ma_report_text(FILE *out, const struct ma_analysis *a, const struct ma_report_options *opt)

@@ -29,6 +29,7 @@ char *ma_snap_text(struct ma_snap *s, const void *bytes, size_t len)
 		b->cap = cap;
 		b->next = s->text;
 		s->text = b;
+		s->text_bytes += sizeof(*b) + cap;
 	}
 	char *p = b->data + b->used;
 	if (len)
@@ -59,6 +60,7 @@ struct ma_error *ma_vec_add(struct ma_vec *v, size_t bytes, size_t limit, void *
 		v->data = data;
 		v->cap = cap;
 	}
+	v->row_bytes = bytes;
 	*row_ret = (char *)v->data + v->count++ * bytes;
 	memset(*row_ret, 0, bytes);
 	return NULL;

@@ -11,13 +11,16 @@
 
 /* Limits of what open loads, so that a small hostile file can not take the machine's memory. */
 #define MA_TABLE_RAW_MAX (UINT64_C(512) << 20) /* unpacked bytes of all chunks but objects */
+/* memory of all tables: so much, and for each byte of the file so much more */
+#define MA_TABLES_MAX (UINT64_C(192) << 20)
+#define MA_TABLES_PER_BYTE 64u
 #define MA_TYPES_MAX (4u << 20)
 #define MA_NAMES_MAX (16u << 20)
 #define MA_ROWS_MAX (16u << 20) /* of any other table */
 #define MA_SITES_MAX (4u << 20)
 #define MA_INTERPS_MAX 4096u /* interpreters of which the tool tells more */
 /* ids in all whose definition may be lost: a number in a hostile file that names a far id must not cost its memory */
-#define MA_LOST_TYPES_MAX (256u << 10)
+#define MA_LOST_TYPES_MAX (64u << 10)
 #define MA_LOST_NAMES_MAX (4u << 20)
 
 /* A chunk that is whole, in order of seq. */
@@ -28,7 +31,7 @@ struct ma_snap_chunk {
 
 struct ma_vec {
 	void *data;
-	size_t count, cap;
+	size_t count, cap, row_bytes;
 };
 
 struct ma_text_block; /* strings live as long as the snapshot */
@@ -51,6 +54,7 @@ struct ma_snap {
 	struct ma_vec pages, huge, heaps, spans, fills, zeros;
 	size_t lost_types, lost_names; /* entries whose definition is lost */
 	struct ma_text_block *text;
+	uint64_t text_bytes;
 };
 
 /* Finds the chunks that are whole and says what is not there (scan.c). */

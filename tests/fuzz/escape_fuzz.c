@@ -43,7 +43,7 @@ static void csv(const char *p, size_t bytes)
 	ma_escape_csv(&b, p, bytes);
 	const char *text = ma_buf_text(&b);
 	bool quoted = text[0] == '"' && b.len;
-	must(!b.len || !strchr("=+-@\t\r", text[quoted]) || !text[quoted]);
+	must(!b.len || !strchr("=+-@\t\r\n", text[quoted]) || !text[quoted]);
 	for (size_t i = 1; quoted && i + 1 < b.len; i++)
 		if (text[i] == '"')
 			must(++i + 1 < b.len && text[i] == '"');

@@ -59,6 +59,15 @@ Test(escape, csv)
 	expect_csv("-1", "\"'-1\"");
 	expect_csv("@x", "\"'@x\"");
 	expect_csv("\tx", "\"'\tx\"");
+	expect_csv("\nx", "\"'\nx\"");
+	expect_csv("\xef\xbc\x9d"
+		   "1",
+		   "\"'\xef\xbc\x9d"
+		   "1\""); /* in full width */
+	expect_csv("\xef\xbc\xa1"
+		   "1",
+		   "\xef\xbc\xa1"
+		   "1");
 	expect_csv("a=1", "a=1");
 }
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots from whoever wants to harm the reader (tests/hostile): every command, every format. Names made to break what
+prints them reach no terminal, page, spreadsheet or parser as they are, and a small file takes no more memory than its size allows."""
+import csv
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TABLES = ("objects", "edges", "types", "modules", "waste", "duplicates", "frames", "memory", "buffers", "native_words", "roots", "heaps", "arenas",
+          "allocations", "sites")
+ROTATIONS = 3
+# what a terminal obeys, what does not show, what turns the direction of text; U+FFFD: bytes that were no UTF-8
+OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffd\U000e0000-\U000e007f]")
+FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+EVIL_PATH = "=evil \x1b[31m\n\u202e\udcff$(touch pwned)'\"`.mem"
+
+
+@pytest.fixture(scope="module")
+def made(request, tmp_path_factory):
+    from conftest import memattach_path
+    folder = tmp_path_factory.mktemp("hostile")
+    program = Path(memattach_path()).parent / "make_hostile"
+    if not program.exists():
+        pytest.skip(f"no {program}")
+    subprocess.run([program, folder], check=True)
+    return folder
+
+
+@pytest.fixture(params=range(ROTATIONS))
+def evil(request, made, tmp_path):
+    """(a snapshot, a later one): their paths are hostile, too."""
+    both = tmp_path / EVIL_PATH, tmp_path / ("later " + EVIL_PATH)
+    for path, name in zip(both, ("", "-later")):
+        shutil.copy(made / f"names-{request.param}{name}.mem", path)
+    return both
+
+
+def out_of(memattach, *args):
+    done = memattach.run(*args)
+    assert done.rc == 0, done
+    assert not OBEYED.search(done.err), done
+    return done.out
+
+
+def text_of(memattach, *args):
+    out = out_of(memattach, *args)
+    hit = OBEYED.search(out)
+    assert not hit, (args, out[max(0, hit.start() - 60):hit.end() + 60])
+    return out
+
+
+def check_csv(out):
+    rows = list(csv.reader(io.StringIO(out, newline="")))
+    assert len({len(r) for r in rows}) == 1, "a cell that ends early"
+    cells = [c for r in rows for c in r if c.startswith(FORMULA)]
+    assert [c for c in cells if not NUMBER.fullmatch(c)] == []
+
+
+def names_of(memattach, path):
+    return {row["type"] for row in memattach.query(path, "SELECT type FROM types")}
+
+
+def test_text(evil, memattach):
+    a, b = evil
+    where = memattach.value(a, "SELECT min(addr) FROM objects WHERE type = 'module'")
+    for args in (("report", a), ("report", a, "--bytes"), ("report", a, "--brief"), ("report", a, "--type", "*"), ("report", a, "--module", "*"),
+                 ("report", "--tree", a, b), ("paths", a, "*"), ("paths", a, "dict"), ("paths", a, hex(where)), ("diff", a, b), ("diff", a, b, b),
+                 ("diff", a, b, "--bytes"), ("check", a), *(("query", a, f"SELECT * FROM {t}") for t in TABLES)):
+        assert text_of(memattach, *args)
+    assert not (memattach.folder / "pwned").exists()
+    for args in (("query", a, f"SELECT [{EVIL_PATH[:-20]}"), ("paths", a, EVIL_PATH[:12]), ("report", str(a) + "no"), ("export", a, str(a) + ".no"),
+                 ("diff", a, b, "--fail-growth", EVIL_PATH[:12]), ("export", a, "--format", EVIL_PATH[:12])):
+        done = memattach.run(*args)
+        assert not OBEYED.search(done.err + done.out), done
+
+
+def test_what_to_type_next_runs_nothing(evil, memattach):
+    """What a report proposes to type is one command for a shell, whatever types and files are called."""
+    folder = memattach.folder / "shell"
+    folder.mkdir()
+    (folder / "memattach").write_text("#!/bin/sh\necho $1 >>ran\n")
+    (folder / "memattach").chmod(0o755)
+    text = text_of(memattach, "report", evil[0])
+    commands = text[text.rindex("\nnext  ") + 6:]
+    subprocess.run(["/bin/sh", "-c", commands], cwd=folder, check=True, env={"PATH": f"{folder}:/usr/bin:/bin"})
+    assert (folder / "ran").read_text().split() == ["report", "query"]
+    assert sorted(p.name for p in folder.iterdir()) == ["memattach", "ran"]
+
+
+def test_json(evil, memattach):
+    a, b = evil
+    for args in (("report", a), ("report", a, "--brief"), ("report", a, "--type", "*"), ("report", a, "--module", "*"), ("report", "--tree", a, b),
+                 ("paths", a, "*"), ("diff", a, b), ("diff", a, b, b), *(("query", a, f"SELECT * FROM {t}") for t in TABLES)):
+        assert json.loads(out_of(memattach, *args, "--json")) is not None, args
+    assert any("</script><script>window.broken = 1</script>" in t for t in names_of(memattach, a))
+
+
+def test_csv(evil, memattach):
+    folder = memattach.folder / "csv"
+    for table in TABLES:
+        check_csv(out_of(memattach, "query", evil[0], f"SELECT *, '=x' AS \"=cmd\" FROM {table}", "--csv"))
+    out_of(memattach, "export", evil[0], "--format", "csv", "--table", "all", "-o", folder)
+    for path in folder.iterdir():
+        check_csv(path.read_bytes().decode(errors="replace"))
+
+
+def test_html(evil, memattach):
+    for args in (("report", evil[0]), ("diff", *evil)):
+        page = memattach.folder / "page.html"
+        out_of(memattach, *args, "--html", page)
+        text = page.read_bytes().decode()  # UTF-8, all of it
+        before, data, after = re.fullmatch(r'(.*id="data">)(.*?)(</script>.*)', text, re.S).groups()
+        assert "<" not in data and json.loads(data)
+        assert "broken" in data and "broken" not in before + after, "names are nowhere else in the page"
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", before + after)
+
+
+def test_exports(evil, memattach):
+    folder = memattach.folder
+    ways = out_of(memattach, "export", evil[0], "--format", "collapsed")
+    assert all(re.fullmatch(r".+ \d+", line) and line.isprintable() for line in ways.splitlines())
+    for name in ("x.json", "x.speedscope.json", "x.heapsnapshot"):
+        out_of(memattach, "export", evil[0], folder / name)
+        assert json.loads((folder / name).read_bytes().decode())
+    out_of(memattach, "export", evil[0], folder / "x.pb.gz")
+    assert gzip.decompress((folder / "x.pb.gz").read_bytes())
+    for args in (("--format", "arrow", "--table", "all", "-o", folder / "arrow"), (folder / "x.hprof",)):
+        out_of(memattach, "export", evil[0], *args)
+
+
+def test_of_a_process(one_python, start, memattach):
+    """Its command line, the list of snapshots, stacks, what doctor says, and a folder with a hostile name."""
+    t = start(one_python, "names", *(e for e in EVIL_PATH.split()), "\x1b]0;x\x07", "</script>", "\u202egnp.exe", "=cmd|x", "\udc9b31m")
+    folder = memattach.folder / EVIL_PATH
+    os.mkdir(folder)
+    for args in (("snap", t.pid, "-o", folder / "a.mem"), (t.pid, "-o", folder / "b.mem"), ("stacks", t.pid), ("stacks", "--native", t.pid),
+                 ("doctor", t.pid), ("ls",), ("ls", "--bytes"), ("snap", "--name", "gnp.exe", "-o", folder / "c.mem")):
+        assert text_of(memattach, *args)
+    for args in (("stacks", t.pid), ("doctor", t.pid), ("ls",)):
+        assert json.loads(out_of(memattach, *args, "--json"))
+    rows = json.loads(out_of(memattach, "ls", "--json"))
+    assert len(rows) == 3 or len(rows["snapshots"]) == 3
+    text_of(memattach, "rm", "--keep", "0", "--pid", t.pid)
+    t.end_well()
