@@ -109,6 +109,21 @@ static void pids_level(const char *folder, bool v2, struct ma_cgroup_limits *l)
 	}
 }
 
+/* Of each size of which the group has any. */
+static void hugetlb_level(const char *folder, bool v2, struct ma_cgroup_limits *l)
+{
+	static const char *const sizes[] = { "64KB", "1MB", "2MB", "16MB", "32MB", "512MB", "1GB", "2GB", "16GB" };
+	for (size_t i = 0; i < MA_ARRAY_SIZE(sizes); i++) {
+		char limit_file[48], usage_file[48];
+		uint64_t limit, usage;
+		snprintf(limit_file, sizeof(limit_file), "hugetlb.%s.%s", sizes[i], v2 ? "max" : "limit_in_bytes");
+		snprintf(usage_file, sizeof(usage_file), "hugetlb.%s.%s", sizes[i], v2 ? "current" : "usage_in_bytes");
+		if (number_read(folder, limit_file, &limit) && limit < UNLIMITED &&
+		    number_read(folder, usage_file, &usage) && usage)
+			keep_least(limit, usage, &l->hugetlb_limit, &l->hugetlb_usage);
+	}
+}
+
 static void cpu_level(const char *folder, bool v2, struct ma_cgroup_limits *l)
 {
 	uint64_t quota, period;
@@ -157,6 +172,7 @@ void ma_cgroup_limits_read(const char *mountinfo, const char *cgroups, struct ma
 	each_level(mountinfo, cgroups, "memory", memory_level, ret);
 	each_level(mountinfo, cgroups, "pids", pids_level, ret);
 	each_level(mountinfo, cgroups, "cpu", cpu_level, ret);
+	each_level(mountinfo, cgroups, "hugetlb", hugetlb_level, ret);
 }
 
 /* 0 or an errno. */

@@ -126,12 +126,17 @@ struct ma_error *ma_descriptors_check(int dir)
 	return NULL;
 }
 
-static void look_at_elf_class(int dir, struct ma_preflight *p)
+bool ma_is_32bit(int dir)
 {
 	unsigned char ident[EI_NIDENT];
 	_cleanup_close_ int fd = openat(dir, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0 && pread(fd, ident, sizeof(ident), 0) == sizeof(ident) && memcmp(ident, ELFMAG, SELFMAG) == 0 &&
-	    ident[EI_CLASS] == ELFCLASS32)
+	return fd >= 0 && pread(fd, ident, sizeof(ident), 0) == sizeof(ident) && memcmp(ident, ELFMAG, SELFMAG) == 0 &&
+	       ident[EI_CLASS] == ELFCLASS32;
+}
+
+static void look_at_elf_class(int dir, struct ma_preflight *p)
+{
+	if (ma_is_32bit(dir))
 		obstacle(p, MA_OBS_32BIT, "it is a 32-bit program, which is not supported");
 }
 
@@ -188,7 +193,22 @@ static void look_at_overcommit(const struct ma_maps *maps, struct ma_preflight *
 			 mb(left));
 }
 
-static void look_at_cgroups(int dir, const struct ma_status *status, struct ma_preflight *p)
+static void huge_pages_left(uint64_t need, uint64_t left, const char *where, struct ma_preflight *p)
+{
+	if (need > left)
+		obstacle(p, MA_OBS_HUGE_PAGES,
+			 "it has %.0f MB of private huge pages (hugetlbfs) and %s has %.0f MB left: its first write to "
+			 "one of them after a fork may be a SIGBUS",
+			 mb(need), where, mb(left));
+}
+
+static uint64_t huge_pages_need(const struct ma_status *status, const struct ma_maps *maps)
+{
+	uint64_t mapped = status->hugetlb ? ma_maps_hugetlb_bytes(maps) : 0;
+	return mapped < status->hugetlb ? mapped : status->hugetlb;
+}
+
+static void look_at_cgroups(int dir, const struct ma_status *status, const struct ma_maps *maps, struct ma_preflight *p)
 {
 	_cleanup_close_ int self = proc_dir("/proc/self");
 	p->cgroups = text_or_null(dir, "cgroup", 64 << 10);
@@ -203,6 +223,8 @@ static void look_at_cgroups(int dir, const struct ma_status *status, struct ma_p
 	if (l.pids_max && l.pids_current >= l.pids_max)
 		obstacle(p, MA_OBS_PIDS_LIMIT, "its cgroup has %llu of %llu processes that pids.max allows",
 			 (unsigned long long)l.pids_current, (unsigned long long)l.pids_max);
+	if (l.hugetlb_limit)
+		huge_pages_left(huge_pages_need(status, maps), l.hugetlb_limit - l.hugetlb_usage, "its cgroup", p);
 	if (!l.memory_limit)
 		return;
 	uint64_t need = ma_twin_need_bytes(status), left = l.memory_limit - l.memory_usage;
@@ -240,7 +262,10 @@ struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *s
 	look_at_seccomp(dir, status, &p);
 	look_at_nproc(dir, status, &p);
 	look_at_overcommit(maps, &p);
-	look_at_cgroups(dir, status, &p);
+	uint64_t huge = huge_pages_need(status, maps);
+	if (huge)
+		huge_pages_left(huge, ma_hugetlb_pool_left(), "the pool", &p);
+	look_at_cgroups(dir, status, maps, &p);
 	take_notes(pid, status, &p);
 	ma_pages_read(dir, status, maps, &p.small_page_bytes, &p.huge_page_bytes);
 	p.shared_bytes = status->rss_shmem;

@@ -37,7 +37,7 @@ const struct ma_map *ma_maps_find(const struct ma_maps *m, ma_raddr addr); /* NU
 struct ma_status { /* /proc/PID/status; sizes in bytes */
 	char name[64];
 	char state; /* R S D T t Z X I */
-	uint64_t rss_anon, rss_file, rss_shmem, vm_pte, vm_pin, vm_lck, vm_size;
+	uint64_t rss_anon, rss_file, rss_shmem, vm_pte, vm_pin, vm_lck, vm_size, hugetlb;
 	unsigned uid[4], gid[4]; /* real, effective, saved, fs */
 	pid_t tgid, pid, ppid, tracer;
 	unsigned threads;
@@ -78,6 +78,7 @@ enum ma_obstacle {
 	MA_OBS_MEMORY_HEADROOM,
 	MA_OBS_OOM_GROUP,
 	MA_OBS_32BIT,
+	MA_OBS_HUGE_PAGES,
 	MA_OBS_PAUSE,
 };
 
@@ -97,6 +98,8 @@ struct ma_preflight {
 };
 MA_CHECK struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_status *status,
 					    const struct ma_maps *maps, struct ma_preflight *ret);
+/* Of the file that it runs; false where that can not be read. */
+bool ma_is_32bit(int dir);
 void ma_preflight_deinit(struct ma_preflight *p);
 /* Nanoseconds of a stop that so many bytes of private memory mean: fork copies a page table entry for each page. */
 uint64_t ma_pages_cost_ns(uint64_t small_bytes, uint64_t huge_bytes);

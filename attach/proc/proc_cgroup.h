@@ -32,6 +32,8 @@ struct ma_cgroup_limits {
 	double memory_stall; /* v2: percent of the last 10 s in which nothing of a level ran for want of memory */
 	uint64_t pids_max;   /* of the level with the least room; 0 = none */
 	uint64_t pids_current;
+	uint64_t hugetlb_limit; /* bytes of huge pages of hugetlbfs, of the size and level with the least room */
+	uint64_t hugetlb_usage;
 	double cpu_quota; /* cores, the least of all levels; 0 = none */
 	bool oom_group;   /* v2: memory.oom.group = 1 at some level */
 };

@@ -39,7 +39,12 @@ uint64_t ma_meminfo_text_commit_left(const char *meminfo);
 bool ma_meminfo_text_memory(const char *meminfo, uint64_t *total_ret, uint64_t *available_ret);
 /* What a fork of this program adds to Committed_AS: its private writable regions. */
 uint64_t ma_maps_commit_bytes(const struct ma_maps *maps);
-/* The memory a twin may cost the target's cgroup. See the rule in limits.c. */
+/* hugetlb.c: private pages of hugetlbfs. An upper bound of what is mapped, by its shape. */
+uint64_t ma_maps_hugetlb_bytes(const struct ma_maps *maps);
+/* Bytes of such pages that are free and promised to nobody, of the size with the least; UINT64_MAX without a pool. */
+uint64_t ma_hugetlb_pool_left(void);
+
+/* limits.c: the memory a twin may cost the target's cgroup. See the rule in limits.c. */
 uint64_t ma_twin_need_bytes(const struct ma_status *status);
 
 #endif

@@ -123,6 +123,8 @@ static bool parse_status_line(struct text line, struct ma_status *s, unsigned *h
 		return parse_kib(line, &s->rss_file);
 	if (text_key(&line, "RssShmem:"))
 		return parse_kib(line, &s->rss_shmem);
+	if (text_key(&line, "HugetlbPages:"))
+		return parse_kib(line, &s->hugetlb);
 	if (text_key(&line, "Threads:")) {
 		if (!parse_int(line, &v) || v < 0)
 			return false;

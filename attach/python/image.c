@@ -204,6 +204,9 @@ static struct ma_error *not_python(pid_t pid, int task_dir, size_t images, size_
 	_cleanup_error_ struct ma_error *err = ma_proc_read(task_dir, "comm", 256, &name, &bytes);
 	if (!err)
 		name[strcspn(name, "\n")] = 0;
+	if (ma_is_32bit(task_dir))
+		return ma_errorf(MA_ERR_UNSUPPORTED, "pid %d (%s) is a 32-bit program, which is not supported", pid,
+				 err ? "?" : name);
 	if (closed)
 		return ma_errorf(
 			MA_ERR_UNSUPPORTED,

@@ -24,6 +24,7 @@ static void maps(const char *text, size_t bytes)
 		(void)strlen(m.v[i].path);
 	}
 	(void)ma_maps_commit_bytes(&m);
+	(void)ma_maps_hugetlb_bytes(&m);
 	ma_maps_deinit(&m);
 }
 

@@ -168,6 +168,17 @@ Test(cgroup, limits_of_v2)
 	cr_expect_float_eq(l.cpu_quota, 0.5, 1e-9);
 	cr_expect_eq(l.pids_max, 40);
 	cr_expect_eq(l.pids_current, 40);
+	cr_expect_eq(l.hugetlb_limit, 0);
+	/* Of huge pages the size with the least room, where the group has any of that size. */
+	put("a/hugetlb.2MB.max", "20971520\n");
+	put("a/hugetlb.2MB.current", "18874368\n");
+	put("a/hugetlb.1GB.max", "0\n");
+	put("a/hugetlb.1GB.current", "0\n");
+	put("a/b/hugetlb.2MB.max", "max\n");
+	put("a/b/hugetlb.2MB.current", "18874368\n");
+	ma_cgroup_limits_read(mounts, "0::/a/b\n", &l);
+	cr_expect_eq(l.hugetlb_limit, 20971520);
+	cr_expect_eq(l.hugetlb_usage, 18874368);
 	/* A group of its own below a tighter one: the level with the least room counts. */
 	put("a/b/memory.max", "410000000\n");
 	ma_cgroup_limits_read(mounts, "0::/a/b\n", &l);

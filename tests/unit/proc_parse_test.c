@@ -212,7 +212,7 @@ static const char status_text[] =
 	"VmPin:\t       8 kB\nVmRSS:\t  600 kB\nRssAnon:\t     300 kB\nRssFile:\t     200 kB\nRssShmem:\t     100 kB\n"
 	"VmPTE:\t      44 kB\nThreads:\t51\nSigQ:\t0/96365\nSigPnd:\t0000000000000000\nSigBlk:\t0000000000010000\n"
 	"SigIgn:\t0000000001001000\nSigCgt:\t8000000000000002\nCapInh:\t0000000000000000\nCapEff:\t000001fffeffffff\n"
-	"NoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+	"HugetlbPages:\t    4096 kB\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
 
 Test(status, captured)
 {
@@ -234,6 +234,7 @@ Test(status, captured)
 	cr_expect_eq(s.vm_size, 800 << 10);
 	cr_expect_eq(s.vm_lck, 4 << 10);
 	cr_expect_eq(s.vm_pin, 8 << 10);
+	cr_expect_eq(s.hugetlb, 4096 << 10);
 	cr_expect_eq(s.rss_anon, 300 << 10);
 	cr_expect_eq(s.rss_file, 200 << 10);
 	cr_expect_eq(s.rss_shmem, 100 << 10);

@@ -351,6 +351,13 @@ Test(preflight, pure_parts)
 	cr_expect_eq(ma_limits_text_nproc(""), UINT64_MAX);
 	cr_expect_eq(ma_meminfo_text_commit_left("CommitLimit:  1000 kB\nCommitted_AS:  400 kB\n"), 600 << 10);
 	cr_expect_eq(ma_meminfo_text_commit_left("CommitLimit:  1000 kB\nCommitted_AS:  4000 kB\n"), 0);
+	struct ma_map mapped[] = { { .start = 2 << 20, .end = 6 << 20, .prot = 3, .inode = 7 },
+				   { .start = 6 << 20, .end = 8 << 20, .prot = 3 | 8, .inode = 7 },
+				   { .start = 8 << 20, .end = 10 << 20, .prot = 1, .inode = 7 },
+				   { .start = 10 << 20, .end = 12 << 20, .prot = 3 },
+				   { .start = 12 << 20, .end = 14 << 20, .prot = 3, .inode = 7, .dev_major = 254 },
+				   { .start = 14 << 20, .end = (14 << 20) + 4096, .prot = 3, .inode = 7 } };
+	cr_expect_eq(ma_maps_hugetlb_bytes(&(struct ma_maps){ mapped, MA_ARRAY_SIZE(mapped), NULL, false }), 4 << 20);
 	uint64_t total, available;
 	cr_expect(ma_meminfo_text_memory("MemTotal:  1000 kB\nMemFree: 3 kB\nMemAvailable:  400 kB\n", &total,
 					 &available));
