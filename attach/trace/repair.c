@@ -11,12 +11,15 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* The calls that return EINTR by themselves although no signal came, and where their relative timeout is. */
+/* The calls that return EINTR by themselves although no signal came, and where their relative timeout is. Those for
+ * files do so where a server in user space (FUSE) gives up what the kernel tells it to interrupt, which the kernel does
+ * for a stop, too (request_wait_answer() of fs/fuse/dev.c); on the list are those that may be made twice. */
 enum timeout_kind {
 	NO_TIMEOUT,     /* has none, or ends by itself */
 	IN_REGISTER_MS, /* argument `arg`, in milliseconds: what is left of it is put there */
 	BEHIND_POINTER, /* argument `arg` points to it, NULL = none */
 	OF_SOCKET,      /* SO_RCVTIMEO or SO_SNDTIMEO: without one these calls are restarted by the kernel */
+	OF_FILE,        /* none; argument `arg` are the flags of an open: not to be made twice with O_EXCL */
 };
 
 static const struct {
@@ -52,6 +55,29 @@ static const struct {
 #ifdef SYS_io_uring_enter
 	{ SYS_io_uring_enter, NO_TIMEOUT, 0 },
 #endif
+#ifdef SYS_open
+	{ SYS_open, OF_FILE, 1 },
+	{ SYS_stat, NO_TIMEOUT, 0 },
+	{ SYS_lstat, NO_TIMEOUT, 0 },
+	{ SYS_access, NO_TIMEOUT, 0 },
+	{ SYS_readlink, NO_TIMEOUT, 0 },
+#endif
+	{ SYS_openat, OF_FILE, 2 },
+	{ SYS_fstat, NO_TIMEOUT, 0 },
+	{ SYS_newfstatat, NO_TIMEOUT, 0 },
+	{ SYS_statx, NO_TIMEOUT, 0 },
+	{ SYS_faccessat, NO_TIMEOUT, 0 },
+#ifdef SYS_faccessat2
+	{ SYS_faccessat2, NO_TIMEOUT, 0 },
+#endif
+	{ SYS_readlinkat, NO_TIMEOUT, 0 },
+	{ SYS_getdents64, NO_TIMEOUT, 0 },
+	{ SYS_pread64, NO_TIMEOUT, 0 },
+	{ SYS_preadv, NO_TIMEOUT, 0 },
+	{ SYS_statfs, NO_TIMEOUT, 0 },
+	{ SYS_getxattr, NO_TIMEOUT, 0 },
+	{ SYS_fsync, NO_TIMEOUT, 0 },
+	{ SYS_fdatasync, NO_TIMEOUT, 0 },
 };
 
 static int find(long nr)
@@ -143,7 +169,7 @@ void ma_repair_observe(int dir, struct ma_thread *th)
 		return;
 	th->blocked_nr = nr;
 	int i = nr >= 0 ? find(nr) : -1;
-	if (i < 0 || interrupted[i].kind == NO_TIMEOUT)
+	if (i < 0 || interrupted[i].kind == NO_TIMEOUT || interrupted[i].kind == OF_FILE)
 		return;
 	/* Too little is harmless, the call ends late; too much would end it early. */
 	uint64_t began, now;
@@ -183,6 +209,8 @@ bool ma_repair_interrupted(int dir, struct ma_thread *th, struct ma_series *seri
 	if (i < 0 || signal_waits(dir, th->tid))
 		return false;
 	unsigned arg = interrupted[i].arg;
+	if (interrupted[i].kind == OF_FILE && (args[arg] & O_EXCL))
+		return false;
 	bool known = th->blocked_nr == nr;
 	bool begins_anew = interrupted[i].kind == OF_SOCKET || (interrupted[i].kind == BEHIND_POINTER && args[arg]);
 	if (begins_anew && series) {

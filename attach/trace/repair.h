@@ -3,6 +3,7 @@
  *
  * Most blocked calls are restarted by the kernel. 8 of 31 return EINTR on a mere attach (facts/ptrace.md 2a row 2:
  * epoll_wait, epoll_pwait2, recv and accept with a timeout, rt_sigtimedwait, semop, io_getevents, io_uring_enter).
+ * So do calls for files of a FUSE server that gives up what it is told to interrupt.
  * At the interrupt stop the program counter goes back on the system call instruction, so the call is made again.
  */
 #ifndef MA_REPAIR_H

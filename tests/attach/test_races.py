@@ -241,6 +241,48 @@ def test_short_of_time_to_stop(one_python, start, memattach, tmp_path):
     assert t.end_well()[1] == 0
 
 
+def stuck(start, python, folder, *words):
+    """A target with a thread that waits for its FUSE server, which does not answer."""
+    folder.mkdir()
+    t = start(python, "fuse", *words[:1], folder, *words[1:], wrap=("unshare", "--mount"))
+    no_fuse = [line for line in t.lines if line.startswith("no fuse")]
+    if no_fuse:
+        pytest.skip(no_fuse[0])
+    t.ask("stick", "stuck")
+    return t
+
+
+@pytest.mark.fault(13, "a file server (FUSE) that does not answer: stat, read, a page of a mapping", "given up after a second",
+                   refused="did not stop in time", once=True)
+@pytest.mark.parametrize("kind", ["stat", pytest.param("read", marks=pytest.mark.long), "map"])
+def test_server_that_does_not_answer(one_python, start, memattach, need_root, tmp_path, kind):
+    """No stop reaches the thread before its server has answered: a bounded wait, a refusal, and all as before."""
+    t = stuck(start, one_python, tmp_path / "mnt", kind)
+    path = memattach.new_path()
+    begin = time.monotonic()
+    with Unharmed(t, ignore="State$"):  # the first wait for a server is one that a stop turns into the last
+        done = memattach.run(t.pid, "-o", path, "--json", timeout=30)
+        check_error(done, 1, "did not stop in time")
+        check_nothing_left(path)
+        memattach.wait_gone()
+    assert time.monotonic() - begin < 10
+    t.ask("release", "released")
+    memattach.snapshot(t.pid)
+    assert t.end_well()[1] == 0
+
+
+@pytest.mark.fault(13, "the same, and the server gives up what it is told to interrupt",
+                   "the call is made again; EINTR is not seen")
+def test_server_that_gives_up_when_interrupted(one_python, start, memattach, need_root, tmp_path):
+    """As servers do that are written in Go: without a stop the thread would just wait on."""
+    t = stuck(start, one_python, tmp_path / "mnt", "stat", "gives up")
+    with Unharmed(t, ignore="State$"):
+        memattach.snapshot(t.pid)
+    t.ask("again", "asked again")
+    t.ask("release", "released")
+    assert t.end_well()[1] == 0
+
+
 CLONE3 = 435
 
 
