@@ -74,6 +74,21 @@ static struct ma_error *find_live(struct ma_tracee *t)
 	return ma_errorf(MA_ERR_TARGET_GONE, "the process has exited and waits for its parent (zombie)");
 }
 
+/* There, but not in this /proc. */
+static struct ma_error *hidden(pid_t pid)
+{
+	return ma_errorf(MA_ERR_PERMISSION,
+			 "not permitted: it is there, but /proc hides it (mounted with hidepid, or of another pid "
+			 "namespace); run as root: sudo memattach %d",
+			 pid);
+}
+
+static bool ended(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	return pidfd < 0 || poll(&p, 1, 0) > 0;
+}
+
 struct ma_error *ma_tracee_open(pid_t pid, struct ma_tracee *ret)
 {
 	struct ma_tracee t = { .pid = pid, .dir = -1, .live_dir = -1, .pidfd = -1, .repair = true };
@@ -86,7 +101,10 @@ struct ma_error *ma_tracee_open(pid_t pid, struct ma_tracee *ret)
 	t.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t.dir < 0) {
 		int e = errno;
+		bool there = !ended(t.pidfd);
 		ma_tracee_close(&t);
+		if (there && (e == ENOENT || e == EPERM))
+			return hidden(pid);
 		return e == ENOENT ? ma_errorf(MA_ERR_TARGET_GONE, "no such process")
 				   : ma_error_os(e, "cannot open %s", path);
 	}
@@ -122,9 +140,8 @@ void ma_tracee_close(struct ma_tracee *t)
 
 struct ma_error *ma_tracee_verify(const struct ma_tracee *t)
 {
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	struct ma_stat st;
-	if (t->pidfd >= 0 && poll(&p, 1, 0) > 0)
+	if (t->pidfd >= 0 && ended(t->pidfd))
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
 	struct ma_error *err = ma_stat_read(t->dir, &st);
 	if (err) {

@@ -15,7 +15,7 @@ import matrix
 from memattach import check_nothing_left
 from target import baseline, line_of, wait_until
 from test_core import COUNTS
-from unharmed import Unharmed, state
+from unharmed import Unharmed, state, tasks
 
 
 @pytest.mark.parametrize("allocator", ["malloc", "debug", "malloc_debug", "pymalloc_debug"])
@@ -133,6 +133,22 @@ def test_io_uring(hazard_python, start, memattach):
     for _ in range(5):
         with Unharmed(t, quiet=False):
             memattach.snapshot(t.pid)
+    assert t.end_well() == wanted
+
+
+@pytest.mark.fault(8, "a thread of the kernel that polls the ring (SQPOLL), requests all the time",
+                   "not stopped; each request completes, meanwhile, too", once=True)
+def test_io_uring_polled(one_python, start, memattach):
+    wanted = baseline(one_python, "uring", "sqpoll")
+    t = start(one_python, "uring", "sqpoll")
+    assert [n for n in tasks(t.pid) if open(f"/proc/{t.pid}/task/{n}/comm").read().startswith("iou-sqp")]
+    with Unharmed(t, quiet=False):
+        for _ in range(3):
+            running = memattach.start(t.pid, "-o", memattach.new_path(), "--json")
+            while running.poll() is None:
+                t.ask("more", "good", 10)
+            assert running.returncode == 0
+    t.ask("more", "good", 10)
     assert t.end_well() == wanted
 
 

@@ -142,6 +142,39 @@ def test_user_may_not_attach_another_user(start, public_memattach, need_root, pu
     t.end_well()
 
 
+def with_hidden_processes(option, *words):
+    """A wrap: /proc mounted with hidepid in a mount namespace of its own."""
+    return ("unshare", "--mount", "sh", "-c", f'mount -t proc -o hidepid={option} proc /proc && exec "$@"', "sh", *words)
+
+
+@pytest.mark.fault(21, "another user, and a /proc that hides it (hidepid)", "refused", refused="/proc hides it", once=True)
+@pytest.mark.parametrize("option", [1, 2, pytest.param(4, marks=pytest.mark.long)])
+def test_hidden_in_proc(one_python, start, public_memattach, need_root, option):
+    """It is there and not permitted, which is another thing than not being there."""
+    memattach, folder = public_memattach
+    t = start(one_python, "idle")
+    with Unharmed(t):
+        for command in (["-o", folder + "/mine", "--json"], ["--stop", "-o", folder + "/mine"]):
+            done = memattach.run(t.pid, *command, wrap=with_hidden_processes(option, *as_user(NOBODY)))
+            check_error(done, 4, str(t.pid), "/proc hides it", "sudo")
+        done = memattach.run("doctor", t.pid, wrap=with_hidden_processes(option, *as_user(NOBODY)))
+        check_error(done, 4, str(t.pid), "/proc hides it")
+    check_nothing_left(folder + "/mine")
+    t.end_well()
+
+
+@pytest.mark.fault(21, "the same user or root, where /proc hides the processes of others", "done", once=True)
+@pytest.mark.parametrize("option", [2, pytest.param(1, marks=pytest.mark.long), pytest.param(4, marks=pytest.mark.long)])
+def test_not_hidden_in_proc(start, public_memattach, need_root, public_targets, option):
+    memattach, folder = public_memattach
+    t = start(public_python(), "idle", wrap=as_user(NOBODY), program_dir=public_targets)
+    for n, user in enumerate((as_user(NOBODY), ())):
+        with Unharmed(t):
+            done = memattach.run(t.pid, "-o", f"{folder}/{n}", "--json", wrap=with_hidden_processes(option, *user))
+        assert done.rc == 0, done
+    t.end_well()
+
+
 CLONE, CLONE3, CLOSE_RANGE, MMAP = 56, 435, 436, 9
 
 
