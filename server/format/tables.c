@@ -480,7 +480,7 @@ static struct ma_error *name_threads(struct ma_snap *s)
 	struct ma_snap_thread *threads = s->threads.data;
 	const struct ma_snap_tid *tids = s->tids.data;
 	size_t based = 0, others = 0;
-	if (!s->tids.count)
+	if (!s->tids.count || !s->threads.count)
 		return NULL;
 	_cleanup_free_ const struct ma_snap_tid **by_base = calloc(s->tids.count, sizeof(*by_base));
 	_cleanup_free_ const struct ma_snap_tid **by_id = calloc(s->tids.count, sizeof(*by_id));

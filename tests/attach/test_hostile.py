@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,11 +16,15 @@ import pytest
 
 TABLES = ("objects", "edges", "types", "modules", "waste", "duplicates", "frames", "memory", "buffers", "native_words", "roots", "heaps", "arenas",
           "allocations", "sites")
-ROTATIONS = 3
+ROTATIONS = 2
 # what a terminal obeys, what does not show, what turns the direction of text; U+FFFD: bytes that were no UTF-8
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffd\U000e0000-\U000e007f]")
 FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+COMMANDS = (("report",), ("report", "--json"), ("report", "--brief"), ("check",), ("query", "SELECT count(*) FROM types"),
+            ("query", "SELECT count(*) FROM frames"), ("paths", "*"), ("export", "--format", "collapsed"), ("export", "--format", "json"),
+            ("diff", None), ("report", "--type", "*"))
+MB = 1 << 20
 EVIL_PATH = "=evil \x1b[31m\n\u202e\udcff$(touch pwned)'\"`.mem"
 
 
@@ -150,3 +155,55 @@ def test_of_a_process(one_python, start, memattach):
     assert len(rows) == 3 or len(rows["snapshots"]) == 3
     text_of(memattach, "rm", "--keep", "0", "--pid", t.pid)
     t.end_well()
+
+
+def run_bounded(memattach, args, address_space=4096 * MB):
+    """(peak of resident memory, exit code, output, errors). The limit keeps a test that fails from harming its machine."""
+    out = memattach.folder / "out"
+    with open(out, "wb") as o, open(f"{out}-err", "wb") as e:
+        p = subprocess.Popen([memattach.path, *map(str, args)], stdin=subprocess.DEVNULL, stdout=o, stderr=e, env=memattach.environ(),
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space)))
+        _, status, usage = os.wait4(p.pid, 0)
+        p.returncode = os.waitstatus_to_exitcode(status) if hasattr(os, "waitstatus_to_exitcode") else status
+    return usage.ru_maxrss * 1024, p.returncode, out.read_bytes(), Path(f"{out}-err").read_bytes()
+
+
+def check_bounded(memattach, path, command, most, **options):
+    args = [command[0], path, *(c or path for c in command[1:])]
+    peak, rc, out, err = run_bounded(memattach, args, **options)
+    assert peak < most, f"{path.stat().st_size} bytes made {peak / MB:.0f} MB: {args}"
+    lines = err.decode().splitlines()
+    assert rc in ((0, 6) if "address_space" not in options else (0, 1, 6, 7)), (args, rc, err)
+    assert rc == 0 or (len(lines) <= 2 and all(l.startswith("memattach: ") for l in lines)), (args, err)
+    assert rc or out or command[0] == "export"
+
+
+@pytest.mark.parametrize("commands", [COMMANDS[:1], pytest.param(COMMANDS, marks=pytest.mark.long)], ids=["some", "all"])
+def test_small_files_make_little(made, memattach, commands):
+    """Files of at most 1 MB, of which a table, unpacked, would take far more: up to 1.5 GB."""
+    bombs = sorted(p for p in made.glob("bomb-*.mem") if p.stem not in ("bomb-objects", "bomb-edges"))
+    assert len(bombs) >= 20 and all(p.stat().st_size <= MB for p in bombs)
+    for path in bombs:
+        if commands is not COMMANDS and path.stem[5:] not in ("frames", "regions", "host", "names-of-threads", "types", "lost-names"):
+            continue
+        for command in commands:
+            if command[0] != "paths":  # of no object
+                check_bounded(memattach, path, command, 320 * MB)
+
+
+def test_lost_definitions_in_every_command(made, memattach):
+    for command in COMMANDS:
+        if command[0] != "paths":
+            check_bounded(memattach, made / "bomb-lost-types.mem", command, 128 * MB)
+
+
+@pytest.mark.parametrize("name", ["objects", "edges"])
+def test_graphs_that_do_not_fit(made, memattach, name):
+    """Many objects are no fault of a file (a list of 100 M times None takes 108 kB in it): what does not fit says so. What needs no
+    graph takes no memory for it."""
+    path = made / f"bomb-{name}.mem"
+    assert path.stat().st_size < MB / 4
+    for command in (("report",), ("report", "--brief", "--json")):
+        check_bounded(memattach, path, command, 200 * MB, address_space=200 * MB)
+    for command in (("check",), ("query", "SELECT count(*) FROM types")):
+        check_bounded(memattach, path, command, 96 * MB)

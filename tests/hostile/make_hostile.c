@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#define FILES 3u
+#define FILES 2u
 
 int main(int argc, char **argv)
 {

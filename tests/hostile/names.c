@@ -196,11 +196,10 @@ static void strings(struct names *n, uint64_t at)
 }
 
 /* A module: its namespace has a dict, keyed by the strings, of instances; and what they have in turn. */
-static void module(struct names *n, uint64_t at, uint64_t keys)
+static void module(struct names *n, uint64_t at, uint64_t keys, const char *in)
 {
 	const uint64_t globals = at + 0x100, cache = at + 0x200, first = at + 0x1000;
-	const char *in = text(n), *called = text(n);
-	uint32_t t_item = type(n, in, called, MA_TF_HEAP, 56);
+	uint32_t t_item = type(n, in, text(n), MA_TF_HEAP, 56);
 	unsigned items = 60 + n->grown;
 	object(n, at, n->t_module, 72);
 	sb_edge(n->b, MA_EDGE_NAMED, globals, name(n, "__dict__"));
@@ -254,7 +253,7 @@ void hostile_names(const char *path, unsigned file, unsigned of, unsigned grown)
 		sb_edge(n.b, MA_EDGE_NAMED, first + i * MIB / 4, name(&n, evil[i]));
 	}
 	for (unsigned i = 0; i < n.modules; i++)
-		module(&n, first + i * MIB / 4, keys);
+		module(&n, first + i * MIB / 4, keys, evil[i]);
 	for (unsigned i = 0; i < 50; i++)
 		object(&n, ARENA + 0x20000 + 64 * i, i % 2 ? t_nul : t_long, 48);
 	for (unsigned i = 0; i < 80; i++) /* the largest: a report proposes a query for it */
