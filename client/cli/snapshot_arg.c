@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+#ifdef MA_HAVE_ATTACH
+#include <memattach/session.h>
+#endif
+
 void ma_cli_say(const char *text)
 {
 	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 16);
@@ -29,5 +33,8 @@ struct ma_error *ma_cli_snapshot(const struct ma_cli *cli, const char *word, str
 	MA_TRY(ma_resolve(word, &which, time(NULL), ret));
 	if (ret->said)
 		ma_cli_say(ret->said);
+#ifdef MA_HAVE_ATTACH
+	ma_session_limit_memory(); /* the file says how much is made of it, and may come from anywhere */
+#endif
 	return NULL;
 }

@@ -31,6 +31,9 @@ MA_CHECK struct ma_error *ma_session_snapshot(const struct ma_session_options *o
 /* Bytes that this process may still take: what the machine has available (MemAvailable), or what its own cgroup has left
  * (v1 or v2, memory.high counts as a limit), whichever is less; UINT64_MAX where neither can be read. */
 uint64_t ma_session_memory_left(void);
+/* Bounds what this process may still take to that, so that what does not fit is an error of an allocation, and not the end
+ * of this or another process (RLIMIT_DATA; a lower limit stays). */
+void ma_session_limit_memory(void);
 
 /* Waiting for the moment before a process runs out of memory: `memattach watch`. */
 struct ma_watch_look;

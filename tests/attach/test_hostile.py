@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from memattach import check_error
+from target import in_group
+
 TABLES = ("objects", "edges", "types", "modules", "waste", "duplicates", "frames", "memory", "buffers", "native_words", "roots", "heaps", "arenas",
           "allocations", "sites")
 ROTATIONS = 2
@@ -207,3 +210,11 @@ def test_graphs_that_do_not_fit(made, memattach, name):
         check_bounded(memattach, path, command, 200 * MB, address_space=200 * MB)
     for command in (("check",), ("query", "SELECT count(*) FROM types")):
         check_bounded(memattach, path, command, 96 * MB)
+
+
+@pytest.mark.parametrize("name", ["objects", "edges"])
+def test_what_does_not_fit_is_an_error(made, memattach, cgroup, need_root, name):
+    """In a cgroup of 90 MB: an error, where the kernel would end a process of the group, not always this one."""
+    group = cgroup("memory", {"memory.limit_in_bytes": 90 * MB})
+    for command in (("report",), ("export", "--format", "collapsed")):
+        check_error(memattach.run(command[0], made / f"bomb-{name}.mem", *command[1:], wrap=in_group(group)), 1, "out of memory")
