@@ -461,7 +461,10 @@ static struct ma_error *walk(struct tracer *t)
 			     ma_tracer_pace(t->twin.moved, t->job->preflight), watch, t, &t->done.faults);
 	t->done.walk_ns = ma_now_ns() - began;
 	ma_fault_point(WALK_ENDED);
-	return err ? err : send_memory(t, &loaded);
+	if (!err)
+		err = send_memory(t, &loaded);
+	/* What was read of the live process went by its number: from here on it is known that it was this one's. */
+	return !err && t->fill.count ? ma_tracee_verify(&t->target) : err;
 }
 
 static void told(void *arg, const struct ma_undo *undo)

@@ -50,6 +50,15 @@ class Snapshot:
         return [s for s in stacks if function in [name for name, _ in s]]
 
 
+def with_raw_live(words):
+    """With MEMATTACH_RAW=live every snapshot of a process is taken without a copy of its raw data (docs/hacking.md)."""
+    alone = {"--raw", "--stop", "--core", "--tree", "--cgroup", "--help"}
+    taken = words and (words[0].isdigit() or (words[0] == "snap" and words[1:2] and words[1].isdigit()))
+    if os.environ.get("MEMATTACH_RAW") != "live" or not taken or alone & {w.partition("=")[0] for w in words}:
+        return words
+    return [*words, "--raw", "live"]
+
+
 class Memattach:
     """One for each test: its files go to a folder of the test, its processes carry a mark in their environment."""
     counter = itertools.count()
@@ -67,7 +76,7 @@ class Memattach:
 
     def start(self, *args, wrap=(), **options):
         """Starts memattach in a session of its own; ended by close() at the latest."""
-        p = subprocess.Popen([*wrap, self.path, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        p = subprocess.Popen([*wrap, self.path, *with_raw_live([str(a) for a in args])], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, env=self.environ(), start_new_session=True, **options)
         self.running.append(p)
         return p

@@ -52,6 +52,8 @@ class Target:
         self.stderr = tempfile.TemporaryFile()
         self.buffer, self.lines, self.eof = b"", [], False
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MEMATTACH", "MALLOC"))}
+        if os.environ.get("MEMATTACH_RAW") == "live":
+            environ["TARGET_RAW_MB"] = "256"  # enough for it to be worth while
         environ.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1", **(env or {}))
         # a tree is entered first: `wrap` runs in it
         words = [*getattr(python, "wrap", ()), *wrap, getattr(python, "path", python)]

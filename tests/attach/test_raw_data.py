@@ -4,11 +4,14 @@ they are given back to the program whatever is killed."""
 import json
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 import test_data
-from unharmed import Unharmed
+from memattach import check_nothing_left
+from target import wait_until
+from unharmed import Unharmed, state
 
 MB = 1 << 20
 SMALL_PAGES = {"NUMPY_MADVISE_HUGEPAGE": "0"}
@@ -139,6 +142,22 @@ def test_a_later_run_undoes(one_python, start, memattach, faulty, point):
     assert not journals_of(t.pid)
     assert t.ask("fork", "forked") == "forked 0"
     t.end_well()
+
+
+def test_the_process_ends_before_all_was_read(one_python, start, faulty):
+    """What is read of the live process goes by its number, and a number may be used again: no such file is kept."""
+    t = start(one_python, "raw_data")
+    path = faulty.new_path()
+    faulty.fault = "MEMORY_SURVEYED:stop"
+    p = faulty.start("snap", t.pid, "--raw", "live", "-o", path)
+    stopped = wait_until(lambda: [q for q in faulty.processes() if state(q) == "T"])
+    t.signal(signal.SIGKILL)
+    t.popen.wait(10)
+    for q in stopped:
+        os.kill(q, signal.SIGCONT)
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 3 and b"the process exited" in err, (p.returncode, err)
+    check_nothing_left(path)
 
 
 def test_journals_that_are_none(one_python, start, memattach):

@@ -146,9 +146,9 @@ def test_io_uring_polled(one_python, start, memattach):
         for _ in range(3):
             running = memattach.start(t.pid, "-o", memattach.new_path(), "--json")
             while running.poll() is None:
-                t.ask("more", "good", 10)
+                t.ask("more", "good")
             assert running.returncode == 0
-    t.ask("more", "good", 10)
+    t.ask("more", "good")
     assert t.end_well() == wanted
 
 

@@ -13,12 +13,18 @@ def allow_tracing():
         ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1 & (2 ** 64 - 1)), 0, 0, 0)
 
 
+RAW_DATA = []
+
+
 def say(*words):
     """One line in one write, so that lines of several threads or processes never mix."""
     os.write(1, (" ".join(str(w) for w in words) + "\n").encode())
 
 
 def ready():
+    """MEMATTACH_RAW=live of the tests: memory that holds no object, behind all that was loaded."""
+    if "TARGET_RAW_MB" in os.environ and not RAW_DATA:
+        RAW_DATA.append(bytearray(int(os.environ["TARGET_RAW_MB"]) << 20))
     say("ready")
 
 

@@ -13,7 +13,7 @@ import calls
 import common
 
 IORING_OP_NOP, IORING_OP_READ, IOSQE_ASYNC = 0, 22, 16
-IORING_SETUP_SQPOLL, IDLE_MS = 2, 60000
+IORING_SETUP_SQPOLL, IORING_SQ_NEED_WAKEUP, IORING_ENTER_SQ_WAKEUP, IDLE_MS = 2, 1, 2, 60000
 
 
 class Ring:
@@ -40,8 +40,13 @@ class Ring:
         ctypes.c_uint32.from_buffer(self.ring, self.sq[1]).value = self.count
         if not self.polled:
             return calls.call("io_uring_enter", self.fd, 1, 0, 0, None, 0)
-        taken = self.wait(lambda: struct.unpack_from("I", self.ring, self.sq[0])[0] == self.count)
+        taken = self.wait(self.taken)
         return (1, 0) if taken else "not taken by the kernel"
+
+    def taken(self):
+        if struct.unpack_from("I", self.ring, self.sq[4])[0] & IORING_SQ_NEED_WAKEUP:
+            calls.call("io_uring_enter", self.fd, 0, 0, IORING_ENTER_SQ_WAKEUP, None, 0)
+        return struct.unpack_from("I", self.ring, self.sq[0])[0] == self.count
 
     @staticmethod
     def wait(true):
