@@ -327,7 +327,8 @@ def test_number_used_again(one_python, start, faulty, need_root, point):
         assert p.returncode == 3 and b"exited" in err and len(err.splitlines()) == 1, (p.returncode, err)
         check_nothing_left(path)
         after = status(other)
-        assert {k: v for k, v in after.items() if v != before[k]} == {}, "the other process was touched"
+        # signals that wait (SigQ) are counted for all processes of a user together
+        assert {k: v for k, v in after.items() if v != before[k] and k != "SigQ"} == {}, "the other process was touched"
     finally:
         if other:
             os.kill(other, signal.SIGKILL)
