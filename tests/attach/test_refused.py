@@ -32,6 +32,7 @@ def test_userfaultfd_with_event_fork(one_python, start, memattach):
     refused(memattach, t, 5, "userfaultfd")
 
 
+@pytest.mark.fault(23, "a Python on musl", "refused", refused="musl", once=True)
 def test_musl(one_python, start, memattach, tmp_path, need_root):
     """By name, until one is at hand to try: here it is glibc's linker under that name."""
     program = tmp_path / "python"
@@ -46,6 +47,8 @@ def test_musl(one_python, start, memattach, tmp_path, need_root):
     refused(memattach, t, 5, "musl", there.decode())
 
 
+@pytest.mark.fault(4, "a thread that dispatches its system calls by itself", "let go without a call",
+                   refused="PR_SET_SYSCALL_USER_DISPATCH", once=True)
 def test_syscall_user_dispatch(one_python, start, memattach):
     """A call made in it would be a SIGSYS that ends it."""
     t = start(one_python, "dispatch")

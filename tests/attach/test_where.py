@@ -142,6 +142,32 @@ def test_user_may_not_attach_another_user(start, public_memattach, need_root, pu
     t.end_well()
 
 
+@pytest.mark.fault(21, "the same user, a program that is not dumpable; then root", "refused, done", refused="is not dumpable", once=True)
+def test_not_dumpable(start, public_memattach, need_root, public_targets):
+    memattach, folder = public_memattach
+    t = start(public_python(), "idle", wrap=as_user(NOBODY), program_dir=public_targets)
+    t.ask("harm dumpable", "harmed")
+    with Unharmed(t):
+        done = memattach.run(t.pid, "-o", folder + "/mine", wrap=as_user(NOBODY))
+        check_error(done, 4, str(t.pid), "is not dumpable", "sudo")
+        check_nothing_left(folder + "/mine")
+        memattach.snapshot(t.pid)
+    t.end_well()
+
+
+@pytest.mark.fault(21, "root of another user namespace", "refused", refused="root of this user namespace", once=True)
+def test_from_another_user_namespace(one_python, start, memattach, need_root):
+    space = ("unshare", "--user", "--map-root-user")
+    if subprocess.run([*space, "true"]).returncode:
+        pytest.skip("no new user namespace here")
+    t = start(one_python, "idle")
+    path = memattach.new_path()
+    with Unharmed(t):
+        check_error(memattach.run(t.pid, "-o", path, wrap=space), 4, str(t.pid), "root of this user namespace", "on the host")
+        check_nothing_left(path)
+    t.end_well()
+
+
 def with_hidden_processes(option, *words):
     """A wrap: /proc mounted with hidepid in a mount namespace of its own."""
     return ("unshare", "--mount", "sh", "-c", f'mount -t proc -o hidepid={option} proc /proc && exec "$@"', "sh", *words)

@@ -62,6 +62,8 @@ def harm(kind):
         os.setgroups([])
         os.setresgid(65534, 65534, 65534)
         os.setresuid(65534, 65534, 65534)
+    elif kind == "dumpable":
+        libc.prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
     elif kind == "nice":
         os.nice(1)
     elif kind == "oom":
