@@ -30,6 +30,12 @@ def data_python(request):
     return path
 
 
+@pytest.fixture(autouse=True)
+def journals_of_our_own(monkeypatch, tmp_path):
+    """Any run of root undoes what it finds in the folders that all share: one of another session, too."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
 def doctor(memattach, pid):
     done = memattach.run("doctor", pid, "--json")
     assert done.rc == 0, done
@@ -50,9 +56,7 @@ def kept_out(pid):
 
 
 def journals():
-    run = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(run) / "memattach" if run else Path(f"/tmp/memattach-{os.geteuid()}")
-    return folder
+    return Path(os.environ["XDG_RUNTIME_DIR"]) / "memattach"
 
 
 def journals_of(pid):
