@@ -72,10 +72,8 @@ static struct ma_error *add_object(void *arg, const struct ma_snap_object *o, co
 	return v ? add_value(x, i, v) : NULL;
 }
 
-struct ma_error *ma_sql_objects_make(struct ma_sql_objects *x, const struct ma_snap *s)
+static struct ma_error *make_objects(struct ma_sql_objects *x, const struct ma_snap *s)
 {
-	if (x->made)
-		return NULL;
 	MA_TRY(each_object(s, add_address, false, x));
 	MA_TRY(ma_addr_index_freeze(&x->index));
 	size_t n = x->index.count ? x->index.count : 1;
@@ -90,9 +88,17 @@ struct ma_error *ma_sql_objects_make(struct ma_sql_objects *x, const struct ma_s
 	x->value = values ? calloc(n, sizeof(*x->value)) : NULL;
 	if (values && !x->value)
 		return &ma_enomem;
-	MA_TRY(each_object(s, add_object, values, x));
-	x->made = true;
-	return NULL;
+	return each_object(s, add_object, values, x);
+}
+
+struct ma_error *ma_sql_objects_make(struct ma_sql_objects *x, const struct ma_snap *s)
+{
+	struct ma_error *err = x->made ? NULL : make_objects(x, s);
+	if (err)
+		ma_sql_objects_deinit(x); /* a statement that comes later begins anew */
+	else
+		x->made = true;
+	return err;
 }
 
 void ma_sql_objects_deinit(struct ma_sql_objects *x)
@@ -211,10 +217,8 @@ static uint32_t *sorted(struct ma_sql_edges *x, int (*cmp)(const void *, const v
 	return order;
 }
 
-struct ma_error *ma_sql_edges_make(struct ma_sql_edges *x, const struct ma_snap *s)
+static struct ma_error *make_edges(struct ma_sql_edges *x, const struct ma_snap *s)
 {
-	if (x->made)
-		return NULL;
 	struct ma_snap_cursor *c;
 	MA_TRY(ma_snap_cursor_create(s, &c));
 	struct ma_error *err = collect(x, c);
@@ -225,10 +229,17 @@ struct ma_error *ma_sql_edges_make(struct ma_sql_edges *x, const struct ma_snap 
 		return ma_errorf(MA_ERR_LIMIT, "more than 4294967295 edges");
 	x->by_src = sorted(x, compare);
 	x->by_dst = x->by_src ? sorted(x, compare_dst) : NULL;
-	if (!x->by_dst)
-		return &ma_enomem;
-	x->made = true;
-	return NULL;
+	return x->by_dst ? NULL : &ma_enomem;
+}
+
+struct ma_error *ma_sql_edges_make(struct ma_sql_edges *x, const struct ma_snap *s)
+{
+	struct ma_error *err = x->made ? NULL : make_edges(x, s);
+	if (err)
+		ma_sql_edges_deinit(x);
+	else
+		x->made = true;
+	return err;
 }
 
 void ma_sql_edges_deinit(struct ma_sql_edges *x)

@@ -281,6 +281,7 @@ static struct ma_error *thread_record(struct load *l, struct ma_cursor *c)
 		r.tstate = ma_cursor_varint(c);
 		r.interp_id = ma_cursor_varint(c);
 		r.holds_gil = ma_cursor_varint(c) != 0;
+		c->bad = c->bad || s->threads.count >= MA_THREADS_MAX;
 		if (c->bad)
 			return NULL;
 		r.frames_begin = r.frames_end = (uint32_t)s->frames.count;
@@ -300,7 +301,7 @@ static struct ma_error *thread_record(struct load *l, struct ma_cursor *c)
 		/* the frames after a lost chunk belong to a thread that is lost, too */
 		if (c->bad || (!l->have_thread && l->gap))
 			return NULL;
-		if (!l->have_thread) {
+		if (!l->have_thread || s->frames.count >= MA_FRAMES_MAX) {
 			c->bad = true;
 			return NULL;
 		}

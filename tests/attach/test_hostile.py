@@ -191,7 +191,7 @@ def test_small_files_make_little(made, memattach, commands):
             continue
         for command in commands:
             if command[0] != "paths":  # of no object
-                check_bounded(memattach, path, command, 320 * MB)
+                check_bounded(memattach, path, command, 320 * MB * (2 if command[0] == "diff" else 1))
 
 
 def test_lost_definitions_in_every_command(made, memattach):

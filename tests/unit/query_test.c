@@ -3,6 +3,8 @@
 #include "leaky_snapshot.h"
 #include "query.h"
 #include "snapshot_builder.h"
+#include "snapshot_bytes.h"
+#include "sql.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -275,5 +277,33 @@ Test(query, groups_are_as_sqlite_makes_them)
 		free(fast);
 		free(slow);
 	}
+	ma_snap_close(snap);
+}
+
+/* Whatever a statement needs of a damaged file fails each time it is asked for: nothing half-made is gone on with. */
+Test(query, fails_in_the_same_way_again)
+{
+	static const char edges[] = "\2\101\1\1\1\1\1\1\1\1\0", malformed[] = "\2\100\1";
+	static const char *const statements[] = { "SELECT count(*) FROM edges WHERE src = 8",
+						  "SELECT count(*) FROM edges WHERE dst = 8 AND name = 'x'",
+						  "SELECT count(*) FROM objects WHERE addr = 8" };
+	_cleanup_buf_ struct ma_buf b = MA_BUF_INIT(1 << 20);
+	struct ma_sql *sql;
+	snap_put_header(&b);
+	snap_put_block(&b, 0, MA_BLOCK_OBJECTS, 1, edges, sizeof(edges) - 1);
+	snap_put_block(&b, 1, MA_BLOCK_OBJECTS, 1, malformed, sizeof(malformed) - 1);
+	cr_assert_null(snap_bytes_open(b.data, b.len, &snap));
+	cr_assert_null(ma_sql_open(snap, &sql));
+	FILE *out = fopen("/dev/null", "w");
+	for (unsigned i = 0; i < 3 * 2000; i++) { /* often enough to run past what was made for the first */
+		struct ma_error *err = ma_query_sql(out, sql, statements[i % 3], MA_QUERY_TABLE);
+		cr_assert_not_null(err);
+		cr_assert_not_null(strstr(err->message, "malformed"), "%s", err->message);
+		ma_error_free(err);
+	}
+	fclose(out);
+	cr_assert_null(sql->objects.size);
+	cr_assert_null(sql->edges.edges);
+	ma_sql_close(sql);
 	ma_snap_close(snap);
 }
