@@ -54,7 +54,7 @@ static double mb(uint64_t bytes)
 }
 
 /* Each thread has its own filters; a program may filter only its workers. */
-static bool any_thread_filtered(int dir, const struct ma_status *status)
+bool ma_seccomp_filtered(int dir, const struct ma_status *status)
 {
 	if (status->seccomp)
 		return true;
@@ -97,7 +97,7 @@ static const char *cannot_suspend_seccomp(void)
 
 static void look_at_seccomp(int dir, const struct ma_status *status, struct ma_preflight *p)
 {
-	if (!any_thread_filtered(dir, status))
+	if (!ma_seccomp_filtered(dir, status))
 		return;
 	p->seccomp = true;
 	const char *why = cannot_suspend_seccomp();

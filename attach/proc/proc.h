@@ -101,6 +101,8 @@ MA_CHECK struct ma_error *ma_preflight_read(int dir, pid_t pid, const struct ma_
 /* Of the file that it runs; false where that can not be read. */
 bool ma_is_32bit(int dir);
 void ma_preflight_deinit(struct ma_preflight *p);
+/* Has any thread a seccomp filter? Then no call may be injected but with PTRACE_O_SUSPEND_SECCOMP. */
+bool ma_seccomp_filtered(int dir, const struct ma_status *status);
 /* Nanoseconds of a stop that so many bytes of private memory mean: fork copies a page table entry for each page. */
 uint64_t ma_pages_cost_ns(uint64_t small_bytes, uint64_t huge_bytes);
 /* The descriptors of a stopped process: an error if one of them makes a clone of it dangerous. Not for one that runs:

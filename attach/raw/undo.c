@@ -151,8 +151,12 @@ static struct ma_error *give_back(struct ma_tracee *t, const struct ma_maps *sma
 static struct ma_error *undo_process(void *arg, struct ma_tracee *t, const struct ma_raw_journal *j)
 {
 	struct ma_maps smaps = { 0 };
+	struct ma_status status;
 	bool any = false;
 	(void)arg;
+	MA_TRY(ma_status_read(t->live_dir, &status));
+	/* Who may not lift it is refused at the seize, and the journal stays. */
+	t->suspend_seccomp = ma_seccomp_filtered(t->dir, &status);
 	/* Of a live process, for once: only here the kernel says which mappings are kept out. */
 	MA_TRY(ma_maps_read(t->live_dir, "smaps", &smaps));
 	for (size_t i = 0; i < smaps.count; i++)

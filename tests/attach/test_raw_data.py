@@ -14,6 +14,7 @@ from target import wait_until
 from unharmed import Unharmed, state
 
 MB = 1 << 20
+MADVISE = 28  # asm/unistd_64.h
 SMALL_PAGES = {"NUMPY_MADVISE_HUGEPAGE": "0"}
 # of a report: what differs between two snapshots of the same heap
 OF_THE_MOMENT = re.compile(r"(snapshot|taken_at|uptime.*|.*_ns|target_faults|notes|raw.*|live_bytes|attempts|consistency|"
@@ -162,6 +163,22 @@ def test_the_process_ends_before_all_was_read(one_python, start, faulty):
     _, err = p.communicate(timeout=60)
     assert p.returncode == 3 and b"the process exited" in err, (p.returncode, err)
     check_nothing_left(path)
+
+
+def test_undone_under_a_filter(one_python, start, memattach, faulty):
+    """The program may not call madvise itself: who undoes lifts its filter, as who attaches does."""
+    t = start(one_python, "raw_data", 40, MADVISE)
+    before = mappings(t.pid)
+    for action in ("kill-tracer", "kill-both"):
+        _, reached = faulty.run_with(f"RAW_KEPT_OUT:{action}", t.pid, "--raw", "live", "-o", faulty.new_path())
+        assert reached
+        faulty.wait_gone()
+    memattach.run("doctor", t.pid)
+    memattach.snap(t.pid)
+    assert mappings(t.pid) == before
+    assert not journals_of(t.pid)
+    assert t.ask("fork", "forked") == "forked 0"
+    t.end_well()
 
 
 def test_journals_that_are_none(one_python, start, memattach):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Raw data in many forms, large enough that a copy of it costs a stop: bytes, bytearray, mappings, arrays of numpy where it is
-installed. Beside it large memory that holds references, and a range that the program keeps out of its own children."""
+installed. Beside it large memory that holds references, and a range that the program keeps out of its own children.
+Arguments: MB of each, and the numbers of system calls that end it."""
 import array
 import ctypes
 import mmap
@@ -87,6 +88,9 @@ def run():
     threads = [threading.Thread(target=threading.Event().wait, daemon=True) for _ in range(3)]
     for t in threads:
         t.start()
+    if len(sys.argv) > 2:
+        import filters
+        filters.filter_calls("kill", sys.argv[2:])
     common.ready()
     common.serve({"fork": fork, "ranges": ranges})
     result.check(whole(sums), "data changed")
