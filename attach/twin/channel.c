@@ -43,9 +43,11 @@ bool ma_channel_send(int end, enum ma_msg_kind kind, const void *data, size_t by
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
+	/* This one is sent while the target stands still: it does not wait for a command that is stopped itself. */
+	int flags = MSG_NOSIGNAL | (kind == MA_MSG_UNDO ? MSG_DONTWAIT : 0);
 	ssize_t n;
 	do
-		n = sendmsg(end, &mh, MSG_NOSIGNAL);
+		n = sendmsg(end, &mh, flags);
 	while (n < 0 && errno == EINTR);
 	return n >= 0;
 }

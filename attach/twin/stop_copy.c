@@ -258,7 +258,7 @@ static int open_image(struct copying *k, const struct ma_maps *maps, const struc
 }
 
 /* Memory of a file: all of it where the process wrote to some, else the file itself, else nothing. */
-static struct ma_error *take_file(struct copying *k, const struct ma_maps *maps, struct ma_map *m)
+static struct ma_error *take_file(struct copying *k, struct ma_map *m)
 {
 	struct ma_runs written = { 0 };
 	struct ma_error *err = written_pages(k, m, &written);
@@ -272,11 +272,10 @@ static struct ma_error *take_file(struct copying *k, const struct ma_maps *maps,
 	bool small = m->end - m->start <= COPIED_FILE_MAX;
 	if (any && small)
 		return copy_range(k, m, m->start, m->end);
-	int fd = open_image(k, maps, m);
-	if (fd >= 0 && !any)
+	if (!any) /* open_images() */
 		return add_piece(k, (struct ma_piece){ .start = m->start,
 						       .end = m->end,
-						       .fd = fd,
+						       .fd = -1,
 						       .offset = m->offset,
 						       .bytes = m->end - m->start,
 						       .write = m->prot & 2 });
@@ -284,13 +283,30 @@ static struct ma_error *take_file(struct copying *k, const struct ma_maps *maps,
 	return keep_free(k, m);
 }
 
-static struct ma_error *take_map(struct copying *k, const struct ma_maps *maps, struct ma_map *m)
+/* When the target runs again: a file system may be slow to open a file, or wait for the target itself. */
+static void open_images(struct copying *k)
+{
+	struct ma_space *s = &k->c->space;
+	for (size_t i = 0; i < s->pieces_count; i++) {
+		struct ma_piece *p = &s->pieces[i];
+		const struct ma_map *m = p->fd < 0 && p->bytes ? ma_maps_find(&s->maps, p->start) : NULL;
+		if (!m)
+			continue;
+		p->fd = open_image(k, &s->maps, m);
+		if (p->fd >= 0)
+			continue;
+		*p = (struct ma_piece){ .start = p->start, .end = p->end, .fd = -1 };
+		s->maps.v[m - s->maps.v].prot = 0;
+	}
+}
+
+static struct ma_error *take_map(struct copying *k, struct ma_map *m)
 {
 	if (m->end > MA_CORE_USER_END)
 		return NULL;
 	if ((m->prot & 8) || !(m->prot & 1) || !strncmp(m->path, "[v", 2))
 		return keep_free(k, m);
-	return m->path[0] == '/' ? take_file(k, maps, m) : take_anonymous(k, m);
+	return m->path[0] == '/' ? take_file(k, m) : take_anonymous(k, m);
 }
 
 /* ------------------------------------------------------------------ the stop */
@@ -311,7 +327,7 @@ static struct ma_error *copy_all(struct copying *k)
 	MA_TRY(ma_maps_read(k->t->live_dir, "maps", &c->space.maps));
 	struct ma_maps *maps = &c->space.maps;
 	for (size_t i = 0; i < maps->count; i++) {
-		MA_TRY(take_map(k, maps, &maps->v[i]));
+		MA_TRY(take_map(k, &maps->v[i]));
 		if (ma_now_ns() > k->deadline)
 			return late();
 	}
@@ -349,6 +365,8 @@ struct ma_error *ma_stop_copy_take(struct ma_tracee *t, uint64_t room_bytes, uin
 	struct ma_error *err = copy_all(&k);
 	struct ma_error *undo = ma_tracee_release(t);
 	ret->pause_ns = ma_now_ns() - t->interrupted_ns;
+	if (!err)
+		open_images(&k);
 	if (k.memory)
 		munmap(k.memory, k.mapped);
 	if (err) {
