@@ -447,6 +447,7 @@ def test_unit_is_hardened(tmp_path, memattach):
     unit = tmp_path / "memattachd.service"
     program = os.path.join(os.path.dirname(memattach.path), "memattachd")
     unit.write_text(text.replace("@CMAKE_INSTALL_FULL_BINDIR@/memattachd", program).replace("Documentation=man:memattachd(8)\n", ""))
+    unit.chmod(0o644)  # whatever the umask is
     done = subprocess.run([tool, "verify", unit], capture_output=True, text=True)
     assert done.returncode == 0 and not [line for line in done.stderr.splitlines() if unit.name in line], done.stderr
     done = subprocess.run([tool, "security", "--offline=true", "--threshold=30", unit], capture_output=True, text=True)

@@ -198,7 +198,10 @@ def test_what_the_copy_costs_afterwards(one_python, start, memattach):
     """Each page that the program writes to while the twin lives is copied: that is counted, and said."""
     pages = 8 * MB // 4096
     t = start(one_python, "writer", "8")
-    snap = memattach.snapshot(t.pid)
+    for _ in range(10):  # a busy machine may not let it write to all of them before the copy is gone
+        snap = memattach.snapshot(t.pid)
+        if snap.report["target_faults"] >= pages:
+            break
     assert snap.report["target_faults"] >= pages
     text = memattach.run("report", snap.path).out
     assert "then {:,} page faults".format(snap.report["target_faults"]) in text
