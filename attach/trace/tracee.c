@@ -26,14 +26,10 @@
 
 /* Fields 26 to 28 of /proc/PID/stat (start of code, end of code, start of stack), which an exec changes and nothing
  * else. */
-static uint64_t program_of(int dir)
+static struct ma_error *program_of(int dir, uint64_t *ret)
 {
 	_cleanup_free_ char *text = NULL;
-	struct ma_error *err = ma_proc_read(dir, "stat", 4096, &text, NULL);
-	if (err) {
-		ma_error_free(err);
-		return 0;
-	}
+	MA_TRY(ma_proc_read(dir, "stat", 4096, &text, NULL));
 	const char *p = strrchr(text, ')');
 	uint64_t hash = 0;
 	for (int field = 2; p && field < 28; field++) {
@@ -41,7 +37,8 @@ static uint64_t program_of(int dir)
 		if (p && field + 1 >= 26)
 			hash = hash * 1099511628211u + strtoull(p + 1, NULL, 10);
 	}
-	return hash;
+	*ret = hash;
+	return NULL;
 }
 
 /* Since Linux 6.4; linux/ptrace.h */
@@ -68,8 +65,7 @@ static struct ma_error *find_live(struct ma_tracee *t)
 		}
 		t->live = tid;
 		t->live_dir = ma_take_fd(dir);
-		t->program = program_of(t->live_dir);
-		return NULL;
+		return program_of(t->live_dir, &t->program);
 	}
 	return ma_errorf(MA_ERR_TARGET_GONE, "the process has exited and waits for its parent (zombie)");
 }
@@ -138,24 +134,33 @@ void ma_tracee_close(struct ma_tracee *t)
 	*t = (struct ma_tracee){ .dir = -1, .live_dir = -1, .pidfd = -1 };
 }
 
+/* The kernel's words for a file of a process that is gone, in ours; other errors as they are. */
+static struct ma_error *exited(struct ma_error *err)
+{
+	if (err && err->code != MA_ERR_TARGET_GONE)
+		return err;
+	ma_error_free(err);
+	return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
+}
+
 struct ma_error *ma_tracee_verify(const struct ma_tracee *t)
 {
 	struct ma_stat st;
+	uint64_t program;
 	if (t->pidfd >= 0 && ended(t->pidfd))
-		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
+		return exited(NULL);
 	struct ma_error *err = ma_stat_read(t->dir, &st);
-	if (err) {
-		ma_error_free(err);
-		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
-	}
+	if (err)
+		return exited(err);
 	if (st.start_time != t->start_time)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited and its number was used again");
 	err = ma_stat_read(t->live_dir, &st);
-	if (err || st.state == 'Z' || st.state == 'X' || (st.flags & PF_EXITING)) {
-		ma_error_free(err);
-		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited");
-	}
-	if (program_of(t->live_dir) != t->program)
+	if (err || st.state == 'Z' || st.state == 'X' || (st.flags & PF_EXITING))
+		return exited(err);
+	err = program_of(t->live_dir, &program);
+	if (err)
+		return exited(err);
+	if (program != t->program)
 		return ma_errorf(MA_ERR_TARGET_GONE, "the process exited or ran another program meanwhile");
 	return NULL;
 }
@@ -165,8 +170,10 @@ struct ma_error *ma_tracee_explain(const struct ma_tracee *t, struct ma_error *e
 	if (!err || err->code == MA_ERR_TARGET_GONE || err->code == MA_ERR_CANCELLED || t->dir < 0)
 		return err;
 	struct ma_error *why = ma_tracee_verify(t);
-	if (!why)
+	if (!why || why->code != MA_ERR_TARGET_GONE) {
+		ma_error_free(why);
 		return err;
+	}
 	ma_error_free(err);
 	return why;
 }

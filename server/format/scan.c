@@ -69,20 +69,23 @@ static struct ma_error *read_header(struct ma_snap *s)
 	return NULL;
 }
 
-/* Sets c->end; false when there is no sound trailer. */
-static bool read_trailer(struct scan *c, struct ma_file_trailer *t)
+/* Sets c->end, and *sound_ret to whether there is a sound trailer. */
+static struct ma_error *read_trailer(struct scan *c, struct ma_file_trailer *t, bool *sound_ret)
 {
 	size_t got = 0;
+	*sound_ret = false;
 	c->end = c->s->file_bytes;
 	if (c->end < sizeof(struct ma_file_hdr) + sizeof(*t))
-		return false;
-	if (ma_pread_all(c->s->fd, t, sizeof(*t), c->end - sizeof(*t), &got) || got != sizeof(*t))
-		return false;
-	if (memcmp(t->mark, MA_TRAILER_MARK, MA_MARK_BYTES) != 0 ||
+		return NULL;
+	int errnum = ma_pread_all(c->s->fd, t, sizeof(*t), c->end - sizeof(*t), &got);
+	if (errnum)
+		return ma_error_os(errnum, "cannot read %s", c->s->path);
+	if (got != sizeof(*t) || memcmp(t->mark, MA_TRAILER_MARK, MA_MARK_BYTES) != 0 ||
 	    t->checksum != ma_file_sum(t, offsetof(struct ma_file_trailer, checksum)) || t->file_bytes != c->end)
-		return false;
+		return NULL;
 	c->end -= sizeof(*t);
-	return true;
+	*sound_ret = true;
+	return NULL;
 }
 
 static struct ma_error *take_index(struct scan *c, const struct ma_chunk_hdr *hdr, const uint8_t *stored)
@@ -274,7 +277,8 @@ struct ma_error *ma_snap_scan(struct ma_snap *s)
 	struct ma_file_trailer t;
 	MA_TRY(read_header(s));
 	struct scan c = { .s = s };
-	bool trailer = read_trailer(&c, &t);
+	bool trailer;
+	MA_TRY(read_trailer(&c, &t, &trailer));
 	c.buf = malloc(WINDOW);
 	c.raw = malloc(MA_CHUNK_RAW_MAX);
 	c.dctx = ZSTD_createDCtx();
