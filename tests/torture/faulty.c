@@ -31,6 +31,11 @@ static enum faulty_kind armed_kind;
 static uint64_t *record;
 static size_t record_max;
 static _Thread_local bool inside; /* of backtrace() */
+#define WAYS_MAX (1u << 16)
+static bool by_way;
+static uint64_t target_way;
+static int ways_log;
+static atomic_uint_least64_t seen[WAYS_MAX];
 
 void faulty_arm(enum faulty_kind kind, uint64_t n, bool all_after)
 {
@@ -42,6 +47,14 @@ void faulty_arm(enum faulty_kind kind, uint64_t n, bool all_after)
 	everything_after = all_after;
 	hit = false;
 	armed = true;
+}
+
+void faulty_arm_way(enum faulty_kind kind, uint64_t way, int log)
+{
+	target_way = way;
+	ways_log = log;
+	by_way = true;
+	faulty_arm(kind, 0, false);
 }
 
 void faulty_disarm(void)
@@ -76,7 +89,7 @@ bool faulty_sanitized(void)
 	return SANITIZED;
 }
 
-static void note_way(uint64_t n)
+static uint64_t way_here(void)
 {
 	void *way[24];
 	uint64_t h = 14695981039346656037u;
@@ -85,26 +98,53 @@ static void note_way(uint64_t n)
 	inside = false;
 	for (int i = 0; i < depth; i++)
 		h = (h ^ (uintptr_t)way[i]) * 1099511628211u;
-	if (n - 1 < record_max)
-		record[n - 1] = h;
+	return h ? h : 1;
+}
+
+static bool is_new(uint64_t way)
+{
+	for (size_t i = 0; i < WAYS_MAX; i++) {
+		uint64_t there = 0;
+		if (atomic_compare_exchange_strong(&seen[(way + i) % WAYS_MAX], &there, way))
+			return true;
+		if (there == way)
+			return false;
+	}
+	return false;
+}
+
+static void tell_way(uint64_t way)
+{
+	char line[32];
+	int bytes = snprintf(line, sizeof(line), "%016llx\n", (unsigned long long)way);
+	syscall(SYS_write, ways_log, line, bytes);
+}
+
+static void show(void)
+{
+	void *way[24];
+	const char *path = getenv("FAULTY_SHOW");
+	if (!path)
+		return;
+	inside = true;
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	backtrace_symbols_fd(way, backtrace(way, 24), fd);
+	syscall(SYS_close, fd);
+	inside = false;
 }
 
 static bool fails(enum faulty_kind kind)
 {
 	if (!armed || kind != armed_kind || inside)
 		return false;
-	uint64_t n = ++calls;
-	if (record)
-		note_way(n);
-	bool now = target && (n == target || (n > target && everything_after));
-	if (now && !hit && getenv("FAULTY_SHOW")) {
-		void *way[24];
-		inside = true;
-		int fd = (int)syscall(SYS_openat, AT_FDCWD, getenv("FAULTY_SHOW"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-		backtrace_symbols_fd(way, backtrace(way, 24), fd);
-		syscall(SYS_close, fd);
-		inside = false;
-	}
+	uint64_t n = ++calls, way = record || by_way ? way_here() : 0;
+	if (record && n - 1 < record_max)
+		record[n - 1] = way;
+	if (by_way && !target_way && is_new(way))
+		tell_way(way);
+	bool now = by_way ? !hit && way == target_way : target && (n == target || (n > target && everything_after));
+	if (now && !hit)
+		show();
 	if (now)
 		hit = true;
 	return now;

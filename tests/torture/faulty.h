@@ -15,8 +15,11 @@ enum faulty_kind {
 };
 
 /* From now on call `n` (from 1) of that kind fails, with `all_after` all that follow, too; n = 0: none. Counts anew. */
-void faulty_arm(enum faulty_kind kind, uint64_t n, bool all_after);
 /* Where FAULTY_SHOW in the environment names a file, the first call that fails writes there who called. */
+void faulty_arm(enum faulty_kind kind, uint64_t n, bool all_after);
+/* From now on the first call of that kind fails to which `way` leads: a number for its return addresses, the same in
+ * each run without address space randomization. way = 0: none, and each way that is new is a line in `log`. */
+void faulty_arm_way(enum faulty_kind kind, uint64_t way, int log);
 /* No more faults. */
 void faulty_disarm(void);
 /* Calls since faulty_arm(), and whether one of them failed. */
