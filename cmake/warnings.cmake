@@ -27,7 +27,8 @@ if(MA_COVERAGE)
     message(FATAL_ERROR "MA_COVERAGE counts with clang's counters: cmake --preset coverage")
   endif()
   # a tracer and a child of memattachd end by _exit(), which writes no counters: cmake/coverage_exit.c
-  set(ma_coverage_flags -fprofile-instr-generate=${CMAKE_BINARY_DIR}/profiles/%4m.profraw -fcoverage-mapping)
+  # one file for a process and what it forks: one that is killed while it writes spoils no other's
+  set(ma_coverage_flags -fprofile-instr-generate=${CMAKE_BINARY_DIR}/profiles/%p-%1m.profraw -fcoverage-mapping)
   add_library(ma_coverage STATIC ${PROJECT_SOURCE_DIR}/cmake/coverage_exit.c)
   set_target_properties(ma_coverage PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_compile_options(ma_options INTERFACE ${ma_coverage_flags})
