@@ -173,7 +173,7 @@ static struct ma_error *serve(struct attach *a, int end)
 			err = ma_drain_step(&a->drain, STEP_MS, a->sink, &moved);
 			progress(a, "walking");
 		}
-		if (!err && a->options->cancel && *a->options->cancel)
+		if (!err && a->options->cancel && __atomic_load_n(a->options->cancel, __ATOMIC_ACQUIRE))
 			err = ma_errorf(MA_ERR_CANCELLED, "interrupted");
 	}
 	free(m);

@@ -71,7 +71,8 @@ static void *watch_run(void *arg)
 		break;
 	}
 	const struct ma_serve_rules *rules = w->serve->rules;
-	w->cancel = !(w->keep && w->err && w->err->code == MA_ERR_OS && !*rules->ending);
+	__atomic_store_n(&w->cancel, !(w->keep && w->err && w->err->code == MA_ERR_OS && !*rules->ending),
+			 __ATOMIC_RELEASE);
 	return NULL;
 }
 
