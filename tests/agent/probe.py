@@ -303,6 +303,33 @@ def case_native():
     return result
 
 
+def case_data():
+    """Arrays of numpy, Arrow and pandas, while tracemalloc is on: the memory of each is said with it, once."""
+    import tracemalloc
+    import numpy
+    import pandas
+    import pyarrow
+    tracemalloc.start(5)
+    floats, objects, matrix = numpy.arange(100000.0), numpy.array([[i] for i in range(1000)] + [None], object), numpy.ones((300, 200), "i2", "F")
+    views = [floats[10:], floats.reshape(100, 1000), matrix.T]
+    records = numpy.zeros(500, [("when", "M8[s]"), ("what", "U20"), ("more", object)])
+    arrow = [pyarrow.array(range(50000)), pyarrow.array(["text %d" % i for i in range(1000)]), pyarrow.chunked_array([[1.5], [2.5, None]]),
+             pyarrow.table({"a": [1, 2, 3], "b": [[1], [], None]})]
+    frame = pandas.DataFrame({"n": range(4000), "x": floats[:4000], "s": ["row %d" % i for i in range(4000)]})
+    frame["c"] = frame["s"].str[:5].astype("category")
+    owners = {"float64": floats, "object": objects, "matrix": matrix, "records": records}
+    held = [*owners.values(), *views, *arrow, frame, *objects[:1000]]
+    gc.collect()
+    traced = walk()
+    tracemalloc.stop()
+    s, result = snapshot()
+    result["traced"] = [traced[what] for what in ("rc", "done", "faults")]
+    result["missing"] = [type(o).__name__ for o in held if id(o) not in s.objects]
+    result["buffers"] = {name: [s.objects[id(a)][4], a.nbytes] for name, a in owners.items()}
+    result["views"] = [s.objects[id(v)][4] for v in views]
+    return result
+
+
 print(json.dumps(globals()["case_" + CASE]()))
 sys.stdout.flush()
 os._exit(0)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import test_data
 
 HERE = Path(__file__).resolve().parent
 
@@ -107,3 +108,17 @@ def test_what_only_native_code_holds(probe, python):
     assert r["flagged"] >= 2900
     assert r["classes"] and r["untracked"]
     assert r["arena_bytes"] == [256 << 10 if python.minor < (3, 10) else 1 << 20]
+
+
+def test_arrays_of_packages(probe, one_python, monkeypatch):
+    path, reason = test_data.venv(one_python)
+    if not path:
+        pytest.skip(f"numpy can not be installed: {reason}")
+    monkeypatch.setattr(one_python, "command", [str(path)])
+    r = probe(one_python, "data")
+    sound(r)
+    assert r["missing"] == []
+    for name, (bytes_of_buffer, nbytes) in r["buffers"].items():
+        assert nbytes <= bytes_of_buffer <= nbytes + 64, name
+    assert r["views"] == [16, 32, 32], "shape and strides, and none of the data"
+    assert r["traced"] == [0, 1, 0]
