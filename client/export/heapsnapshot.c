@@ -435,7 +435,7 @@ static struct ma_error *prepare(struct writer *w)
 	w->is_key = calloc(n, 1);
 	w->string = calloc(n, sizeof(*w->string));
 	w->is_str = calloc(w->g->totals.by_id_count + 1, sizeof(*w->is_str));
-	if (!w->group || !w->is_key || !w->string || !w->is_str)
+	if (!w->classes || !w->group || !w->is_key || !w->string || !w->is_str)
 		return &ma_enomem;
 	for (size_t i = 0; i < w->g->totals.by_id_count; i++)
 		w->is_str[i] = !strcmp(w->g->totals.by_id[i].name, "str");

@@ -377,6 +377,8 @@ static struct ma_error *prepare(struct writer *w)
 {
 	struct ma_dominators dom = { 0 };
 	w->classes_of = ma_class_nodes(w->g);
+	if (!w->classes_of)
+		return &ma_enomem;
 	MA_TRY(ma_dom_find_roots(w->g, &w->flags));
 	ma_graph_close_books(w->g);
 	/* it makes roots of what nothing reaches */

@@ -30,7 +30,7 @@ void ma_tree_deinit(struct ma_tree *t);
 
 /* Each instance of a class holds it. That reference is not among the edges: by type id the node of the class, or
  * MA_NO_INDEX where instances hold none (static types) or it is not known. The caller frees it. NULL when memory is
- * out: then ma_tree_create reaches classes by what else leads to them. */
+ * out. */
 uint32_t *ma_class_nodes(struct ma_graph *g);
 /* The nodes that lead anywhere, by edges or to their class (`classes` as above; NULL = none): in most heaps fewer than
  * half. */

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import is_long
 from memattach import Memattach
-from test_raw_data import journals_of, mappings
+from test_raw_data import journals_of, journals_of_our_own, mappings  # noqa: F401
 from unharmed import Unharmed
 
 FIXED = ("setarch", "-R")  # return addresses are what names a way
