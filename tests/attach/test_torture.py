@@ -126,6 +126,6 @@ def test_fails_once(one_python, start, tortured, had, request, command, kind):
                 break
             clear(m)
     assert not wrong, "\n".join(wrong)
-    # of the others most is what snap has had: what is left may depend on the moment
-    assert reached * 2 > len(chosen) or command != "snap", f"{reached} of {len(chosen)} ways led to the same call again"
+    # some depend on the moment: of what snap has not had, most
+    assert reached > len(chosen) // 4 or command != "snap", f"{reached} of {len(chosen)} ways led to the same call again"
     t.end_well()

@@ -56,9 +56,12 @@ def find_traces(fd):
             continue
         images.add(path)
         for word in words(fd, start, (end - start) // 8):
-            if word % 16 or not any(a <= word < b and m == "rw-p" for a, b, m, _ in ranges):
+            if word % 16 or not any(a <= word <= b - 24 and m == "rw-p" for a, b, m, _ in ranges):
                 continue
-            entries, buckets, table = words(fd, word, 3)
+            try:
+                entries, buckets, table = words(fd, word, 3)
+            except OSError:  # given back since the ranges were read
+                continue
             if buckets > 4 * N and not buckets & (buckets - 1) and buckets // 10 < entries < buckets and table % 16 == 0:
                 return buckets, table
     raise LookupError("no table of traces")
