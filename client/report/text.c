@@ -85,7 +85,8 @@ static void head(const struct ma_page *p, const struct ma_analysis *a)
 		fprintf(p->out, "%s of raw data not copied (-%s)   ", ma_human_bytes(b1, m->raw_bytes, p->opt->bytes),
 			ma_human_duration(b2, m->raw_saved_ns));
 	if (m->target_faults)
-		fprintf(p->out, "then %s page faults   ", ma_human_count(b1, m->target_faults));
+		fprintf(p->out, "then %s page fault%s   ", ma_human_count(b1, m->target_faults),
+			m->target_faults == 1 ? "" : "s");
 	if (m->consistency == MA_CONS_SAFE_POINT)
 		fputs("at a safe point", p->out);
 	else if (m->consistency == MA_CONS_GIL_FREE)

@@ -483,8 +483,8 @@ static struct ma_error *name_threads(struct ma_snap *s)
 	size_t based = 0, others = 0;
 	if (!s->tids.count || !s->threads.count)
 		return NULL;
-	_cleanup_free_ const struct ma_snap_tid **by_base = calloc(s->tids.count, sizeof(*by_base));
-	_cleanup_free_ const struct ma_snap_tid **by_id = calloc(s->tids.count, sizeof(*by_id));
+	_cleanup_free_ const struct ma_snap_tid **by_base = calloc(s->tids.count, sizeof(void *));
+	_cleanup_free_ const struct ma_snap_tid **by_id = calloc(s->tids.count, sizeof(void *));
 	if (!by_base || !by_id)
 		return &ma_enomem;
 	for (size_t k = 0; k < s->tids.count; k++)
@@ -492,8 +492,8 @@ static struct ma_error *name_threads(struct ma_snap *s)
 			by_base[based++] = &tids[k];
 		else
 			by_id[others++] = &tids[k];
-	qsort(by_base, based, sizeof(*by_base), by_fs_base);
-	qsort(by_id, others, sizeof(*by_id), by_tid);
+	qsort(by_base, based, sizeof(void *), by_fs_base);
+	qsort(by_id, others, sizeof(void *), by_tid);
 	for (size_t i = 0; i < s->threads.count; i++) {
 		struct ma_snap_thread *t = &threads[i];
 		const struct ma_snap_tid *hit = first_with(by_base, based, true, t->pthread_id);
