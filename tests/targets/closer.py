@@ -81,6 +81,7 @@ def run():
         lock(result, f.name)
         epoll(result)
         peer(result)
+    f.close()
     result.check(len(keep) == int(sys.argv[1]))
     result.print()
 
