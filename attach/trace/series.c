@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -59,6 +60,26 @@ void ma_series_load(pid_t pid, uint64_t start_time, struct ma_series *ret)
 	}
 }
 
+/* Files that are older hold nothing that counts: those of processes that have ended, and of tracers that were killed.
+ */
+static void sweep(void)
+{
+	char dir[80];
+	struct timespec now;
+	DIR *d = ma_private_folder(dir, sizeof(dir)) ? opendir(dir) : NULL;
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (const struct dirent *e; d && (e = readdir(d));) {
+		struct stat st;
+		if (strspn(e->d_name, "0123456789-") != strlen(e->d_name))
+			continue;
+		if (!fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    now.tv_sec - st.st_mtim.tv_sec > (time_t)(FORGET_NS / 1000000000u))
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+}
+
 void ma_series_store(struct ma_series *s)
 {
 	if (!s->path[0] || !s->changed)
@@ -68,6 +89,7 @@ void ma_series_store(struct ma_series *s)
 		unlink(s->path);
 		return;
 	}
+	sweep();
 	int fd = open(s->path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!f) {

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 struct ma_error *ma_snapshot_path_default(const char *wanted, pid_t pid, char **ret)
@@ -34,33 +33,5 @@ struct ma_error *ma_snapshot_path_default(const char *wanted, pid_t pid, char **
 			return NULL;
 		}
 		free(path);
-	}
-}
-
-struct ma_error *ma_snapshot_path_temporary(char **ret)
-{
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_free_ char *folder = NULL;
-	if (asprintf(&folder, "%s/memattach-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp") < 0)
-		return &ma_enomem;
-	if (!mkdtemp(folder))
-		return ma_error_os(errno, "cannot make a folder %s", folder);
-	char *path;
-	if (asprintf(&path, "%s/stacks.mem", folder) < 0) {
-		rmdir(folder);
-		return &ma_enomem;
-	}
-	*ret = path;
-	return NULL;
-}
-
-void ma_snapshot_path_discard(const char *path)
-{
-	unlink(path);
-	_cleanup_free_ char *folder = strdup(path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
-	if (slash) {
-		*slash = '\0';
-		rmdir(folder);
 	}
 }

@@ -9,9 +9,5 @@
  * is such a file. `folder`: NULL for $XDG_DATA_HOME/memattach, else under ~/.local/share, which is made with mode 0700.
  * The caller frees *ret. */
 MA_CHECK struct ma_error *ma_snapshot_path_default(const char *folder, pid_t pid, char **ret);
-/* A file name in a new folder of mode 0700 under $TMPDIR or /tmp, for ma_snapshot_path_discard(). */
-MA_CHECK struct ma_error *ma_snapshot_path_temporary(char **ret);
-/* Removes the file, if it is there, and its folder. */
-void ma_snapshot_path_discard(const char *path);
 
 #endif

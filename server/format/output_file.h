@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* output_file.h - a file that gets its name when it is whole: PATH.tmp-XXXXXX until then (0600, O_EXCL). */
+/* output_file.h - a file that gets its name when it is whole: PATH.tmp-XXXXXX until then (0600, O_EXCL).
+ * A path that leads to a file without a name (/proc/self/fd/N of a memfd) is that file. */
 #ifndef MA_OUTPUT_FILE_H
 #define MA_OUTPUT_FILE_H
 
@@ -7,7 +8,7 @@
 #include <memattach/types.h>
 
 struct ma_output_file {
-	char *path, *temp; /* temp NULL: there is no such file, or it has its name */
+	char *path, *temp; /* temp NULL: there is no such file, or it has its name, or none */
 	int fd;
 };
 

@@ -9,6 +9,7 @@ import pytest
 import matrix
 import pystack
 from target import line_of, program_path, wait_until
+from test_faults import settled
 from unharmed import Unharmed
 
 PAUSE = {"x86_64": "34", "aarch64": "73"}[os.uname().machine]  # aarch64: ppoll, by which glibc makes pause
@@ -131,3 +132,22 @@ def test_native_while_it_runs(hazard_python, start, memattach):
 def test_native_needs_stacks(memattach):
     done = memattach.run("snap", "1", "--native")
     assert done.rc == 2 and "--native" in done.err, done
+
+
+@pytest.mark.parametrize("action", ["kill-command", "kill-both", "abort"])
+def test_no_file_stays(one_python, start, faulty, monkeypatch, tmp_path, action):
+    """What it writes has no name, so that nothing is left however it ends."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    t = start(one_python, "idle")
+    before = sorted(tmp_path.rglob("*"))
+    for point in ("FILE_CREATED", "TWIN_BORN", "BLOCKS_WRITTEN"):
+        with Unharmed(t, ignore=r"children$"):
+            done, reached = faulty.run_with(f"{point}:{action}", "stacks", t.pid)
+            settled(t, faulty)
+        assert reached and done.rc, done
+        assert sorted(p for p in tmp_path.rglob("*") if p.name != "acted") == before
+    assert faulty.run("stacks", t.pid).rc == 0
+    assert sorted(p for p in tmp_path.rglob("*") if p.name != "acted") == before
+    t.end_well()

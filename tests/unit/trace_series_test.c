@@ -3,6 +3,7 @@
 #include "series.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,40 @@ Test(series, once_for_each_run, .init = set_up, .fini = tear_down)
 	ma_series_load(42, 7, &s);
 	cr_assert_eq(s.count, 0);
 	cr_assert(ma_series_allow(&s, &call, 0), "then the program is in a new call");
+}
+
+static void old_file(const char *name)
+{
+	char path[128];
+	const struct timespec then[2] = { { 1000, 0 }, { 1000, 0 } };
+	snprintf(path, sizeof(path), "%s/memattach/%s", home, name);
+	FILE *f = fopen(path, "w");
+	cr_assert(f && fputs("1 2 3 4 5 6\n", f) >= 0 && fclose(f) == 0);
+	cr_assert_eq(utimensat(AT_FDCWD, path, then, 0), 0);
+}
+
+/* False, too, if it was not there. */
+static bool remove_file(const char *name)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/memattach/%s", home, name);
+	return unlink(path) == 0;
+}
+
+Test(series, files_of_processes_that_ended_go, .init = set_up, .fini = tear_down)
+{
+	struct ma_series s;
+	ma_series_load(42, 7, &s);
+	old_file("41-6");
+	old_file("undo-41-6-1");
+	ma_series_store(&s);
+	cr_assert(remove_file("41-6"), "nothing was to be stored");
+	old_file("41-6");
+	cr_assert(ma_series_allow(&s, &call, 0));
+	ma_series_store(&s);
+	cr_assert_not(remove_file("41-6"));
+	cr_assert(remove_file("undo-41-6-1"), "what has another name is not ours");
+	cr_assert(remove_file("42-7"));
 }
 
 Test(series, another_call_is_not_the_same, .init = set_up, .fini = tear_down)
