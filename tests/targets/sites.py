@@ -44,34 +44,29 @@ def words(fd, address, count):
     return struct.unpack(f"{count}Q", os.pread(fd, 8 * count, address))
 
 
-def find_traces(fd):
-    """nbuckets and buckets of the table of traces: the one with so many entries (3.9 and later)."""
-    images = set()
-    with open("/proc/self/maps") as maps:
+def find_traces(pid, fd):
+    """nbuckets and buckets of the table of traces of a process that stands still: the one with so many entries (3.9 and later)."""
+    image = False  # of the interpreter itself: between others lies whatever memory found room there
+    with open(f"/proc/{pid}/maps") as maps:
         ranges = [(int(a, 16), int(b, 16), mode, path.strip()) for a, b, mode, path in
                   re.findall(r"^(\w+)-(\w+) (\S+) \S+ \S+ \S+(.*)$", maps.read(), re.M)]
-    for i, (start, end, mode, path) in enumerate(ranges):
-        bss = not path and i and ranges[i - 1][3] in images and ranges[i - 1][1] == start
-        if mode != "rw-p" or not (bss or "python" in os.path.basename(path)):
+    writable = [(a, b - 24) for a, b, mode, _ in ranges if mode == "rw-p"]
+    for start, end, mode, path in ranges:
+        image = image and not path or re.match(r"(lib)?python3", os.path.basename(path))
+        if mode != "rw-p" or not image:
             continue
-        images.add(path)
         for word in words(fd, start, (end - start) // 8):
-            if word % 16 or not any(a <= word <= b - 24 and m == "rw-p" for a, b, m, _ in ranges):
+            if word % 16 or not any(a <= word <= b for a, b in writable):
                 continue
-            try:
-                entries, buckets, table = words(fd, word, 3)
-            except OSError:  # given back since the ranges were read
-                continue
+            entries, buckets, table = words(fd, word, 3)
             if buckets > 4 * N and not buckets & (buckets - 1) and buckets // 10 < entries < buckets and table % 16 == 0:
                 return buckets, table
     raise LookupError("no table of traces")
 
 
-def damage(objects):
-    """What stands in the traces of four of them leads nowhere."""
-    fd = os.open("/proc/self/mem", os.O_RDWR)
-    buckets, table = find_traces(fd)
-    fake = ctypes.create_string_buffer(struct.pack("QHHQI", 1, 1, 1, 0x123400000010, 7) + bytes(64))
+def overwrite(pid, objects, fake):
+    fd = os.open(f"/proc/{pid}/mem", os.O_RDWR)
+    buckets, table = find_traces(pid, fd)
     wild = [(24, 0x7FFFF000), (8, 0x10), (0, 1 << 63), (8, ctypes.addressof(fake))]
     for number, (offset, value) in enumerate(wild):
         key = id(objects[number])
@@ -81,6 +76,20 @@ def damage(objects):
             entry, = words(fd, entry, 1)
         at = entry + offset if number == 0 else words(fd, entry + 24, 1)[0] + offset
         os.pwrite(fd, struct.pack("Q", value), at)
+
+
+def damage(objects):
+    """What stands in the traces of four of them leads nowhere. A child writes it: the table changes with each block that
+    this process itself would take meanwhile."""
+    fake = ctypes.create_string_buffer(struct.pack("QHHQI", 1, 1, 1, 0x123400000010, 7) + bytes(64))
+    pid = os.fork()
+    if not pid:
+        try:
+            overwrite(os.getppid(), objects, fake)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
     return fake
 
 
