@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the attach tests: which Pythons are here, which memattach is tested, targets that always end."""
+import collections
 import os
 import shutil
 import subprocess
@@ -35,6 +36,14 @@ def pytest_addoption(parser):
     parser.addoption("--repeat-minutes", type=float, default=0, help="skip what is left of the repetitions after this time")
 
 
+def pytest_configure(config):
+    """CI shares its two cores with others: there what failed is tried once more, by name and in sight (a flaky test is a bug to
+    be noted), but never where a target was harmed."""
+    if os.environ.get("MEMATTACH_RETRY") == "1":
+        config.option.reruns, config.option.reruns_delay, config.option.rerun_except = 1, 3, ["Harmed"]
+        config.option.reportchars += "R"
+
+
 def is_long(config):
     return config.getoption("--long") or os.environ.get("MEMATTACH_LONG") == "1"
 
@@ -64,6 +73,18 @@ def pytest_runtest_setup(item):
 
 def repetition_of(item):
     return getattr(item, "callspec", None) and item.callspec.params.get("repetition") or 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_json_modifyreport(json_report):
+    """A test that was tried again has the outcome of its last try; that there were more stays beside it."""
+    for test in json_report.get("tests", ()):
+        if test["outcome"] == "rerun":
+            last = [test[part]["outcome"] for part in ("setup", "call", "teardown") if part in test]
+            test["outcome"], test["rerun"] = next((o for o in last if o != "passed"), "passed"), True
+    counts = collections.Counter(test["outcome"] for test in json_report.get("tests", ()))
+    kept = {k: v for k, v in json_report["summary"].items() if k in ("total", "collected", "deselected")}
+    json_report["summary"] = {**counts, **kept}
 
 
 def pytest_report_header(config):

@@ -7,6 +7,8 @@ import os
 import re
 import time
 
+from target import require
+
 STATUS = ("Name", "Umask", "State", "Tgid", "PPid", "Uid", "Gid", "Groups", "SigPnd", "ShdPnd", "SigBlk", "SigIgn",
           "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
           "CoreDumping", "THP_enabled", "VmLck", "Cpus_allowed", "Mems_allowed")
@@ -183,8 +185,7 @@ class Unharmed:
 
     def check(self):
         t = self.target
-        if not t.alive():
-            raise AssertionError(f"the target ended: {t.describe()}")
+        require(t.alive(), f"the target ended: {t.describe()}")
         end, settles = time.monotonic() + self.settle, SETTLES if self.quiet else SETTLES_BUSY
         while True:
             left = differences(self.before, self.filter(capture(t.pid, self.quiet)))
@@ -192,7 +193,7 @@ class Unharmed:
             if not left or hard or time.monotonic() > end:
                 break
             time.sleep(0.005)
-        assert not left, f"the target is changed: {left}"
-        assert not tracers(t.pid), f"still traced: {tracers(t.pid)}"
+        require(not left, f"the target is changed: {left}")
+        require(not tracers(t.pid), f"still traced: {tracers(t.pid)}")
         if self.ping:
             t.ping()
