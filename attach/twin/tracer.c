@@ -379,27 +379,17 @@ static void send_kept_out(struct tracer *t)
 	ma_channel_send(t->end, MA_MSG_RAW, v, t->fill.count * sizeof(*v), -1);
 }
 
-/* The twin's smaps: anonymous memory is equal to the kB to the target's, and reading it stops nobody. */
 static struct ma_error *send_smaps(struct tracer *t)
 {
-	char path[48], buf[8192];
-	snprintf(path, sizeof(path), "/proc/%d/smaps", t->twin.pid);
-	_cleanup_close_ int in = open(path, O_RDONLY | O_CLOEXEC);
-	_cleanup_close_ int out = (int)syscall(SYS_memfd_create, "memattach-smaps", 1u);
-	if (in < 0 || out < 0) {
+	_cleanup_close_ int smaps = -1;
+	MA_TRY(ma_twin_smaps(&t->twin, &smaps));
+	if (smaps < 0) {
 		note(t, "the memory map of the copy could not be read");
 		return NULL;
 	}
-	for (ssize_t n; (n = read(in, buf, sizeof(buf))) > 0;)
-		for (ssize_t done = 0; done < n;) {
-			ssize_t w = write(out, buf + done, (size_t)(n - done));
-			if (w <= 0)
-				return ma_error_os(errno, "cannot keep the regions of the twin");
-			done += w;
-		}
 	struct ma_error *err = t->job->options->threads_only ? NULL : ma_twin_pages_read(&t->twin, &t->pages);
 	send_kept_out(t);
-	ma_channel_send(t->end, MA_MSG_SMAPS, NULL, 0, out);
+	ma_channel_send(t->end, MA_MSG_SMAPS, NULL, 0, smaps);
 	if (err)
 		note(t, "which pages of the copy are resident could not be read: memory that is mapped but was never "
 			"touched counts like the rest of its mapping");

@@ -17,6 +17,26 @@
 #define ARENA_RANGES_MAX (1u << 20)
 #define BLOCKS_MAX (UINT64_C(1) << 30)
 
+struct ma_error *ma_twin_smaps(const struct ma_twin *w, int *fd_ret)
+{
+	char path[48], buf[8192];
+	*fd_ret = -1;
+	snprintf(path, sizeof(path), "/proc/%d/smaps", w->pid);
+	_cleanup_close_ int in = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int out = (int)syscall(SYS_memfd_create, "memattach-smaps", 1u);
+	if (in < 0 || out < 0)
+		return NULL;
+	for (ssize_t n; (n = read(in, buf, sizeof(buf))) > 0;)
+		for (ssize_t done = 0; done < n;) {
+			ssize_t put = write(out, buf + done, (size_t)(n - done));
+			if (put <= 0)
+				return ma_error_os(errno, "cannot keep the regions of the twin");
+			done += put;
+		}
+	*fd_ret = ma_take_fd(out);
+	return NULL;
+}
+
 struct ma_error *ma_twin_pages_read(const struct ma_twin *w, struct ma_twin_pages *ret)
 {
 	char path[32];

@@ -63,6 +63,8 @@ struct ma_snap {
 MA_CHECK struct ma_error *ma_snap_scan(struct ma_snap *s);
 /* Loads every chunk but objects (tables.c). */
 MA_CHECK struct ma_error *ma_snap_load(struct ma_snap *s);
+/* Gives the threads of the interpreters the numbers and names that the kernel has for them (thread_names.c). */
+MA_CHECK struct ma_error *ma_snap_name_threads(struct ma_snap *s);
 /* One record of a RAW block (raw.c). */
 struct ma_raw_prev {
 	uint64_t addr, object;
