@@ -21,16 +21,10 @@ COMMANDS = {"snap": ["snap", "PID", "-o", "OUT"], "live": ["snap", "PID", "--raw
 
 
 class Tortured(Memattach):
-    faults = {}
-
-    def environ(self):
-        return {**super().environ(), **self.faults}
-
     def run_with(self, args, **faults):
-        self.faults = {"LD_PRELOAD": str(self.library), **{f"FAULTY_{k.upper()}": str(v) for k, v in faults.items()}}
-        done = self.run(*args, wrap=FIXED)
-        self.faults = {}
-        return done
+        """The library is for memattach alone: setarch itself begins at addresses that are others each time."""
+        faults = [f"FAULTY_{k.upper()}={v}" for k, v in faults.items()]
+        return self.run(*args, wrap=(*FIXED, "env", f"LD_PRELOAD={self.library}", *faults))
 
 
 @pytest.fixture
@@ -78,8 +72,10 @@ def check(m, done, out, shown):
     assert not m.processes(), f"{done}: {m.processes()} are left{where}"
 
 
-def clear(m):
-    """No file of a run is left, and the folder is there."""
+def clear(m, command):
+    """No file of a run is left, and the folder is there. For `snap` there was none before: key and catalogue are made."""
+    if command == "snap":
+        shutil.rmtree(m.folder / "data", ignore_errors=True)
     for path in m.folder.glob("*"):
         if path.name.startswith(("out", "core")):
             path.unlink()
@@ -87,7 +83,7 @@ def clear(m):
     (m.folder / "folder").mkdir()
 
 
-def one(m, t, kind, way, args, out):
+def one(m, t, command, kind, way, args, out):
     shown = m.folder / "shown"
     shown.unlink(missing_ok=True)
     before = mappings(t.pid)
@@ -96,7 +92,7 @@ def one(m, t, kind, way, args, out):
         m.wait_gone()
     check(m, done, out, shown)
     assert mappings(t.pid) == before and not journals_of(t.pid), f"{done}\n{shown.read_text() if shown.exists() else ''}"
-    clear(m)
+    clear(m, command)
     return shown.exists()
 
 
@@ -109,23 +105,23 @@ def test_fails_once(one_python, start, tortured, had, request, command, kind):
     made = m.folder / "made.core"
     if command == "core in":
         assert m.run("snap", t.pid, "--core", made, "-o", out["OUT"]).rc == 0
-    clear(m)
+    clear(m, command)
     args = [{"PID": t.pid, "core:FILE": f"core:{made}", **out}.get(a, a) for a in COMMANDS[command]]
     found = ways(m, kind, args)
     assert len(found) > 20
     every = [w for w in found if w not in had]
     had.update(found)
-    clear(m)
+    clear(m, command)
     wrong, reached, chosen = [], 0, every[::share(request.config)]
     for way in chosen:
         try:
-            reached += one(m, t, kind, way, args, out)
+            reached += one(m, t, command, kind, way, args, out)
         except AssertionError as e:
             wrong.append(f"{kind} {way}: {e}")
             if len(wrong) > 25 or not t.alive():
                 break
-            clear(m)
+            clear(m, command)
     assert not wrong, "\n".join(wrong)
-    # some depend on the moment: of what snap has not had, most
-    assert reached > len(chosen) // 4 or command != "snap", f"{reached} of {len(chosen)} ways led to the same call again"
+    # some depend on the moment
+    assert reached >= len(chosen) * 3 // 4, f"{reached} of {len(chosen)} ways led to the same call again"
     t.end_well()
