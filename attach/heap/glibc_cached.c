@@ -33,6 +33,8 @@ struct cached {
 	struct ma_heap **heaps; /* sorted */
 	size_t heaps_count;
 	uint64_t *words;  /* TLS_BELOW bytes */
+	uint64_t *caches; /* of the threads so far */
+	size_t caches_count;
 	ma_raddr *arenas; /* ARENAS_MAX */
 	uint64_t deadline;
 	uint64_t seen;
@@ -78,7 +80,7 @@ static bool move(struct cached *c, uint64_t at, uint64_t next_word, uint64_t *ne
 	if (v.size < CHUNK_MIN || (v.size & 15) || v.size > h->end - at || h->used.bytes < v.size)
 		return false;
 	uint64_t resident = ma_survey_resident(c->s, at, at + v.size);
-	if (resident > h->used.resident)
+	if (resident > h->used.resident || !h->used.chunks) /* the arena itself is used, and no chunk */
 		return false;
 	h->used.chunks--;
 	h->used.bytes -= v.size;
@@ -144,6 +146,21 @@ static void list(struct cached *c, uint64_t first, bool data)
 	}
 }
 
+static bool seen_before(const struct cached *c, uint64_t at)
+{
+	for (size_t i = 0; i < c->caches_count; i++)
+		if (c->caches[i] == at)
+			return true;
+	return false;
+}
+
+/* The chunk was freed with its thread, if the next one says so. */
+static bool is_free(struct cached *c, uint64_t at, uint64_t size)
+{
+	uint64_t next;
+	return ma_window_u64(&c->s->spot, at - 8 + size, &next) && !(next & 1 /* PREV_INUSE */);
+}
+
 static bool cache_ok(struct cached *c, uint64_t at, const struct shape *sh, uint64_t *v)
 {
 	if (ma_mem_read_some(c->s->job->pid, at + sh->entries, v, 8 * sh->lists) != 8 * sh->lists)
@@ -154,7 +171,8 @@ static bool cache_ok(struct cached *c, uint64_t at, const struct shape *sh, uint
 	return true;
 }
 
-/* The cache of the thread whose pointer is at `tls`: among its thread-local words is one to a chunk of that shape. */
+/* The cache of the thread whose pointer is at `tls`: among its thread-local words is one to a chunk of that shape. What
+ * a thread without one has below is its stack, where those of others may be named: each counts once. */
 static void thread_cache(struct cached *c, uint64_t tls)
 {
 	uint64_t v[128], size;
@@ -168,8 +186,10 @@ static void thread_cache(struct cached *c, uint64_t tls)
 		if ((at & 15) || !heap_of(c, at) || !ma_window_u64(&c->s->spot, at - 8, &size))
 			continue;
 		for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
-			if (shapes[k].chunk != (size & ~UINT64_C(7)) || !cache_ok(c, at, &shapes[k], v))
+			if (shapes[k].chunk != (size & ~UINT64_C(7)) || is_free(c, at, shapes[k].chunk) ||
+			    seen_before(c, at) || !cache_ok(c, at, &shapes[k], v))
 				continue;
+			c->caches[c->caches_count++] = at;
 			for (unsigned i = 0; i < shapes[k].lists; i++)
 				if (v[i])
 					list(c, v[i], true);
@@ -192,6 +212,7 @@ static void fastbins(struct cached *c, const struct ma_glibc *g)
 
 static void all_lists(struct cached *c, const struct ma_glibc *g)
 {
+	c->caches_count = 0;
 	for (size_t i = 0; i < c->s->job->threads_count; i++)
 		thread_cache(c, c->s->job->threads[i].tls);
 	fastbins(c, g);
@@ -204,9 +225,10 @@ void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
 			    .heaps = calloc(n + 1, sizeof(struct ma_heap *)),
 			    .heaps_count = n,
 			    .words = malloc(TLS_BELOW),
+			    .caches = calloc(s->job->threads_count + 1, sizeof(uint64_t)),
 			    .arenas = malloc(ARENAS_MAX * sizeof(*c.arenas)),
 			    .deadline = ma_now_ns() + BUDGET_NS };
-	if (c.heaps && c.words && c.arenas) {
+	if (c.heaps && c.words && c.caches && c.arenas) {
 		for (size_t i = 0; i < n; i++)
 			c.heaps[i] = &s->out->heaps[i];
 		qsort(c.heaps, n, sizeof(struct ma_heap *), by_start);
@@ -219,5 +241,6 @@ void ma_glibc_cached(struct ma_survey_state *s, const struct ma_glibc *g)
 	}
 	free(c.heaps);
 	free(c.words);
+	free(c.caches);
 	free(c.arenas);
 }
