@@ -42,20 +42,22 @@ uint64_t ma_hugetlb_pool_left(void)
 {
 	uint64_t least = UINT64_MAX;
 	DIR *d = opendir(POOLS);
-	for (struct dirent *e; d && (e = readdir(d));) {
+	if (!d)
+		return 0;
+	for (struct dirent *e; (e = readdir(d));) {
 		struct text name = { e->d_name, e->d_name + strlen(e->d_name) };
-		uint64_t kib, all, unused, reserved;
+		uint64_t kib, all, unused, reserved, bytes = 0;
 		if (!text_key(&name, "hugepages-") || !text_u64(&name, &kib) || kib > UINT64_MAX >> 40)
 			continue;
 		_cleanup_close_ int dir = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0 || !number(dir, "nr_hugepages", &all) || !all || !number(dir, "free_hugepages", &unused) ||
-		    !number(dir, "resv_hugepages", &reserved))
+		if (dir >= 0 && number(dir, "nr_hugepages", &all) && !all)
 			continue; /* nobody has pages of this size */
-		uint64_t pages = unused > reserved ? unused - reserved : 0, bytes;
-		if (!__builtin_mul_overflow(pages, kib << 10, &bytes) && bytes < least)
+		if (dir >= 0 && number(dir, "free_hugepages", &unused) && number(dir, "resv_hugepages", &reserved) &&
+		    unused > reserved && __builtin_mul_overflow(unused - reserved, kib << 10, &bytes))
+			bytes = UINT64_MAX;
+		if (bytes < least)
 			least = bytes;
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
 	return least;
 }

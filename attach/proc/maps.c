@@ -196,6 +196,11 @@ void ma_maps_deinit(struct ma_maps *m)
 	m->count = 0;
 }
 
+bool ma_map_same_file(const struct ma_map *a, const struct ma_map *b)
+{
+	return a->inode == b->inode && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor;
+}
+
 const struct ma_map *ma_maps_find(const struct ma_maps *m, ma_raddr addr)
 {
 	size_t low = 0, high = m->count;

@@ -33,6 +33,7 @@ MA_CHECK struct ma_error *ma_maps_parse(const char *text, size_t bytes, struct m
 MA_CHECK struct ma_error *ma_maps_read(int dir, const char *file /* "maps" or "smaps" */, struct ma_maps *ret);
 void ma_maps_deinit(struct ma_maps *m);
 const struct ma_map *ma_maps_find(const struct ma_maps *m, ma_raddr addr); /* NULL if not mapped */
+bool ma_map_same_file(const struct ma_map *a, const struct ma_map *b);
 
 struct ma_status { /* /proc/PID/status; sizes in bytes */
 	char name[64];

@@ -41,7 +41,8 @@ bool ma_meminfo_text_memory(const char *meminfo, uint64_t *total_ret, uint64_t *
 uint64_t ma_maps_commit_bytes(const struct ma_maps *maps);
 /* hugetlb.c: private pages of hugetlbfs. An upper bound of what is mapped, by its shape. */
 uint64_t ma_maps_hugetlb_bytes(const struct ma_maps *maps);
-/* Bytes of such pages that are free and promised to nobody, of the size with the least; UINT64_MAX without a pool. */
+/* Bytes of such pages that are free and promised to nobody, of the size with the least; 0 where that can not be
+ * read, UINT64_MAX without a pool. */
 uint64_t ma_hugetlb_pool_left(void);
 
 /* limits.c: the memory a twin may cost the target's cgroup. See the rule in limits.c. */

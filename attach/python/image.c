@@ -21,11 +21,6 @@ struct candidate {
 	int rank;                 /* 0 the executable, 1 libpython by name, 2 other */
 };
 
-static bool same_file(const struct ma_map *a, const struct ma_map *b)
-{
-	return a->inode == b->inode && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor;
-}
-
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -52,13 +47,13 @@ static struct ma_error *list_candidates(const struct ma_maps *maps, const char *
 		if (!m->inode || m->path[0] != '/' || !(m->prot & 4))
 			continue;
 		size_t k = 0;
-		while (k < count && !same_file(v[k].map, m))
+		while (k < count && !ma_map_same_file(v[k].map, m))
 			k++;
 		if (k < count)
 			continue;
 		const struct ma_map *lowest = m;
 		for (size_t j = 0; j < i && lowest == m; j++) {
-			if (same_file(&maps->v[j], m))
+			if (ma_map_same_file(&maps->v[j], m))
 				lowest = &maps->v[j];
 		}
 		int rank = !strcmp(m->path, exe) ? 0 : !strncmp(base_name(m->path), "libpython", 9) ? 1 : 2;
@@ -122,7 +117,7 @@ static bool find_bias(const struct ma_elf *e, const struct ma_maps *maps, const 
 	const struct ma_elf_segment *segments = ma_elf_segments(e, &count);
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct ma_map *m = &maps->v[i];
-		if (!same_file(m, file))
+		if (!ma_map_same_file(m, file))
 			continue;
 		for (size_t k = 0; k < count; k++) {
 			uint64_t offset = segments[k].offset & ~(page - 1);

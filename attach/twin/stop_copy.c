@@ -234,27 +234,24 @@ static struct ma_error *take_anonymous(struct copying *k, const struct ma_map *m
 }
 
 /* Its file, opened and owned by the space; -1 when it can not be had or is no image. */
-static int open_image(struct copying *k, const struct ma_maps *maps, const struct ma_map *m)
+static struct ma_error *open_image(struct copying *k, const struct ma_maps *maps, const struct ma_map *m, int *ret)
 {
 	char head[4];
 	struct ma_space *s = &k->c->space;
-	if (k->image_fd >= 0 && k->image.inode == m->inode && k->image.dev_major == m->dev_major &&
-	    k->image.dev_minor == m->dev_minor)
-		return k->image_fd; /* an image has several mappings in a row */
-	int fd = ma_mapped_open(k->t->live, k->t->live_dir, maps, m);
-	if (fd < 0)
-		return -1;
+	*ret = k->image_fd;
+	if (k->image_fd >= 0 && ma_map_same_file(&k->image, m))
+		return NULL; /* an image has several mappings in a row */
+	*ret = -1;
 	int *v = reallocarray(s->fds, s->fds_count + 1, sizeof(*v));
-	if (!v || pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, ELFMAG, SELFMAG)) {
-		s->fds = v ? v : s->fds;
-		close(fd);
-		return -1;
-	}
+	if (!v)
+		return &ma_enomem;
 	s->fds = v;
-	v[s->fds_count++] = fd;
+	_cleanup_close_ int fd = ma_mapped_open(k->t->live, k->t->live_dir, maps, m);
+	if (fd < 0 || pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, ELFMAG, SELFMAG))
+		return NULL;
 	k->image = *m;
-	k->image_fd = fd;
-	return fd;
+	*ret = k->image_fd = v[s->fds_count++] = ma_take_fd(fd);
+	return NULL;
 }
 
 /* Memory of a file: all of it where the process wrote to some, else the file itself, else nothing. */
@@ -283,21 +280,40 @@ static struct ma_error *take_file(struct copying *k, struct ma_map *m)
 	return keep_free(k, m);
 }
 
-/* When the target runs again: a file system may be slow to open a file, or wait for the target itself. */
-static void open_images(struct copying *k)
+/* The mapping that `p` is of, as long as it is one of a file to be opened, or that was. */
+static const struct ma_map *mapping_of(const struct copying *k, const struct ma_piece *p)
+{
+	return p->bytes && p->fd != k->c->fd ? ma_maps_find(&k->c->space.maps, p->start) : NULL;
+}
+
+static bool is_there(const struct ma_maps *now, const struct ma_map *m)
+{
+	const struct ma_map *n = ma_maps_find(now, m->start);
+	return n && n->start == m->start && n->end == m->end && n->offset == m->offset && ma_map_same_file(n, m);
+}
+
+/* When the target runs again: a file system may be slow to open a file, or wait for the target itself. What it has
+ * given up by then, or put something else in the place of, is left out. */
+static struct ma_error *open_images(struct copying *k)
 {
 	struct ma_space *s = &k->c->space;
+	struct ma_maps now;
+	for (size_t i = 0; i < s->pieces_count; i++) {
+		const struct ma_map *m = mapping_of(k, &s->pieces[i]);
+		if (m)
+			MA_TRY(open_image(k, &s->maps, m, &s->pieces[i].fd));
+	}
+	MA_TRY(ma_maps_read(k->t->live_dir, "maps", &now));
 	for (size_t i = 0; i < s->pieces_count; i++) {
 		struct ma_piece *p = &s->pieces[i];
-		const struct ma_map *m = p->fd < 0 && p->bytes ? ma_maps_find(&s->maps, p->start) : NULL;
-		if (!m)
-			continue;
-		p->fd = open_image(k, &s->maps, m);
-		if (p->fd >= 0)
+		const struct ma_map *m = mapping_of(k, p);
+		if (!m || (p->fd >= 0 && is_there(&now, m)))
 			continue;
 		*p = (struct ma_piece){ .start = p->start, .end = p->end, .fd = -1 };
 		s->maps.v[m - s->maps.v].prot = 0;
 	}
+	ma_maps_deinit(&now);
+	return ma_tracee_verify(k->t); /* it was this process all the while */
 }
 
 static struct ma_error *take_map(struct copying *k, struct ma_map *m)
@@ -366,7 +382,7 @@ struct ma_error *ma_stop_copy_take(struct ma_tracee *t, uint64_t room_bytes, uin
 	struct ma_error *undo = ma_tracee_release(t);
 	ret->pause_ns = ma_now_ns() - t->interrupted_ns;
 	if (!err)
-		open_images(&k);
+		err = open_images(&k);
 	if (k.memory)
 		munmap(k.memory, k.mapped);
 	if (err) {
