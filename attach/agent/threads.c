@@ -4,7 +4,7 @@
 
 #define OWNED_BY_THREAD 0
 #define OWNED_BY_CSTACK 3 /* 3.12+: a frame of the interpreter's entry, without code of its own; 3.14: of two kinds */
-#define FRAMES_MAX 100000u
+#define THREAD_FRAMES_MAX 100000u
 
 static void th_room(struct maa *m)
 {
@@ -62,6 +62,12 @@ static void entry_write(struct maa *m, addr_t on_stack)
 	m->th.records++;
 }
 
+/* The `n`th frame of its thread. */
+static int may_write(const struct maa *m, unsigned n)
+{
+	return n < THREAD_FRAMES_MAX && m->stat[MA_STAT_FRAMES] < MA_FRAMES_MAX;
+}
+
 static int is_code(struct maa *m, addr_t code)
 {
 	return code && !(code & 7) && maa_readable(m, code) && rd64(code + OB_TYPE) == m->args->known[MA_KT_CODE];
@@ -72,7 +78,7 @@ static void frames_old(struct maa *m, addr_t f)
 {
 	const struct ma_layout *L = m->L;
 	int heap = !(m->args->flags & MAA_FLAG_THREADS_ONLY);
-	for (unsigned n = 0; f && !(f & 7) && maa_readable(m, f) && n < FRAMES_MAX; n++) {
+	for (unsigned n = 0; f && !(f & 7) && maa_readable(m, f) && may_write(m, n); n++) {
 		addr_t code = rd64(f + (uint64_t)L->frame_code);
 		if (!is_code(m, code))
 			return;
@@ -90,7 +96,7 @@ static void frames_new(struct maa *m, addr_t f)
 	const struct ma_layout *L = m->L;
 	int entered = 0; /* a frame was written since the last entry */
 	int heap = !(m->args->flags & MAA_FLAG_THREADS_ONLY);
-	for (unsigned n = 0; f && !(f & 7) && maa_readable(m, f) && n < FRAMES_MAX; n++) {
+	for (unsigned n = 0; f && !(f & 7) && maa_readable(m, f) && may_write(m, n); n++) {
 		unsigned owner = rd8(f + (uint64_t)L->iframe_owner);
 		addr_t code = maa_iframe_code(m, f);
 		if (owner != OWNED_BY_CSTACK && code) {
@@ -139,7 +145,6 @@ static void thread_write(struct maa *m, addr_t ts, uint64_t interp_id)
 	frames_new(m, f);
 }
 
-/* All threads of all interpreters. After a fault it goes on with the next thread. */
 /* The keys of sys.modules are names: it has to be known as such before a frame leads to it as to any dict. */
 static void modules_first(struct maa *m)
 {
@@ -154,6 +159,7 @@ static void modules_first(struct maa *m)
 	}
 }
 
+/* All threads of all interpreters. After a fault it goes on with the next thread. */
 void maa_threads(struct maa *m)
 {
 	const struct ma_layout *L = m->L;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -51,7 +52,9 @@ static struct ma_error *one_process(struct visit *v, const struct ma_raw_journal
 		err = ma_errorf(MA_ERR_PERMISSION, "it is not its owner's");
 	ma_tracee_close(t);
 	free(t);
-	*over = !err || err->code == MA_ERR_TARGET_GONE;
+	/* under hidepid: the number is that of another user's process now */
+	bool others = err && err->code == MA_ERR_PERMISSION && owner == geteuid() && kill(j->pid, 0) && errno == EPERM;
+	*over = !err || err->code == MA_ERR_TARGET_GONE || others;
 	if (*over) {
 		ma_error_free(err);
 		err = NULL;

@@ -37,7 +37,7 @@ struct ma_thread {
 };
 
 /* What the tracer alone knows how to undo. It is told before it is done, so that another one can undo it should this
- * one be killed. */
+ * one be killed. A command that is stopped and has a full socket is not waited for: the target would stand still. */
 struct ma_undo {
 	uint64_t mask; /* of the thread `masked`, all of whose signals are blocked */
 	pid_t masked;  /* 0 = none */

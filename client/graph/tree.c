@@ -47,8 +47,7 @@ struct ma_error *ma_tree_inner(const struct ma_graph *g, const uint32_t *classes
 {
 	MA_TRY(ma_bits_create(g->count, ret));
 	for (uint32_t i = 0; i < g->count; i++)
-		ma_bits_set(ret, i,
-			    g->start[i] != MA_GRAPH_NO_EDGES || (classes && classes[g->type[i]] != MA_NO_INDEX));
+		ma_bits_set(ret, i, g->start[i] != MA_GRAPH_NO_EDGES || classes[g->type[i]] != MA_NO_INDEX);
 	ma_bits_number_all(ret);
 	return NULL;
 }
@@ -66,7 +65,7 @@ static uint32_t flood_to(const struct way *w, struct ma_tree *t, uint32_t head, 
 		struct ma_graph_iter it = ma_graph_edges(g, node);
 		while (ma_graph_next(&it, &dst))
 			visit(t, node, dst);
-		if (w->classes && w->classes[g->type[node]] != MA_NO_INDEX)
+		if (w->classes[g->type[node]] != MA_NO_INDEX)
 			visit(t, node, w->classes[g->type[node]]);
 	}
 	return head;

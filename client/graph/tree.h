@@ -32,8 +32,7 @@ void ma_tree_deinit(struct ma_tree *t);
  * MA_NO_INDEX where instances hold none (static types) or it is not known. The caller frees it. NULL when memory is
  * out. */
 uint32_t *ma_class_nodes(struct ma_graph *g);
-/* The nodes that lead anywhere, by edges or to their class (`classes` as above; NULL = none): in most heaps fewer than
- * half. */
+/* The nodes that lead anywhere, by edges or to their class (`classes` as above): in most heaps fewer than half. */
 MA_CHECK struct ma_error *ma_tree_inner(const struct ma_graph *g, const uint32_t *classes, struct ma_bits *ret);
 
 #endif

@@ -44,7 +44,7 @@ struct ma_attach_options {
 	uint64_t max_pause_ns;    /* refuse when the estimate of the stop is above it; 0 = no limit */
 	void (*progress)(void *arg, const struct ma_attach_progress *p); /* may be NULL */
 	void *progress_arg;
-	const volatile int *cancel; /* set by a signal handler: the snapshot is undone, MA_ERR_CANCELLED */
+	const volatile int *cancel; /* set by a signal handler, or atomically by a thread: undone, MA_ERR_CANCELLED */
 };
 
 struct ma_attach_result {

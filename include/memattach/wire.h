@@ -25,6 +25,7 @@
 
 #define MA_SLOT_BYTES (256u * 1024u)
 #define MA_BLOCK_PAYLOAD (MA_SLOT_BYTES - 16u)
+#define MA_FRAMES_MAX (1u << 20) /* of all threads: the agent writes no more, and a reader takes no more */
 #define MA_RING_SLOTS 31u /* 31 slots and one page of control: under 8 MB in all */
 
 enum ma_block_kind {

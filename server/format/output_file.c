@@ -19,7 +19,8 @@ static struct ma_error *check_place(const char *path, bool *unnamed_ret)
 	if (stat(path, &st) == 0) {
 		if (!S_ISREG(st.st_mode))
 			return ma_errorf(MA_ERR_USAGE, "cannot write %s: it exists and is not a regular file", path);
-		*unnamed_ret = st.st_nlink == 0; /* seen only through /proc/PID/fd */
+		/* some file systems count no links at all */
+		*unnamed_ret = st.st_nlink == 0 && !strncmp(path, "/proc/self/fd/", 14);
 	}
 	return NULL;
 }

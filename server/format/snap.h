@@ -17,8 +17,7 @@
 #define MA_TYPES_MAX (4u << 20)
 #define MA_NAMES_MAX (16u << 20)
 #define MA_ROWS_MAX (16u << 20)   /* of any other table */
-#define MA_THREADS_MAX (1u << 17) /* and frames of them: JSON takes more for each than the file does */
-#define MA_FRAMES_MAX (1u << 20)
+#define MA_THREADS_MAX (1u << 17) /* JSON takes more for each than the file does; so with MA_FRAMES_MAX */
 #define MA_SITES_MAX (4u << 20)
 #define MA_INTERPS_MAX 4096u /* interpreters of which the tool tells more */
 /* ids in all whose definition may be lost: a number in a hostile file that names a far id must not cost its memory */

@@ -372,7 +372,7 @@ static void *run(void *arg)
 	pthread_mutex_lock(&q->lock);
 	if (!ok)
 		fail(q, &ma_enomem);
-	while (ok && !q->failed) {
+	while (!q->failed) {
 		struct ma_chunk *c = next_chunk(q);
 		if (c)
 			pack_and_write(q, &p, c);

@@ -330,7 +330,8 @@ struct ma_error *ma_outbox_finish(struct ma_outbox *o, const volatile int *stop)
 {
 	struct ma_error *err = NULL;
 	pthread_mutex_lock(&o->lock);
-	while (!o->failed && !*stop && (o->busy || o->head || o->file_begin != o->file_end)) {
+	while (!o->failed && !__atomic_load_n(stop, __ATOMIC_RELAXED) &&
+	       (o->busy || o->head || o->file_begin != o->file_end)) {
 		struct timespec until;
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += STEP_NS;
@@ -342,7 +343,7 @@ struct ma_error *ma_outbox_finish(struct ma_outbox *o, const volatile int *stop)
 	}
 	if (o->failed)
 		err = take_error(o);
-	else if (*stop)
+	else if (__atomic_load_n(stop, __ATOMIC_RELAXED))
 		err = ma_errorf(MA_ERR_CANCELLED, "interrupted");
 	pthread_mutex_unlock(&o->lock);
 	return err;
