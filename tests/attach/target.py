@@ -82,7 +82,7 @@ class Target:
                 return None
             left = end - time.monotonic()
             if left <= 0 or not select.select([fd], [], [], left)[0]:
-                raise AssertionError(f"target {self.name} ({self.pid}) said nothing for {seconds} s; {self.describe()}")
+                raise Harmed(f"target {self.name} ({self.pid}) said nothing for {seconds} s; {self.describe()}")
             data = os.read(fd, 65536)
             self.eof = not data
             self.buffer += data
@@ -100,7 +100,10 @@ class Target:
             self.lines.append(line)
 
     def send(self, line):
-        os.write(self.popen.stdin.fileno(), line.encode() + b"\n")
+        try:
+            os.write(self.popen.stdin.fileno(), line.encode() + b"\n")
+        except BrokenPipeError:
+            raise Harmed(f"target {self.name} ended before it was told '{line}'; {self.describe()}") from None
 
     def ask(self, question, answer, seconds=DEADLINE):
         self.send(question)
@@ -118,8 +121,8 @@ class Target:
         """Sends "end" and returns (output lines, exit code, stderr)."""
         try:
             self.send("end")
-        except BrokenPipeError:
-            pass
+        except Harmed:
+            pass  # it ended by itself: who asks compares how
         while True:
             line = self.read_line(seconds)
             if line is None:
@@ -128,12 +131,13 @@ class Target:
         code = self.popen.wait(seconds)
         return self.lines, code, self.errors()
 
-    def end_well(self, seconds=DEADLINE):
-        """Finishes and requires what the same program says when nobody attaches."""
+    def end_well(self, wanted=None, seconds=DEADLINE):
+        """Finishes and requires what the same program says when nobody attaches: `wanted`, of baseline(), or as much of it as is given."""
         got = self.finish(seconds)
         require(got[1] == 0, f"{self.name}: exit code {got[1]}, output {got[0]}, stderr {got[2]!r}")
         wrong = [x for x in got[0] if x.startswith("wrong ")]
         require(not wrong, f"{self.name}: {wrong}")
+        require(wanted is None or got[:len(wanted)] == wanted, f"{self.name} ended with {got} instead of {wanted}")
         return got
 
     # -------------------------------------------------------------- looking

@@ -25,7 +25,7 @@ def test_traverse_that_faults(hazard_python, start, memattach, native, kind):
     assert memattach.run("check", snap.path).rc == 0
     assert snap.counts()["__main__.Kept"] == 5000 and snap.counts()["__main__.Victim"] == 20
     assert snap.faults == 20 or kind == "wild", snap.faults
-    assert t.end_well() == baseline(hazard_python, "breaker", native("breaker"), "good")
+    t.end_well(baseline(hazard_python, "breaker", native("breaker"), "good"))
 
 
 @pytest.mark.fault(17, "an endless loop, endless references",
@@ -41,7 +41,7 @@ def test_traverse_that_never_ends(one_python, start, memattach, native, kind):
     assert snap.counts()["__main__.Kept"] == 5000 and snap.counts()["__main__.Victim"] == 20
     assert snap.faults == 20
     assert snap.walk_ns < 15e9
-    assert t.end_well() == baseline(one_python, "breaker", native("breaker"), "good")
+    t.end_well(baseline(one_python, "breaker", native("breaker"), "good"))
 
 
 @pytest.mark.fault(17, "it ends the copy", "an error", refused="the twin was killed during the walk")
@@ -52,7 +52,7 @@ def test_traverse_that_leaves(one_python, start, memattach, native):
     with Unharmed(t):
         check_error(memattach.run(t.pid, "-o", path, "--json"), 1, "the twin was killed during the walk")
         check_nothing_left(path)
-    assert t.end_well() == baseline(one_python, "breaker", native("breaker"), "good")
+    t.end_well(baseline(one_python, "breaker", native("breaker"), "good"))
 
 
 @pytest.mark.fault(17, "nobody empties the ring for 3 s; then the command is killed", "the agent waits", once=True)
@@ -175,7 +175,7 @@ def test_damaged_heap(one_python, start, memattach, request):
         victims.close()
     assert not failed, "\n".join(failed)
     assert not [r for r in refused if r], refused
-    assert t.end_well() == baseline(one_python, "corrupt")
+    t.end_well(baseline(one_python, "corrupt"))
 
 
 @pytest.mark.fault(18, "a reference to memory that is not filled yet", "the same")
@@ -199,7 +199,7 @@ def test_half_made_object(one_python, start, memattach, request):
                 victims.mend()
     finally:
         victims.close()
-    assert t.end_well() == baseline(one_python, "corrupt")
+    t.end_well(baseline(one_python, "corrupt"))
 
 
 @pytest.mark.fault(18, "random words near objects", "the same", once=True)
@@ -227,4 +227,4 @@ def test_random_damage(one_python, start, memattach, request):
     finally:
         victims.close()
     assert not failed, "\n".join(failed)
-    assert t.end_well() == baseline(one_python, "corrupt")
+    t.end_well(baseline(one_python, "corrupt"))

@@ -27,7 +27,7 @@ def test_idle_counts(python, start, memattach):
     assert not any(th["holds_gil"] for th in snap.threads)
     assert memattach.value(snap.path, "SELECT count(*) FROM objects WHERE type = '__main__.Thing'") == 12345
     assert memattach.run("check", snap.path).rc == 0
-    assert t.finish() == baseline(python, "idle")
+    t.end_well(baseline(python, "idle"))
 
 
 def test_idle_stacks(python, start, memattach):
@@ -61,7 +61,7 @@ def test_busy(python, start, memattach, program):
             assert len(snap.threads) == 51 and len(snap.frames("churn")) == 50
     if program.startswith("busy"):
         assert held >= 2, "a program that computes holds the GIL nearly always"
-    assert t.end_well() == baseline(python, *program.split())
+    t.end_well(baseline(python, *program.split()))
 
 
 def test_native_malloc(hazard_python, start, memattach, native):
@@ -72,7 +72,7 @@ def test_native_malloc(hazard_python, start, memattach, native):
             snap = memattach.snapshot(t.pid, check=False)
         check_report(snap, t.pid, whole=snap.consistency != "arbitrary")
         assert snap.consistency == "arbitrary" or snap.counts().get("__main__.Kept") == 5000
-    assert t.end_well() == baseline(hazard_python, *args, env={"MALLOC_ARENA_MAX": "1"})
+    t.end_well(baseline(hazard_python, *args, env={"MALLOC_ARENA_MAX": "1"}))
 
 
 def test_finaliser_asleep_in_a_collection(python, start, memattach):
@@ -84,7 +84,7 @@ def test_finaliser_asleep_in_a_collection(python, start, memattach):
     assert snap.counts().get("__main__.Kept") == 1000
     stack, = snap.frames("collect")
     assert stack[:2] == [("__del__", line_of("finaliser", "sleeps")), ("collect", line_of("finaliser", "collects"))]
-    assert t.end_well() == baseline(python, "finaliser")
+    t.end_well(baseline(python, "finaliser"))
 
 
 def test_objects_are_what_the_program_says(python, start, memattach):

@@ -9,7 +9,7 @@ import pytest
 from conftest import is_long
 from faulty import points
 from memattach import check_nothing_left
-from target import baseline, wait_until
+from target import Harmed, baseline, wait_until
 from test_harmless import IPC
 from test_races import whole_or_absent
 from unharmed import Unharmed, children, stat_fields, state, status, tasks, tracers
@@ -113,6 +113,8 @@ def test_killed_at_every_step(one_python, start, faulty, memattach, request, act
                 if not reached and point.name == "RUN_FORWARD" and program != "idle":
                     reached, on = killed_at(point, action, t, False, faulty, memattach)
             missed += [] if reached else [point.name]
+        except Harmed as e:
+            raise Harmed("\n".join([*failed, f"{point.name}: {e}"])) from e
         except AssertionError as e:
             failed.append(f"{point.name}: {e}")
             on = False
@@ -121,7 +123,7 @@ def test_killed_at_every_step(one_python, start, faulty, memattach, request, act
             t = start(one_python, *words)
     assert not failed, "\n".join(failed)
     assert set(missed) <= {"RUN_FORWARD"} if program == "idle" else not missed, missed
-    assert t.end_well() == baseline(one_python, *words)
+    t.end_well(baseline(one_python, *words))
 
 
 @pytest.mark.fault(3, "abort, exit, a stop at each step", "undone; a stop only delays", once=True)
@@ -149,7 +151,7 @@ def test_ended_otherwise_at_every_step(one_python, start, faulty, memattach, req
             assert acted.exists(), point
             assert action != "stop" or p.returncode == 0, (point, p.returncode)
         whole_or_absent(memattach, path)
-    assert t.end_well() == baseline(one_python, "idle")
+    t.end_well(baseline(one_python, "idle"))
 
 
 @pytest.mark.fault(3, "the tracer is killed while 47 kinds of call are stopped",

@@ -20,7 +20,7 @@ def test_python_malloc(python, start, memattach, how):
     assert counts.get("__main__.Thing") == 12345
     assert {name: counts.get(name) for name in COUNTS} == COUNTS
     assert memattach.run("check", snap.path).rc == 0
-    assert t.finish() == baseline(python, "idle", env=env)
+    t.end_well(baseline(python, "idle", env=env))
 
 
 @pytest.mark.parametrize("how", ["malloc", "debug"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import test_data
 from memattach import check_nothing_left
-from target import wait_until
-from unharmed import Unharmed, state
+from target import require, wait_until
+from unharmed import Unharmed, differences, state
 
 MB = 1 << 20
 MADVISE = 28  # asm/unistd_64.h
@@ -52,6 +52,11 @@ def mappings(pid):
     return list(zip(heads, flags))
 
 
+def check_mappings(t, before):
+    require(t.alive(), f"the target ended: {t.describe()}")
+    require(mappings(t.pid) == before, f"the target is changed: {differences({'mappings': before}, {'mappings': mappings(t.pid)})}")
+
+
 def kept_out(pid):
     return [m for m, flags in mappings(pid) if "dc" in flags.split()]
 
@@ -62,6 +67,14 @@ def journals():
 
 def journals_of(pid):
     return [f for f in journals().glob(f"undo-{pid}-*")]
+
+
+def check_given_back(t, before):
+    """The ranges are the program's again, in the children that it forks, too, and no journal says otherwise."""
+    check_mappings(t, before)
+    assert not journals_of(t.pid)
+    forked = t.ask("fork", "forked")
+    require(forked == "forked 0", f"a child of the target lacks what it should have: {forked}")
 
 
 def full_report(memattach, t, *args):
@@ -75,7 +88,7 @@ def same(memattach, t, raw):
     before = mappings(t.pid)
     with Unharmed(t):
         live, expected = (full_report(memattach, t, "--raw", how) for how in ("live", "copy"))
-        assert mappings(t.pid) == before
+        check_mappings(t, before)
     for key in expected:
         if not OF_THE_MOMENT.match(key):
             assert live[key] == expected[key], key
@@ -83,8 +96,7 @@ def same(memattach, t, raw):
     assert live["raw_bytes"] >= raw * 30 * MB and expected["raw_bytes"] == 0
     assert live["raw_saved_ns"] > 1_000_000
     assert sum(m["bytes"] for m in live["memory"]) == live["rss_bytes"]
-    assert not journals_of(t.pid)
-    assert t.ask("fork", "forked") == "forked 0"
+    check_given_back(t, before)
     return live
 
 
@@ -124,9 +136,7 @@ def test_the_command_undoes(one_python, start, faulty, point):
     before = mappings(t.pid)
     done, reached = faulty.run_with(f"{point}:kill-tracer", t.pid, "--raw", "live", "-o", faulty.new_path())
     assert reached and done.rc == 1 and "is cleared away" in done.err, done
-    assert mappings(t.pid) == before
-    assert not journals_of(t.pid)
-    assert t.ask("fork", "forked") == "forked 0"
+    check_given_back(t, before)
     t.end_well()
 
 
@@ -143,9 +153,7 @@ def test_a_later_run_undoes(one_python, start, memattach, faulty, point):
         assert len(kept_out(t.pid)) > 1
     assert "kept out" in memattach.run("doctor", t.pid).out
     memattach.snap(other.pid)
-    assert mappings(t.pid) == before
-    assert not journals_of(t.pid)
-    assert t.ask("fork", "forked") == "forked 0"
+    check_given_back(t, before)
     t.end_well()
 
 
@@ -175,9 +183,7 @@ def test_undone_under_a_filter(one_python, start, memattach, faulty):
         faulty.wait_gone()
     memattach.run("doctor", t.pid)
     memattach.snap(t.pid)
-    assert mappings(t.pid) == before
-    assert not journals_of(t.pid)
-    assert t.ask("fork", "forked") == "forked 0"
+    check_given_back(t, before)
     t.end_well()
 
 
@@ -202,5 +208,5 @@ def test_journals_that_are_none(one_python, start, memattach):
     with Unharmed(t):
         memattach.snap(t.pid)
     assert not journals_of(t.pid)
-    assert mappings(t.pid) == before
+    check_mappings(t, before)
     t.end_well()

@@ -148,7 +148,7 @@ def test_hugetlb_without_a_free_page(one_python, start, memattach, huge_pages, k
         assert "huge pages (hugetlbfs)" in memattach.run("doctor", t.pid).out
         done = memattach.run("snap", "--stop", t.pid, "-o", path)
         assert done.rc == 0, done
-    assert t.end_well() == wanted
+    t.end_well(wanted)
 
 
 def hugetlb_baseline(python, huge_pages, pages, *words):
@@ -169,7 +169,7 @@ def test_hugetlb(one_python, start, memattach, huge_pages, kind, pool):
         with Unharmed(t, quiet=False):
             snap = memattach.snapshot(t.pid)
         assert snap.counts().get("__main__.Kept") == 5000
-    assert t.end_well() == wanted
+    t.end_well(wanted)
 
 
 @pytest.mark.fault(15, "vm.overcommit_memory = 2 and too little left, for memattach alone", "refused",

@@ -59,7 +59,7 @@ def test_strange_memory(hazard_python, start, memattach):
         for _ in range(3):
             snap = memattach.snapshot(t.pid)
     assert snap.counts().get("__main__.Kept") == 5000
-    assert t.end_well() == baseline(hazard_python, "regions")
+    t.end_well(baseline(hazard_python, "regions"))
 
 
 @pytest.mark.fault(11, "threads that begin and end all the time",
@@ -70,7 +70,7 @@ def test_thread_storm(hazard_python, start, memattach):
         with Unharmed(t, quiet=False):
             snap = memattach.snapshot(t.pid)
         assert snap.counts().get("__main__.Kept") == 5000
-    assert t.end_well() == baseline(hazard_python, "storm")
+    t.end_well(baseline(hazard_python, "storm"))
 
 
 @pytest.mark.fault(11, "300 threads", "all in one stop")
@@ -81,7 +81,7 @@ def test_many_threads(one_python, start, memattach):
     assert snap.counts().get("__main__.Kept") == 30000
     assert len(snap.threads) == 301 and len(snap.frames("churn")) == 300
     assert {th["tid"] for th in snap.threads} == {int(x) for x in os.listdir(f"/proc/{t.pid}/task")}
-    assert t.end_well() == baseline(one_python, "threads", 300)
+    t.end_well(baseline(one_python, "threads", 300))
 
 
 def test_subinterpreters(python, start, memattach):
@@ -90,7 +90,7 @@ def test_subinterpreters(python, start, memattach):
         snap = memattach.snapshot(t.pid)
     assert snap.counts().get("__main__.Kept") == 5000
     assert snap.counts().get("__main__.Inside") == 2000
-    assert t.end_well() == baseline(python, "subinterpreters")
+    t.end_well(baseline(python, "subinterpreters"))
 
 
 def test_hostile_names(hazard_python, start, memattach):
@@ -122,7 +122,7 @@ def test_deep(python, start, memattach):
     assert names.count("recursive") == 3001 and names.count("chain") == 101
     assert ("recursive", line_of("deep", "recursion")) in stack
     assert memattach.run("report", snap.path).rc == 0
-    assert t.end_well() == baseline(python, "deep")
+    t.end_well(baseline(python, "deep"))
 
 
 @pytest.mark.fault(8, "one request polled, one held by a worker of the kernel",
@@ -133,7 +133,7 @@ def test_io_uring(hazard_python, start, memattach):
     for _ in range(5):
         with Unharmed(t, quiet=False):
             memattach.snapshot(t.pid)
-    assert t.end_well() == wanted
+    t.end_well(wanted)
 
 
 @pytest.mark.fault(8, "a thread of the kernel that polls the ring (SQPOLL), requests all the time",
@@ -149,7 +149,7 @@ def test_io_uring_polled(one_python, start, memattach):
                 t.ask("more", "good")
             assert running.returncode == 0
     t.ask("more", "good")
-    assert t.end_well() == wanted
+    t.end_well(wanted)
 
 
 def test_real_program(hazard_python, memattach, tmp_path):

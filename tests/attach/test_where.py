@@ -70,7 +70,7 @@ def test_pid_1_of_a_namespace(hazard_python, start, memattach, need_root):
             assert children(t.pid) == [], "the twin is left as a zombie"
     assert snap.counts().get("__main__.Thing") == 12345
     assert {th["tid"] for th in snap.threads} == {int(x) for x in os.listdir(f"/proc/{t.pid}/task")}
-    assert t.end_well()[:2] == baseline(hazard_python, "idle")[:2]
+    t.end_well(baseline(hazard_python, "idle")[:2])
 
 
 @pytest.mark.fault(6, "an init of a pid namespace that waits for any child", "the twin is not among them")
@@ -221,7 +221,7 @@ def test_seccomp(hazard_python, start, memattach, action, numbers):
     if done.rc:
         check_error(done, (1, 5))
         check_nothing_left(path)
-    assert t.end_well() == baseline(hazard_python, "seccomp", action, *numbers)
+    t.end_well(baseline(hazard_python, "seccomp", action, *numbers))
 
 
 @pytest.mark.fault(4, "a filter, and nobody who may lift it", "refused", refused="seccomp")
@@ -308,7 +308,7 @@ def test_without_main_thread(hazard_python, start, memattach):
         snap = memattach.snapshot(t.pid)
     assert snap.counts().get("__main__.Kept") == 5000
     assert snap.frames("serve")
-    assert t.end_well() == baseline(hazard_python, "zombie_leader")
+    t.end_well(baseline(hazard_python, "zombie_leader"))
 
 
 @pytest.mark.fault(23, "its files removed, or replaced", "read from memory")

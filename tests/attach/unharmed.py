@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from target import require
+from target import Harmed, require
 
 STATUS = ("Name", "Umask", "State", "Tgid", "PPid", "Uid", "Gid", "Groups", "SigPnd", "ShdPnd", "SigBlk", "SigIgn",
           "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
@@ -179,9 +179,18 @@ class Unharmed:
         return found
 
     def __exit__(self, kind, value, trace):
-        if kind is not None:
-            return
-        self.check()
+        if kind is None:
+            self.check()
+        elif not issubclass(kind, (Harmed, KeyboardInterrupt)):
+            self.check_ended(value)
+
+    def check_ended(self, why):
+        """What failed may have harmed the target, too: that it is dead, or is still traced, weighs more than what was seen first."""
+        t, end = self.target, time.monotonic() + 2
+        while t.alive() and tracers(t.pid) and time.monotonic() < end:
+            time.sleep(0.005)
+        if not t.alive() or tracers(t.pid):
+            raise Harmed(f"still traced: {tracers(t.pid)}" if t.alive() else f"the target ended: {t.describe()}") from why
 
     def check(self):
         t = self.target
