@@ -178,10 +178,10 @@ def run_bounded(memattach, args, address_space=4096 * MB):
     return peak * 1024, rc, out.read_bytes(), Path(f"{out}-err").read_bytes()
 
 
-def check_bounded(memattach, path, command, most, **options):
+def check_bounded(memattach, path, command, most=None, **options):
     args = [command[0], path, *(c or path for c in command[1:])]
     peak, rc, out, err = run_bounded(memattach, args, **options)
-    assert peak < most, f"{path.stat().st_size} bytes made {peak / MB:.0f} MB: {args}"
+    assert most is None or peak < most, f"{path.stat().st_size} bytes made {peak / MB:.0f} MB: {args}"
     lines = err.decode().splitlines()
     assert rc in ((0, 6) if "address_space" not in options else (0, 1, 6, 7)), (args, rc, err)
     assert rc == 0 or (len(lines) <= 2 and all(l.startswith("memattach: ") for l in lines)), (args, err)
@@ -215,7 +215,7 @@ def test_graphs_that_do_not_fit(made, memattach, name):
     path = made / f"bomb-{name}.mem"
     assert path.stat().st_size < MB / 4
     for command in (("report",), ("report", "--brief", "--json")):
-        check_bounded(memattach, path, command, 200 * MB, address_space=200 * MB)
+        check_bounded(memattach, path, command, address_space=200 * MB)  # no more than that can be resident
     for command in (("check",), ("query", "SELECT count(*) FROM types")):
         check_bounded(memattach, path, command, 96 * MB)
 
