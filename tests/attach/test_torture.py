@@ -115,7 +115,7 @@ def test_fails_once(one_python, start, tortured, had, request, command, kind):
     t = start(one_python, "raw_data" if command == "live" else "idle")
     out = {name: m.folder / name.lower() for name in ("OUT", "CORE", "FOLDER")}
     made = m.folder / "made.core"
-    if command == "core in":
+    if command != "snap":  # which makes key and catalogue each time; to these they are there
         assert m.run("snap", t.pid, "--core", made, "-o", out["OUT"]).rc == 0
     clear(m, command)
     args = [{"PID": t.pid, "core:FILE": f"core:{made}", **out}.get(a, a) for a in COMMANDS[command]]
