@@ -17,8 +17,8 @@ struct ma_twin_pages {
 MA_CHECK struct ma_error *ma_twin_pages_read(const struct ma_twin *w, struct ma_twin_pages *ret);
 void ma_twin_pages_deinit(struct ma_twin_pages *p);
 
-/* A memfd with the twin's smaps: anonymous memory is equal to the kB to the target's, and reading it stops nobody. -1 when
- * it can not be read. The caller closes *fd_ret. */
+/* A memfd with the twin's smaps: anonymous memory is equal to the kB to the target's, and reading it stops nobody. -1
+ * when it can not be read. The caller closes *fd_ret. */
 MA_CHECK struct ma_error *ma_twin_smaps(const struct ma_twin *w, int *fd_ret);
 
 /* After the walk: a memfd with whole blocks of kind MALLOC, one after the other; -1 when there is nothing to say.
