@@ -372,7 +372,7 @@ static void *run(void *arg)
 	pthread_mutex_lock(&q->lock);
 	if (!ok)
 		fail(q, &ma_enomem);
-	while (!q->failed) {
+	while (ok && !q->failed) { /* fail() says it, too, but clang-tidy does not see that */
 		struct ma_chunk *c = next_chunk(q);
 		if (c)
 			pack_and_write(q, &p, c);
