@@ -297,9 +297,12 @@ struct ma_error *ma_outbox_put(struct ma_outbox *o, const void *data, size_t byt
 	start(o);
 	while (bytes && (!o->failed || o->opt.keep)) {
 		size_t n = bytes < PIECE_MAX ? bytes : PIECE_MAX;
+		bool kept = o->opt.keep; /* then it goes to the file alone */
 		if (!memory_put(o, p, n) && !file_put(o, p, n)) {
 			if (o->failed)
 				break;
+			if (kept && !o->opt.keep)
+				continue;
 			if (!o->memory && o->file_begin == o->file_end)
 				fail(o, &ma_enomem);
 			else

@@ -226,6 +226,20 @@ Test(outbox, stops_keeping_when_the_disk_is_full)
 	check_stops_keeping(keeping("/tmp", 0));
 }
 
+Test(outbox, goes_on_when_the_disk_is_full_and_all_was_sent)
+{
+	const struct rlimit disk = { 0, 0 };
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &disk), 0);
+	struct ma_outbox *o = keeping("/tmp", 0);
+	set(true, false);
+	put(o, 0, 1000);
+	cr_assert_eq(ma_outbox_kept(o), -1);
+	cr_assert_null(ma_outbox_finish(o, &no_stop));
+	ma_outbox_destroy(o);
+	check(1000);
+}
+
 Test(outbox, keeps_no_more_than_it_may)
 {
 	check_stops_keeping(keeping("/tmp", 1000000));
