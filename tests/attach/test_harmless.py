@@ -123,34 +123,27 @@ def attach_for(memattach, pid, stop, rate, out):
 
 @pytest.mark.fault(1, "timeouts of 1 s under five snapshots a second", "they end within 1.3 s, none early", once=True)
 def test_timeouts_end_in_time(hazard_python, start, memattach):
-    """1 s timeouts under 5 attaches a second end within 1.3 s, and none before its time. Where others keep the machine busy one
-    comes late now and then: each is in time in one of a few rounds."""
+    """1 s timeouts under 5 attaches a second end within 1.3 s, and none before its time."""
     t = start(hazard_python, "timeouts")
     stop, runs = threading.Event(), []
     worker = threading.Thread(target=attach_for, args=(memattach, t.pid, stop, 5, runs))
     worker.start()
-    best = {}
     try:
-        for rounds in range(6):
-            t.ask("go", "went")
-            for line in t.lines:
-                _, took, _, _, name = line.split(" ", 4)
-                best[name] = min(best.get(name, 1 << 30), int(took))
-            if rounds and max(best.values()) <= 1300:
-                break
+        t.ask("go", "went")
+        t.ask("go", "went")
     finally:
         stop.set()
         worker.join()
     bad = [r for r in runs if r.rc != 0]
     assert not bad and len(runs) >= 4, (len(runs), bad)
-    wrong = [f"{name} took {took} at best" for name, took in best.items() if took > 1300]
+    wrong = []
     for line in t.lines:
         _, took, result, error, name = line.split(" ", 4)
         python = name.startswith("Python")
         timed_out = (result, error) in (("0", "0"), ("-1", "11"), ("-1", "110"))
         # a timeout that is no register is repaired once, then a raw call may see EINTR (design 4); Python's never do
         early = int(took) < 990 and (python or error != "4")
-        if early or (not timed_out and (python or error != "4")) or (error == "4" and "epoll_wait" in name):
+        if int(took) > 1300 or early or (not timed_out and (python or error != "4")) or (error == "4" and "epoll_wait" in name):
             wrong.append(line)
     assert not wrong, wrong
     assert t.end_well()[1] == 0
