@@ -26,14 +26,16 @@ struct ma_error *ma_twin_smaps(const struct ma_twin *w, int *fd_ret)
 	_cleanup_close_ int out = (int)syscall(SYS_memfd_create, "memattach-smaps", 1u);
 	if (in < 0 || out < 0)
 		return NULL;
-	for (ssize_t n; (n = read(in, buf, sizeof(buf))) > 0;)
+	ssize_t n;
+	while ((n = read(in, buf, sizeof(buf))) > 0)
 		for (ssize_t done = 0; done < n;) {
 			ssize_t put = write(out, buf + done, (size_t)(n - done));
 			if (put <= 0)
 				return ma_error_os(errno, "cannot keep the regions of the twin");
 			done += put;
 		}
-	*fd_ret = ma_take_fd(out);
+	if (!n) /* else a part of it would pass for the whole */
+		*fd_ret = ma_take_fd(out);
 	return NULL;
 }
 
